@@ -1,0 +1,134 @@
+"""What the array backends need of a training step: how it is compiled, waited for and weighed."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from typing import Any, Protocol
+
+Step = Callable[[Any, Any], Any]
+"""`(images, labels) -> loss`: one training step of a network and its optimizer, which it changes."""
+
+
+class Backend(Protocol):
+    """An array backend as a training step sees it."""
+
+    device: str
+
+    def use(self, dtype: str) -> None:
+        """Be ready to compute in `dtype` from now on."""
+        ...
+
+    def compiled(self, step: Step, net: Any, optimizer: Any) -> Step:
+        """`step` in the form in which this backend runs best; `net` and `optimizer` are what it changes."""
+        ...
+
+    def wait(self, net: Any) -> None:
+        """Return when the parameters of `net` are computed."""
+        ...
+
+    def weigh(self, step: Step, images: Any, labels: Any) -> tuple[int | None, str]:
+        """Bytes at the peak of a `compiled` step above the state at rest, and by what they were measured."""
+        ...
+
+
+class Numpy:
+    """Computes at once; what numpy allocates is seen by `tracemalloc`."""
+
+    device = "cpu"
+
+    def use(self, dtype: str) -> None:
+        """Always ready."""
+
+    def compiled(self, step: Step, net: Any, optimizer: Any) -> Step:
+        """The step as it is."""
+        return step
+
+    def wait(self, net: Any) -> None:
+        """Nothing to wait for."""
+
+    def weigh(self, step: Step, images: Any, labels: Any) -> tuple[int | None, str]:
+        """The peak of a second step after a first one under trace, so that what a step replaces is known to the trace."""
+        tracemalloc.start()
+        try:
+            step(images, labels)
+            tracemalloc.reset_peak()
+            rest, _ = tracemalloc.get_traced_memory()
+            step(images, labels)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        return peak - rest, "tracemalloc: peak of one step above the state at rest, Python objects included"
+
+
+class Jax:
+    """Compiled by XLA, the optimizer's update included; XLA says itself what memory its program takes."""
+
+    device = "jax"
+
+    def use(self, dtype: str) -> None:
+        """jax makes float64 arrays only when told to."""
+        import jax
+
+        jax.config.update("jax_enable_x64", dtype == "float64")  # type: ignore[no-untyped-call]
+
+    def compiled(self, step: Step, net: Any, optimizer: Any) -> Step:
+        """The step under `jax.jit`."""
+        return _Compiled(step, net, optimizer)
+
+    def wait(self, net: Any) -> None:
+        """Wait for the device."""
+        import jax
+
+        jax.block_until_ready(_arrays(net))  # type: ignore[no-untyped-call]
+
+    def weigh(self, step: Step, images: Any, labels: Any) -> tuple[int | None, str]:
+        """Temporaries and results of the compiled step, by XLA's own account."""
+        peak = step.weigh(images, labels) if isinstance(step, _Compiled) else None
+        return peak, "XLA memory_analysis: temporaries and results of the compiled step"
+
+
+class _Compiled:
+    """A step under `jax.jit`. The step changes its network and optimizer; the compiled function is given and returns what they hold."""
+
+    def __init__(self, step: Step, net: Any, optimizer: Any) -> None:
+        import jax
+
+        self._step, self._net, self._optimizer = step, net, optimizer
+        self._jitted: Any = jax.jit(self._pure)
+
+    def __call__(self, images: Any, labels: Any) -> Any:
+        loss, held = self._jitted(self._held(), images, labels)
+        self._hold(held)
+        return loss
+
+    def _pure(self, held: Any, images: Any, labels: Any) -> Any:
+        self._hold(held)
+        loss = self._step(images, labels)
+        return loss, self._held()
+
+    def _held(self) -> Any:
+        return _arrays(self._net), dict(self._optimizer.state)
+
+    def _hold(self, held: Any) -> None:
+        arrays, state = held
+        for parameter, array in zip(self._net.parameters(), arrays, strict=True):
+            parameter.data = array
+        self._optimizer.state = dict(state)
+
+    def weigh(self, images: Any, labels: Any) -> int | None:
+        """Bytes of temporaries and results."""
+        held = self._held()
+        try:
+            analysis = self._jitted.lower(held, images, labels).compile().memory_analysis()
+        finally:
+            self._hold(held)
+        return None if analysis is None else int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
+
+
+def _arrays(net: Any) -> list[Any]:
+    return [parameter.array for parameter in net.parameters()]
+
+
+BACKENDS: dict[str, Backend] = {"numpy": Numpy(), "jax": Jax()}
+"""Every backend, by name."""

@@ -1,0 +1,182 @@
+"""The command line: `python -m compare`, also installed as `diffmodes`.
+
+Exit codes: 0 done; 1 the work failed; 2 bad input; 3 the strategies disagree; 130 interrupted; 143 terminated.
+Nothing heavy is imported here: a command loads what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from compare.errors import CompareError, account, one_line, suggestion
+from compare.networks import NETWORKS
+from compare.settings import BACKENDS, DTYPES, Settings
+from compare.strategies import ALL, STRATEGIES
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+TERMINATED = 143
+"""Exit code after the signal TERM."""
+
+_DEFAULTS = Settings()
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 80, "show_default": True}
+
+
+class Group(click.Group):
+    """A group that suggests the command that was probably meant."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of `args`. Raises `click.UsageError` naming those that exist."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            names = self.list_commands(ctx)
+            raise click.UsageError(f"unknown command {args[0]!r}: it must be one of {', '.join(names)}.{suggestion(args[0], names)}")
+        return super().resolve_command(ctx, args)
+
+
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from compare.environment import version
+
+        click.echo(f"diffmodes {version()}")
+        context.exit()
+
+
+@click.group(cls=Group, context_settings=_CONTEXT, no_args_is_help=False, invoke_without_command=True)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version and exit.")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Forward-mode or reverse-mode differentiation for this network, and at what
+    cost in memory, arithmetic and time?
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@cli.command()
+@click.option("--network", default=_DEFAULTS.network, metavar="NAME", help=f"Network: {', '.join(NETWORKS)}.")
+@click.option("--data", default=_DEFAULTS.data, metavar="NAME", help="Data set: digits.")
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    default=_DEFAULTS.engines,
+    metavar="NAME",
+    help=f"Way of differentiating, can be repeated: {', '.join([ALL, *STRATEGIES])}.",
+)
+@click.option("--backend", default=_DEFAULTS.backend, metavar="NAME", help=f"Arrays: {' or '.join(BACKENDS)}.")
+@click.option("--steps", default=_DEFAULTS.steps, help="Training steps.")
+@click.option("--batch", default=_DEFAULTS.batch, help="Examples in a batch.")
+@click.option("--seed", default=_DEFAULTS.seed, help="Seed of parameters, split and batches.")
+@click.option("--dtype", default=_DEFAULTS.dtype, metavar="NAME", help=f"Numbers: {' or '.join(DTYPES)}.")
+@click.option("--width", default=_DEFAULTS.width, help="Units in a hidden layer.")
+@click.option("--depth", default=_DEFAULTS.depth, help="Hidden layers.")
+@click.option("--lr", default=_DEFAULTS.lr, help="Learning rate.")
+@click.option("--momentum", default=_DEFAULTS.momentum, help="Momentum.")
+@click.option("--rounds", default=_DEFAULTS.rounds, help="Timing rounds, interleaved over the engines.")
+@click.option("--agreement-steps", default=_DEFAULTS.agreement_steps, help="Steps of the comparison in float64.")
+@click.option("--full", is_flag=True, help="Train for all steps even where one is dear.")
+@click.option("--output", default="reports", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the report.")
+@click.option("--name", default="", metavar="NAME", help="Name of the report's files.  [default: made of the settings]", show_default=False)
+def run(output: Path, **options: Any) -> int:
+    """Train one network by every engine; measure and report.
+
+    Prints a table and a verdict, and leaves FOLDER/NAME.html and
+    FOLDER/NAME.jsonl, the records that the report is made from.
+    """
+    settings = Settings(**options)
+    from compare import commands
+
+    return commands.run(settings, output)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="PATH", show_default=False, help="The report.  [default: FILE with .html]"
+)
+def report(file: Path, output: Path | None) -> int:
+    """Make the report again from the records in FILE."""
+    from compare import commands
+
+    return commands.report(file, output)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def env(as_json: bool) -> int:
+    """Print what measurements are made with: machine and software."""
+    from compare import commands
+
+    return commands.env(as_json=as_json)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--rounds", default=30, help="Interleaved rounds; ratios are of medians over them.")
+def bench(rounds: int, as_json: bool) -> int:
+    """Time both engines against a hand-written pass and jax.jacfwd.
+
+    In one process, on the network 64-32-10, batch 64, float32.
+    """
+    from compare import commands
+
+    return commands.bench(rounds, as_json=as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; `arguments` default to those of the process."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_main(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+class _Terminated(BaseException):
+    """The signal TERM, as an exception, so that workers are ended and nothing half-written stays."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+def _main(arguments: list[str]) -> int:
+    name = "diffmodes" if Path(sys.argv[0]).stem == "diffmodes" else "python -m compare"
+    try:
+        with cli.make_context(name, arguments) as context:
+            code = cli.invoke(context)
+            sys.stdout.flush()
+            return int(code or 0)
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.UsageError as error:
+        where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+        return _fail(error.format_message().rstrip(".") + where, error.exit_code)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except CompareError as error:
+        return _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    except _Terminated:
+        return _fail("terminated", TERMINATED)
+    except OSError as error:
+        # Standard output cannot be written to, and Python must not find that out again when it flushes at exit.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1 if isinstance(error, BrokenPipeError) else _fail(f"cannot write: {error.strerror or error}", 1)
+    except Exception as error:  # a fault of ours; one line for a person, the whole for a developer who asks
+        if os.environ.get("DIFFMODES_DEBUG"):
+            raise
+        return _fail(f"internal error: {account(error)}; DIFFMODES_DEBUG=1 shows where it came from", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    with suppress(OSError):
+        print(f"compare: {one_line(message)}", file=sys.stderr)
+    return code

@@ -1,0 +1,100 @@
+"""What the commands do once their arguments are known to be sound."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from compare import environment, experiment, files, records
+from compare.agreement import disagreement
+from compare.errors import InputError
+from compare.records import Line
+from compare.settings import Settings
+
+DISAGREE = 3
+"""Exit code when the strategies did not train the same network."""
+
+
+def run(settings: Settings, folder: Path) -> int:
+    """Run, write the records and the report into `folder`, print the table. Returns the exit code."""
+    from compare.progress import Bar
+    from compare.report import render_html
+
+    report, kept = folder / f"{settings.title}.html", folder / f"{settings.title}.jsonl"
+    with files.destination(report, kept):
+        with Bar() as bar:
+            lines = experiment.run(settings, bar)
+            bar.phase("report", 1)
+            contents = {kept: records.encode(lines), report: render_html(lines).encode()}
+        files.write(contents)
+    _show(lines, report, kept)
+    problem = disagreement(lines)
+    if problem:
+        print(f"compare: {problem}", file=sys.stderr)
+    return DISAGREE if problem else 0
+
+
+def report(source: Path, target: Path | None) -> int:
+    """Make the report of the records in `source` at `target` (beside them by default), print the table. Returns the exit code."""
+    from compare.report import render_html
+
+    if not source.name:
+        raise InputError(f"cannot read records file {str(source)!r}: it is a folder")
+    target = target or source.with_suffix(".html")
+    if source.resolve() == target.resolve():
+        raise InputError(f"`--output` (={str(target)!r}) is the records file itself")
+    try:
+        lines = records.read(source)
+        page = render_html(lines).encode()
+    except records.RecordsError as error:
+        raise InputError(str(error)) from None
+    with files.destination(target):
+        files.write({target: page})
+    _show(lines, target)
+    return 0
+
+
+def env(*, as_json: bool) -> int:
+    """Print the environment. Returns the exit code."""
+    from rich.table import Table
+
+    environment.limit_threads()
+    entries = environment.describe(heavy=True)
+    if as_json:
+        print(json.dumps(entries, indent=2))
+        return 0
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in entries.items():
+        table.add_row(name, value)
+    Console(markup=False, highlight=False).print(table)
+    return 0
+
+
+def bench(rounds: int, *, as_json: bool) -> int:
+    """Time the engines against a hand-written pass and against `jax.jacfwd`, print the ratios. Returns the exit code."""
+    if not 1 <= rounds <= 10_000:
+        raise InputError(f"`--rounds` (={rounds}) must be from 1 to 10000")
+    # Before numpy and jax are loaded, which read the variables only then.
+    environment.limit_threads()
+    from compare import bench as benchmark
+
+    result = benchmark.measure(rounds)
+    if as_json:
+        print(json.dumps(result.as_dict(), indent=2))
+    else:
+        benchmark.show(result, Console(highlight=False))
+    return 0
+
+
+def _show(lines: list[Line], *written: Path) -> None:
+    from compare.report.terminal import print_report
+
+    console = Console()
+    print_report(lines, console)
+    for path in written:
+        console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,129 @@
+"""What the orchestrator and a worker say to each other: one JSON object a line, over the worker's standard input and output.
+
+Every request is answered by any number of `Progress` and then one other reply; `Failed` may stand for any of them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from compare.records import Moment
+from compare.settings import Settings
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="is", tag=str.lower):
+    """Base of all messages; `is` on the line is the class name in lower case."""
+
+
+class Prepare(Message, frozen=True):
+    """Request: load the data, build the network, count one step on abstract arrays. Answered by `Prepared`."""
+
+    settings: Settings
+    strategy: str
+
+
+class Warm(Message, frozen=True):
+    """Request: make `steps` untimed steps. Answered by `Done`."""
+
+    steps: int
+
+
+class Time(Message, frozen=True):
+    """Request: time steps, at most `samples` of them and, once there are `least`, for about `seconds`. Answered by `Timed`."""
+
+    samples: int
+    least: int
+    seconds: float
+
+
+class Train(Message, frozen=True):
+    """Request: train a fresh network in `dtype` for `steps` steps. Answered by `Trained`."""
+
+    steps: int
+    dtype: str
+
+
+class Weigh(Message, frozen=True):
+    """Request: measure the peak memory of one step. Answered by `Weighed`."""
+
+
+class Progress(Message, frozen=True):
+    """Reply: `done` steps of the request have been made."""
+
+    done: int
+
+
+class Prepared(Message, frozen=True):
+    """Reply: the number of scalar parameters, and what one step costs by the ledger (operations, bytes)."""
+
+    parameters: int
+    flops: dict[str, int]
+    transcendentals: dict[str, int]
+    convention: str
+    planned_peak: int
+    timeline: list[Moment]
+
+
+class Done(Message, frozen=True):
+    """Reply: it is done, and there is nothing to say of it."""
+
+
+class Timed(Message, frozen=True):
+    """Reply: seconds of each step."""
+
+    samples: list[float]
+
+
+class Array(msgspec.Struct, frozen=True):
+    """The bytes of an array, in C order."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    data: bytes
+
+
+class Trained(Message, frozen=True):
+    """Reply: the loss of every step, the accuracies reached (fractions of one) and the parameters at the end."""
+
+    losses: list[float]
+    accuracy_train: float
+    accuracy_test: float
+    parameters: dict[str, Array]
+
+
+class Weighed(Message, frozen=True):
+    """Reply: bytes of the peak of one step above the resting state, and by what they were measured."""
+
+    peak: int | None
+    measured_by: str
+
+
+class Failed(Message, frozen=True):
+    """Reply: the request failed; `message` is one line, `expected` when the program knows the failure for what it is."""
+
+    message: str
+    expected: bool
+
+
+Request = Prepare | Warm | Time | Train | Weigh
+Reply = Progress | Prepared | Done | Timed | Trained | Weighed | Failed
+
+_requests = msgspec.json.Decoder(Request)
+_replies = msgspec.json.Decoder(Reply)
+
+
+def encode(message: Request | Reply) -> bytes:
+    """One line, with its end."""
+    return msgspec.json.encode(message) + b"\n"
+
+
+def decode_request(line: bytes) -> Request:
+    """The request on a line. Raises `msgspec.DecodeError`."""
+    request: Request = _requests.decode(line)
+    return request
+
+
+def decode_reply(line: bytes) -> Reply:
+    """The reply on a line. Raises `msgspec.DecodeError`."""
+    reply: Reply = _replies.decode(line)
+    return reply

@@ -1,0 +1,11 @@
+"""The networks that can be compared, by name. Nothing heavy is imported here: a network is built on the engine it is given."""
+
+from __future__ import annotations
+
+from compare.networks import mlp
+from compare.networks.base import Network
+
+NETWORKS: dict[str, Network] = {network.name: network for network in (mlp.NETWORK,)}
+"""Every network, by the name the command line knows it by."""
+
+__all__ = ["NETWORKS", "Network"]

@@ -1,0 +1,175 @@
+"""Versioned records of a run: strict JSON, one object a line, every sample kept.
+
+A records file begins with one `Header`, holds `Environment`, `Strategy`, `Training`, `Timing`, `Memory`, `Arithmetic` and
+`Agreement` records in any order, and ends with one `Footer` that counts the lines before it, so that a torn file is
+told from a whole one. Reports are made from these records alone. Units: seconds, bytes, operations.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+VERSION = 1
+"""Version of the format. A reader refuses every other version."""
+
+
+class RecordsError(ValueError):
+    """A records file that cannot be read: another version, torn, or not one of ours. The message is one line."""
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=str.lower):
+    """Base of all records; `kind` on the line is the class name in lower case."""
+
+
+class Header(Record, frozen=True):
+    """What was run and how to run it again."""
+
+    version: int
+    name: str
+    command: str
+    created: str
+    network: str
+    shape: str
+    parameters: int
+    data: str
+    examples: int
+    features: int
+    classes: int
+    batch: int
+    seed: int
+    dtype: str
+    backend: str
+    optimizer: str
+
+
+class Environment(Record, frozen=True):
+    """The machine and the software, in the order they are to be shown."""
+
+    entries: dict[str, str]
+
+
+class Strategy(Record, frozen=True):
+    """One way of differentiating the network; `name` is the key the other records use."""
+
+    name: str
+    engine: str
+    seeding: str | None
+    title: str
+    directions: int | None
+    note: str = ""
+
+
+class Training(Record, frozen=True):
+    """Loss of every step of one strategy's training run, and the accuracy it reached (fractions of one)."""
+
+    strategy: str
+    losses: list[float]
+    accuracy_train: float
+    accuracy_test: float
+
+
+class Timing(Record, frozen=True):
+    """Seconds of every timed step: `rounds[r]` are the samples of round `r`; rounds of all strategies were interleaved."""
+
+    strategy: str
+    rounds: list[list[float]]
+    steps_warmup: int
+
+
+class Moment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Live bytes by role at one allocation event of a step; `label` names the phase and the kernel."""
+
+    label: str
+    bytes: dict[str, int]
+
+
+class Memory(Record, frozen=True):
+    """Bytes of one step: measured peak above the resting state, and the ledger's timeline by role (abstract run)."""
+
+    strategy: str
+    measured_peak: int | None
+    measured_by: str
+    planned_peak: int
+    timeline: list[Moment]
+
+
+class Arithmetic(Record, frozen=True):
+    """Operations of one step by phase (`primal`, `tangent`, `adjoint`, `update`); transcendentals are counted apart."""
+
+    strategy: str
+    flops: dict[str, int]
+    transcendentals: dict[str, int]
+    convention: str
+
+
+class Agreement(Record, frozen=True):
+    """Largest absolute difference of one strategy from `reference` after training both in `dtype` for `steps` steps."""
+
+    strategy: str
+    reference: str
+    dtype: str
+    steps: int
+    tolerance: float
+    differences: dict[str, float]
+    losses: list[float]
+    loss_differences: list[float]
+
+
+class Footer(Record, frozen=True):
+    """The last line: how many lines stand before it."""
+
+    lines: int
+
+
+Line = Header | Environment | Strategy | Training | Timing | Memory | Arithmetic | Agreement | Footer
+
+_decoder = msgspec.json.Decoder(Line, strict=True)
+_tagged = msgspec.json.Decoder(dict[str, object])
+
+
+def encode(records: list[Line]) -> bytes:
+    """The bytes of a records file: `records` (a `Header` first) and their `Footer`."""
+    lines = [msgspec.json.encode(record) for record in (*records, Footer(lines=len(records)))]
+    return b"\n".join(lines) + b"\n"
+
+
+def read(path: Path) -> list[Line]:
+    """The records of a file without its footer. Raises `RecordsError` when it is not a whole file of this version."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise RecordsError(f"cannot read records file {str(path)!r}: {error.strerror}") from None
+    lines = raw.splitlines()
+    if not lines:
+        raise RecordsError(f"records file {str(path)!r} is empty")
+    _check_version(path, lines[0])
+    records: list[Line] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(_decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            _refuse(path, number, last=number == len(lines), reason=str(error))
+    footer = records.pop()
+    if not isinstance(footer, Footer) or footer.lines != len(records) or not raw.endswith(b"\n"):
+        raise RecordsError(f"records file {str(path)!r} is torn: its last line is not a footer counting {len(records)} lines; run again")
+    return records
+
+
+def _check_version(path: Path, line: bytes) -> None:
+    try:
+        head = _tagged.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        head = {}
+    if head.get("kind") != "header":
+        raise RecordsError(f"{str(path)!r} is not a records file: its first line is not a header")
+    if head.get("version") != VERSION:
+        raise RecordsError(f"records file {str(path)!r} has version {head.get('version')!r}; this program reads version {VERSION}")
+
+
+def _refuse(path: Path, number: int, *, last: bool, reason: str) -> NoReturn:
+    if last:
+        raise RecordsError(f"records file {str(path)!r} is torn in its last line ({number}): {reason}; run again")
+    raise RecordsError(f"records file {str(path)!r}, line {number}: {reason}")

@@ -1,0 +1,130 @@
+"""The page: what the template needs, gathered from the summary of a run. Every number on it comes from a record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+
+from compare.records import Agreement, Line
+from compare.report.figures import Figure, figures
+from compare.report.palette import strategy_token
+from compare.report.summary import Summary, flops_ratio, peak_ratio, planned, summarize, time_ratio
+from compare.report.units import MISSING, at_most, duration, operations, percent, ratio, size, whole
+from compare.report.verdict import agrees, largest, verdict
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the table of costs: its value, what it means, and its ratio to reverse."""
+
+    value: str
+    note: str = ""
+    ratio: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One strategy of the table of costs."""
+
+    title: str
+    token: str
+    note: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What one proof run says, in words, and the largest difference of each parameter it compared."""
+
+    title: str
+    agrees: bool
+    statement: str
+    differences: dict[str, str]
+
+
+COLUMNS = ("Test accuracy", "Time per step", "Peak memory", "FLOPs per step")
+
+
+def render(records: Iterable[Line]) -> str:
+    """The document of a run. Raises `RecordsError` when the records do not make up one."""
+    run = summarize(records)
+    package = files(__package__)
+    template = package.joinpath("report.html.jinja").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=DictLoader({"report": template}), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["pieces"] = pieces
+    drawn: list[Figure] = figures(run)
+    proofs = [_proof(run, pair) for pair in run.agreements if pair.strategy != pair.reference]
+    return environment.get_template("report").render(
+        run=run,
+        header=run.header,
+        style=package.joinpath("report.css").read_text(encoding="utf-8"),
+        verdict=verdict(run),
+        columns=COLUMNS,
+        rows=[_row(run, number) for number in range(len(run.costs))],
+        proofs=proofs,
+        compared=list(dict.fromkeys(name for proof in proofs for name in proof.differences)),
+        missing=MISSING,
+        reference=run.title(run.reference.name) if run.reference else "",
+        figures=drawn,
+        facts=_facts(run),
+        conventions=sorted({cost.arithmetic.convention for cost in run.costs if cost.arithmetic}),
+        measured_by=sorted({cost.memory.measured_by for cost in run.costs if cost.memory}),
+        timings=[cost for cost in run.costs if cost.timing],
+    )
+
+
+_UNBROKEN = re.compile(r"(\b\d[\d.,]*(?:e-?\d+)?(?: (?:%|[kMGTP]?FLOP|[KMGT]iB|B|[nµm]?s|k|M)(?!\w))?|\bn = [\d,]+)")
+
+
+def pieces(text: str) -> list[str]:
+    """`text` cut up so that every other piece, from the second, is a number with its unit, which no line may break."""
+    return _UNBROKEN.split(text)
+
+
+def _row(run: Summary, number: int) -> Row:
+    cost, base = run.costs[number], run.reference
+    accuracy = time = peak = flops = Cell(MISSING, "not recorded")
+    if cost.training is not None:
+        steps = f"after {whole(len(cost.training.losses))} steps; {percent(cost.training.accuracy_train)} on the training set"
+        accuracy = Cell(percent(cost.training.accuracy_test), steps)
+    if cost.time is not None:
+        spread = f"middle half {duration(cost.time.lower)} to {duration(cost.time.upper)}, n = {whole(cost.time.count)}"
+        time = Cell(duration(cost.time.median), spread, ratio(time_ratio(cost, base)))
+    if cost.memory is not None:
+        other = f", planned {size(planned(cost.memory))}" if cost.peak_kind == "measured" else ", not measured"
+        peak = Cell(size(cost.peak or 0), cost.peak_kind + other, ratio(peak_ratio(cost, base)))
+    if cost.flops is not None:
+        apart = f"and {operations(cost.transcendentals or 0, '').strip()} transcendentals"
+        flops = Cell(operations(cost.flops), apart, ratio(flops_ratio(cost, base)))
+    directions = f"{whole(cost.strategy.directions)} directions" if cost.strategy.directions is not None else ""
+    note = "; ".join(part for part in (directions, cost.strategy.note) if part)
+    return Row(cost.strategy.title, strategy_token(number), note, (accuracy, time, peak, flops))
+
+
+def _proof(run: Summary, pair: Agreement) -> Proof:
+    worst, good = largest(pair), agrees(pair)
+    bound = "are exactly equal" if worst == 0 else f"differ by at most {at_most(worst)}"
+    relation = "within" if good else "more than"
+    names = f"{run.phrase(pair.strategy)} and {run.phrase(pair.reference)}"
+    statement = (
+        f"{names[0].upper()}{names[1:]}: after {whole(pair.steps)} training steps in {pair.dtype} from one seed all parameters "
+        f"{bound}, {relation} the tolerance of {pair.tolerance:g}."
+    )
+    return Proof(run.title(pair.strategy), good, statement, {name: f"{value:.2g}" for name, value in pair.differences.items()})
+
+
+def _facts(run: Summary) -> list[tuple[str, str]]:
+    header = run.header
+    return [
+        ("network", f"{header.network} {header.shape}, {whole(header.parameters)} parameters"),
+        ("data", f"{header.data}: {whole(header.examples)} examples, {whole(header.features)} features, {whole(header.classes)} classes"),
+        ("training", f"{header.optimizer}, batch {whole(header.batch)}, seed {header.seed}"),
+        ("arrays", f"{header.backend}, {header.dtype}"),
+        ("made", header.created),
+    ]

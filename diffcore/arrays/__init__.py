@@ -1,0 +1,75 @@
+"""Array backends with one meaning: numpy (default), jax, and abstract (shape and dtype, no data).
+
+The backend follows the operands. jax is looked up among the loaded modules and never imported for a numpy user: an array
+of jax's can only exist when jax is loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from diffcore.arrays.abstract import AbstractArray
+
+Array = Any
+"""A numpy array or scalar, a jax array or tracer, or an `AbstractArray`."""
+
+
+def _is_jax(kind: type) -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and issubclass(kind, jax.Array) or _is_tracer(kind)
+
+
+def _is_tracer(kind: type) -> bool:
+    core = sys.modules.get("jax.core")
+    return core is not None and issubclass(kind, core.Tracer)
+
+
+class _Namespaces(dict[type, Any]):
+    """Type of an operand -> the module whose functions work on it; `None` where it has no say (a Python number)."""
+
+    def __missing__(self, kind: type) -> Any:
+        if issubclass(kind, np.ndarray | np.generic | AbstractArray):
+            found: Any = np
+        elif _is_jax(kind):
+            found = sys.modules["jax.numpy"]
+        else:
+            found = None
+        self[kind] = found
+        return found
+
+
+_namespaces = _Namespaces({np.ndarray: np, AbstractArray: np, float: None, int: None, bool: None})
+
+
+def namespace(arrays: Any) -> Any:
+    """The module (`numpy` or `jax.numpy`) that works on `arrays`; jax wins where both occur. Numbers have no say."""
+    for array in arrays:
+        found = _namespaces[type(array)]
+        if found is not np and found is not None:
+            return found
+    return np
+
+
+def is_array(value: Any) -> bool:
+    """Whether `value` is an array of one of the backends (Python numbers and lists are not)."""
+    return _namespaces[type(value)] is not None
+
+
+def backend(array: Array) -> str:
+    """`"numpy"`, `"jax"` or `"abstract"`."""
+    if isinstance(array, AbstractArray):
+        return "abstract"
+    return "numpy" if namespace((array,)) is np else "jax"
+
+
+def is_float(dtype: Any) -> bool:
+    """Whether elements of `dtype` can be differentiated with respect to (real floating point, bfloat16 included)."""
+    return np.issubdtype(dtype, np.floating) or str(dtype) in ("bfloat16", "float16")
+
+
+def is_concrete(array: Array) -> bool:
+    """Whether the values can be read: not abstract and not a tracer of `jax.jit`."""
+    return not isinstance(array, AbstractArray) and not _is_tracer(type(array))

@@ -1,0 +1,336 @@
+"""An array with a shape, a dtype and strides but no data, which numpy's own functions accept.
+
+Shapes and dtypes come from numpy itself: ufuncs resolve their own dtypes, views are taken of a stand-in with the same strides
+whose memory is never read, so that numpy decides what is a view and what a copy. What numpy does not tell is written here once per
+*array function*, together with its cost; no kernel needs a second, abstract formula. A function not listed is an
+error (`UnknownCostError`), never a cost of 0. Reading a value is an error too (`AbstractValueError`).
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.lib.stride_tricks import as_strided
+
+from diffcore.errors import AbstractValueError, UnknownCostError
+from diffcore.ledger import Storage, state
+
+Shape = tuple[int, ...]
+
+_TRANSCENDENTAL = frozenset(
+    "exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
+    "power float_power arctan2 hypot logaddexp".split()
+)
+_FREE = frozenset(("positive", "conjugate"))
+
+
+class AbstractArray(NDArrayOperatorsMixin):
+    """Shape, dtype and strides of a numpy array, and the `Storage` that stands for its buffer.
+
+    `AbstractArray(shape, dtype)` makes a new C-contiguous buffer; views share their base's storage.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "shape", "storage", "strides")
+    __array_priority__ = 100.0
+
+    def __init__(self, shape: Shape, dtype: Any, storage: Storage | None = None, strides: Shape | None = None) -> None:
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self.strides = strides
+        self.storage = Storage(math.prod(shape) * self.dtype.itemsize) if storage is None else storage
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def T(self) -> AbstractArray:  # noqa: N802 - numpy's name
+        return self.transpose()
+
+    @property
+    def mT(self) -> AbstractArray:  # noqa: N802 - numpy's name
+        return _view(self, np.matrix_transpose)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"AbstractArray(shape={self.shape}, dtype={self.dtype})"
+
+    def _no_value(self, *_: Any) -> Any:
+        raise AbstractValueError(
+            f"an abstract array {self.shape} has no values: this program reads one, so its cost cannot be planned without running it"
+        )
+
+    __bool__ = __int__ = __float__ = __index__ = __complex__ = __iter__ = item = tolist = __array__ = _no_value
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        target = out[0] if isinstance(out, tuple) else out
+        if method == "__call__":
+            return _matmul(inputs, target) if ufunc is np.matmul else _elementwise(ufunc, inputs, target, options)
+        if method == "reduce":
+            return _reduce(ufunc, inputs[0], target, **options)
+        if method == "at":
+            return _book(np.size(inputs[-1]))
+        raise UnknownCostError(f"numpy.{ufunc.__name__}.{method} has no shape and cost rule for abstract arrays")
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        rule = FUNCTIONS.get(function.__name__)
+        if rule is None:
+            raise UnknownCostError(f"numpy.{function.__name__} has no shape and cost rule for abstract arrays")
+        return rule(*args, **kwargs)
+
+    def __getitem__(self, index: Any) -> AbstractArray:
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(part is None or part is Ellipsis or isinstance(part, int | slice | np.integer) for part in parts):
+            return _view(self, lambda layout: layout[index])
+        stand_ins = tuple(_index_stand_in(part) for part in parts)
+        return AbstractArray(_weightless(self.shape)[stand_ins].shape, self.dtype)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        np.broadcast_shapes(np.shape(value), self[index].shape)
+
+    def astype(self, dtype: Any, copy: bool = True) -> AbstractArray:
+        """A cast: a new buffer, no arithmetic."""
+        return self if not copy and self.dtype == np.dtype(dtype) else AbstractArray(self.shape, dtype)
+
+    def copy(self, order: str = "C") -> AbstractArray:
+        return AbstractArray(self.shape, self.dtype)
+
+    def reshape(self, *shape: Any, **_: Any) -> AbstractArray:
+        return _reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int | np.integer) else shape)
+
+    def ravel(self) -> AbstractArray:
+        return _reshape(self, (-1,))
+
+    def transpose(self, *axes: Any) -> AbstractArray:
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        return _view(self, lambda layout: layout.transpose(order or None))
+
+    def swapaxes(self, first: int, second: int) -> AbstractArray:
+        return _view(self, lambda layout: layout.swapaxes(first, second))
+
+    def sum(self, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> AbstractArray:
+        return _reduce(np.add, self, None, axis=axis, keepdims=keepdims, dtype=dtype)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
+        return _reduce(np.multiply, self, None, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
+        return _reduce(np.maximum, self, None, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
+        return _reduce(np.minimum, self, None, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
+        return _reduce(np.logical_or, self, None, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
+        total = self.sum(axis=axis, keepdims=keepdims)
+        return np.true_divide(total, self.size / max(total.size, 1), out=total)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> AbstractArray:
+        _book(self.size)
+        return AbstractArray(_reduced(self.shape, axis, keepdims), np.intp)
+
+
+def _book(flops: int, transcendentals: int = 0) -> None:
+    if state.ledger is not None:
+        state.ledger.book(flops, transcendentals)
+
+
+@cache
+def _resolve(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> np.dtype[Any]:
+    return ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout))[-1]
+
+
+@cache
+def _reduced_dtype(ufunc: np.ufunc, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.asarray(ufunc.reduce(np.ones(1, dtype))).dtype
+
+
+def _kind(value: Any) -> Any:
+    """What numpy's promotion looks at: a dtype, or the Python type of a number (which promotes weakly)."""
+    return type(value) if type(value) in (int, float, complex) else np.result_type(value) if not hasattr(value, "dtype") else value.dtype
+
+
+def _shape(value: Any) -> Shape:
+    return value.shape if hasattr(value, "shape") else np.shape(value)
+
+
+def _elementwise(ufunc: np.ufunc, inputs: Any, out: Any, options: dict[str, Any]) -> Any:
+    if options.get("where", True) is not True or ufunc.signature is not None:
+        raise UnknownCostError(f"numpy.{ufunc.__name__} with {options or ufunc.signature} has no cost rule for abstract arrays")
+    shape = np.broadcast_shapes(*map(_shape, inputs))
+    dtype = np.dtype(options["dtype"]) if options.get("dtype") else _resolve(ufunc, tuple(map(_kind, inputs)))
+    size = math.prod(shape)
+    if ufunc.__name__ in _TRANSCENDENTAL:
+        _book(0, size)
+    elif ufunc.__name__ not in _FREE:
+        _book(size)
+    return _into(out, shape, dtype)
+
+
+def _into(out: Any, shape: Shape, dtype: Any) -> Any:
+    if out is None:
+        return AbstractArray(shape, dtype)
+    if _shape(out) != shape:
+        raise ValueError(f"non-broadcastable output operand with shape {_shape(out)} doesn't match the broadcast shape {shape}")
+    return out
+
+
+def _matmul(inputs: Any, out: Any) -> Any:
+    a, b = map(_shape, inputs)
+    if not a or not b:
+        raise ValueError("matmul: an operand does not have enough dimensions (needs at least 1)")
+    rows, columns = (a[-2:-1], a[-1]), (b[-1:] if len(b) > 1 else (), b[-2] if len(b) > 1 else b[0])
+    if rows[1] != columns[1]:
+        raise ValueError(f"matmul: {a} and {b} disagree: {rows[1]} != {columns[1]}")
+    shape = (*np.broadcast_shapes(a[:-2], b[:-2]), *rows[0], *columns[0])
+    _book(2 * math.prod(shape) * rows[1])
+    return _into(out, shape, _resolve(np.matmul, tuple(map(_kind, inputs))))
+
+
+def _reduced(shape: Shape, axis: Any, keepdims: bool) -> Shape:
+    if axis is None:
+        axes = set(range(len(shape)))
+    else:
+        axes = {_axis(a, len(shape)) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
+
+
+def _axis(axis: Any, ndim: int) -> int:
+    axis = operator.index(axis)
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(axis, ndim)
+    return axis % ndim
+
+
+def _reduce(
+    ufunc: np.ufunc, x: Any, out: Any = None, *, axis: Any = 0, keepdims: bool = False, dtype: Any = None, initial: Any = None
+) -> Any:
+    _book(x.size)
+    if dtype is None:
+        dtype = _reduced_dtype(ufunc, x.dtype)
+    return _into(out, _reduced(x.shape, axis, keepdims), dtype)
+
+
+def _view(x: AbstractArray, take: Callable[[Any], Any]) -> AbstractArray:
+    """A view of `x` as numpy would take it; the stand-in has `x`'s strides over one element that is never read."""
+    layout = take(_layout(x))
+    return AbstractArray(layout.shape, x.dtype, x.storage, layout.strides)
+
+
+def _layout(x: AbstractArray) -> Any:
+    strides = x.strides
+    if strides is None:
+        step, reverse = x.dtype.itemsize, []
+        for n in reversed(x.shape):
+            reverse.append(step)
+            step *= max(n, 1)
+        strides = tuple(reversed(reverse))
+    return as_strided(np.zeros((), x.dtype), x.shape, strides, writeable=False)
+
+
+def _reshape(x: AbstractArray, shape: Any, **_: Any) -> AbstractArray:
+    layout = _layout(x)
+    try:
+        return _view(x, lambda _: np.reshape(layout, shape, copy=False))
+    except ValueError:
+        new = _weightless(x.shape).reshape(shape).shape
+        return AbstractArray(new, x.dtype)
+
+
+def _weightless(shape: Shape) -> Any:
+    """A real array of any shape in no memory: its elements have no bytes."""
+    return np.empty(shape, "V0")
+
+
+def _index_stand_in(part: Any) -> Any:
+    if isinstance(part, AbstractArray):
+        if part.dtype == np.bool_:
+            part._no_value()
+        return np.zeros(part.shape, np.intp)
+    return part
+
+
+def _like(x: Any, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> AbstractArray:
+    shape = x.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+    return AbstractArray(shape, x.dtype if dtype is None else dtype)
+
+
+def _full_like(x: Any, value: Any, dtype: Any = None, *, shape: Any = None, **_: Any) -> AbstractArray:
+    return _like(x, dtype, shape=shape)
+
+
+def _where(condition: Any, x: Any, y: Any) -> AbstractArray:
+    shape = np.broadcast_shapes(*map(_shape, (condition, x, y)))
+    _book(math.prod(shape))
+    return AbstractArray(shape, _resolve(np.add, (_kind(x), _kind(y))))
+
+
+def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
+    joined = np.concatenate([_weightless(_shape(a)) for a in arrays], axis=axis).shape
+    return AbstractArray(joined, np.result_type(*(a.dtype for a in arrays)))
+
+
+def _take_along_axis(x: Any, indices: Any, axis: int = -1) -> AbstractArray:
+    axis = _axis(axis, len(_shape(x)))
+    shape = tuple(n if i != axis else _shape(indices)[axis] for i, n in enumerate(np.broadcast_shapes(_off(x, axis), _off(indices, axis))))
+    return AbstractArray(shape, x.dtype)
+
+
+def _off(x: Any, axis: int) -> Shape:
+    return tuple(1 if i == axis else n for i, n in enumerate(_shape(x)))
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "reshape": lambda x, shape, **_: _reshape(x, shape),
+    "ravel": lambda x, **_: _reshape(x, (-1,)),
+    "transpose": lambda x, axes=None: _view(x, lambda layout: np.transpose(layout, axes)),
+    "matrix_transpose": lambda x: x.mT,
+    "swapaxes": lambda x, a, b: x.swapaxes(a, b),
+    "moveaxis": lambda x, source, target: _view(x, lambda layout: np.moveaxis(layout, source, target)),
+    "expand_dims": lambda x, axis: _view(x, lambda layout: np.expand_dims(layout, axis)),
+    "squeeze": lambda x, axis=None: _view(x, lambda layout: np.squeeze(layout, axis)),
+    "broadcast_to": lambda x, shape, **_: _view(x, lambda layout: np.broadcast_to(layout, shape)),
+    "flip": lambda x, axis=None: _view(x, lambda layout: np.flip(layout, axis)),
+    "diagonal": lambda x, offset=0, axis1=0, axis2=1: _view(x, lambda layout: np.diagonal(layout, offset, axis1, axis2)),
+    "sum": lambda x, axis=None, keepdims=False, **_: x.sum(axis=axis, keepdims=keepdims),
+    "prod": lambda x, axis=None, keepdims=False, **_: x.prod(axis=axis, keepdims=keepdims),
+    "max": lambda x, axis=None, keepdims=False, **_: x.max(axis=axis, keepdims=keepdims),
+    "min": lambda x, axis=None, keepdims=False, **_: x.min(axis=axis, keepdims=keepdims),
+    "mean": lambda x, axis=None, keepdims=False, **_: x.mean(axis=axis, keepdims=keepdims),
+    "argmax": lambda x, axis=None, keepdims=False, **_: x.argmax(axis=axis, keepdims=keepdims),
+    "zeros_like": _like,
+    "ones_like": _like,
+    "empty_like": _like,
+    "full_like": _full_like,
+    "copyto": lambda target, source, **_: None,
+    "where": _where,
+    "concatenate": _concatenate,
+    "stack": lambda arrays, axis=0, **_: _concatenate([np.expand_dims(a, axis) for a in arrays], axis),
+    "take_along_axis": _take_along_axis,
+    "put_along_axis": lambda x, indices, values, axis=-1: None,
+    "shape": lambda x: x.shape,
+    "ndim": lambda x: x.ndim,
+    "size": lambda x, axis=None: x.size if axis is None else x.shape[axis],
+    "may_share_memory": lambda a, b, **_: a.storage is b.storage,
+}
+"""numpy function -> its shape and cost on abstract arrays."""

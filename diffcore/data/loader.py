@@ -1,0 +1,56 @@
+"""`DataLoader`: batches of a data set, shuffled by a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from diffcore.arrays import random
+from diffcore.data.dataset import Dataset, TensorDataset
+
+
+class DataLoader:
+    """Iterates over `dataset` in batches: tuples of arrays with a batch axis in front.
+
+    **Arguments:** `batch_size`: examples a batch; `shuffle`: a new order in every epoch; `generator`: a `numpy.random.Generator`, or `seed`: its seed (by
+    default the shared generator, see `manual_seed`); `drop_last`: leave out a last batch that is not full.
+    Raises `ValueError` for a batch size below 1, and for an empty data set.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        *,
+        generator: np.random.Generator | None = None,
+        seed: int | None = None,
+        drop_last: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"DataLoader: `batch_size` (={batch_size}) must be at least 1")
+        if len(dataset) == 0:
+            raise ValueError("DataLoader: the data set is empty")
+        self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
+        self._generator = np.random.default_rng(seed) if seed is not None else generator
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        n = len(self.dataset)
+        order = (self._generator or random.default_generator()).permutation(n) if self.shuffle else np.arange(n)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            yield self._batch(order[start : start + self.batch_size])
+
+    def _batch(self, index: Any) -> tuple[Any, ...]:
+        if isinstance(self.dataset, TensorDataset):
+            return self.dataset[index]
+        examples = [self.dataset[int(i)] for i in index]
+        if not isinstance(examples[0], tuple):
+            return (np.stack([np.asarray(e) for e in examples]),)
+        return tuple(np.stack([np.asarray(part) for part in parts]) for parts in zip(*examples, strict=True))

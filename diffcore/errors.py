@@ -1,0 +1,49 @@
+"""The exceptions of diffmodes.
+
+    DiffError
+    ├── ShapeError           (ValueError, RuntimeError)   operands whose shapes do not fit
+    ├── DTypeError           (TypeError, RuntimeError)    an element type the op cannot work with
+    ├── GradientError        (RuntimeError)               a derivative that was asked for in the wrong way
+    ├── DeviceError          (RuntimeError)               a device that is not there
+    ├── AbstractValueError   (TypeError)                  a value was read off an array that has none
+    ├── UnknownCostError     (TypeError)                  an array function without a shape and cost rule
+    └── MemoryBudgetError    (ValueError)                 a budget below the least that would do
+
+Each also derives from the built-in class that PyTorch or NumPy raises there, so that code written for them catches it.
+"""
+
+
+class DiffError(Exception):
+    """Base of everything diffmodes raises on purpose."""
+
+
+class ShapeError(DiffError, ValueError, RuntimeError):
+    """Operands whose shapes do not fit. The message names the op, both shapes and the likely fix."""
+
+
+class DTypeError(DiffError, TypeError, RuntimeError):
+    """An element type the op cannot work with, for instance a gradient of an integer tensor."""
+
+
+class GradientError(DiffError, RuntimeError):
+    """A derivative asked for in the wrong way: no history, a freed graph, a missing cotangent."""
+
+
+class DeviceError(DiffError, RuntimeError):
+    """A device that does not exist here; the message lists those that do."""
+
+
+class AbstractValueError(DiffError, TypeError):
+    """A value was read off an abstract array, which has a shape and a dtype but no data."""
+
+
+class UnknownCostError(DiffError, TypeError):
+    """An array function that has no shape and cost rule was called on an abstract array."""
+
+
+class MemoryBudgetError(DiffError, ValueError):
+    """A memory budget that cannot be kept. `least` is the number of bytes that would do."""
+
+    def __init__(self, message: str, least: int) -> None:
+        super().__init__(message)
+        self.least = least

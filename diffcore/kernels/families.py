@@ -1,0 +1,261 @@
+"""The families: what has to be declared of a kernel, and the derivative rules that follow from its algebra.
+
+A declaration names what it reads. `tanh = elementwise("tanh", ..., x=lambda out: 1 - out * out)` reads the result, so
+that is what reverse mode keeps for the cotangent of `x`; it can name operands, `out`, `aux` residuals and parameters of the kernel.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from diffcore.kernels.broadcast import align, fill, unbroadcast
+from diffcore.kernels.record import Call, Kernel, Rule, Shape, names_of, never, register
+
+
+def _signature(compute: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Operand names and parameter names of a compute function: positional ones after `xp`, and keyword-only ones."""
+    parameters = inspect.signature(compute).parameters.values()
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return tuple(positional[1:]), tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+def _reader(name: str, operands: tuple[str, ...], aux: tuple[str, ...], params: tuple[str, ...]) -> Callable[[Call], Any]:
+    if name == "out":
+        return lambda call: call.out
+    if name in operands:
+        i = operands.index(name)
+        return lambda call: call.primals[i]
+    if name in aux:
+        i = aux.index(name)
+        return lambda call: call.aux[i]
+    if name in params:
+        return lambda call: call.params[name]
+    raise ValueError(f"a rule reads {name!r}, which is none of {(*operands, *aux, *params, 'out')}")
+
+
+class _Names:
+    """The vocabulary of one kernel; turns a declared rule into a function of the call, and into what it keeps."""
+
+    def __init__(self, compute: Rule, aux: Mapping[str, Rule]) -> None:
+        self.operands, self.params = _signature(compute)
+        self.aux = tuple(aux)
+        self.definitions = aux
+
+    def bind(self, rule: Any, *, given: int = 0) -> Any:
+        """`rule` as a function of the call, after the cotangent where `given` is 2; numbers stay numbers."""
+        if not callable(rule):
+            return rule
+        readers = [_reader(n, self.operands, self.aux, self.params) for n in names_of(rule)[given:]]
+        if given:
+            return lambda g, call: rule(g, call, *[read(call) for read in readers])
+        if len(readers) == 1:
+            read = readers[0]
+            return lambda call: rule(read(call))
+        return lambda call: rule(*[read(call) for read in readers])
+
+    def keeps(self, rule: Any, *, given: int = 0) -> frozenset[str]:
+        """What reverse mode must keep for `rule`: the names it reads, and what its aux need to be derived anew."""
+        if not callable(rule):
+            return frozenset()
+        return frozenset(n for n in names_of(rule)[given:] if n not in self.params)
+
+
+def times(t: Any, partial: Any) -> Any:
+    """`t * partial` for a partial that may be a number, an array, or a mask of booleans (which selects)."""
+    if type(partial) is int:
+        return t if partial == 1 else -t if partial == -1 else t * partial
+    if getattr(partial, "dtype", None) == bool:
+        from diffcore.kernels.elementwise import where
+
+        return where(partial, t, 0)
+    return t * partial
+
+
+def elementwise(
+    name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = None, forward: Rule | None = None, **partials: Any
+) -> Kernel:
+    """A kernel that acts element by element with broadcasting.
+
+    `partials` give, per operand, the partial derivative: a function of what it reads, a number, or nothing (no derivative).
+    A partial may return a boolean mask, which selects where the derivative is 1.
+    """
+    aux = aux or {}
+    names = _Names(compute, aux)
+    rules = tuple(names.bind(partials.get(n)) for n in names.operands)
+    several = len(names.operands) > 1
+
+    def pushforward(call: Call, tangents: Any) -> Any:
+        total = None
+        for t, rule, shape in zip(tangents, rules, call.shapes, strict=True):
+            if t is None or rule is None:
+                continue
+            if several:
+                t = align(t, len(shape), len(call.shape))
+            term = times(t, rule(call) if callable(rule) else rule)
+            total = term if total is None else total + term
+        if total is None or not several:
+            return total
+        return fill(total, call.shape, next(t.ndim - len(s) for t, s in zip(tangents, call.shapes, strict=True) if t is not None))
+
+    def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
+        if not several:
+            return (times(g, rules[0](call) if callable(rules[0]) else rules[0]),)
+        return tuple(
+            unbroadcast(times(g, rule(call) if callable(rule) else rule), len(call.shape), shape) if need and rule is not None else None
+            for need, rule, shape in zip(needs, rules, call.shapes, strict=True)
+        )
+
+    smooth = any(rule is not None for rule in rules)
+    return register(
+        Kernel(
+            name,
+            names.operands,
+            compute,
+            pushforward if smooth else None,
+            pullback if smooth else None,
+            keeps=tuple(names.keeps(partials.get(n)) for n in names.operands),
+            aux=aux,
+            forward=forward,  # type: ignore[arg-type]
+            partials=rules if smooth else (),
+            examples=_rows_align,
+            sites=tuple(range(len(names.operands))) if several and smooth else (),
+            explain=_do_not_broadcast if several else None,
+        )
+    )
+
+
+def _rows_align(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    return len(shapes[operand]) == len(shape) > 0 and shapes[operand][0] == shape[0]
+
+
+def _do_not_broadcast(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str | None:
+    widest = max(len(s) for s in shapes)
+    for axis in range(-1, -widest - 1, -1):
+        sizes = {s[axis] for s in shapes if len(s) >= -axis and s[axis] != 1}
+        if len(sizes) > 1:
+            return f"shapes {' and '.join(str(s) for s in shapes if s)} do not broadcast: they disagree at axis {axis}, {' != '.join(map(str, sorted(sizes)))}"
+    return None
+
+
+def _same_params(params: dict[str, Any], lead: Shape) -> dict[str, Any]:
+    return params
+
+
+def linear_map(
+    name: str,
+    compute: Rule,
+    transpose: Callable[[Any, Call, Shape], Any],
+    *,
+    lift: Callable[[dict[str, Any], Shape], dict[str, Any]] | None = _same_params,
+    push: Callable[[Any, Call, int], Any] | None = None,
+    examples: Callable[..., bool] = never,
+    keeps_order: bool = False,
+    explain: Callable[..., str | None] | None = None,
+) -> Kernel:
+    """A kernel that is linear in its only operand.
+
+    `transpose(g, call, lead)` maps a cotangent of shape `[*lead, *r]` back. A tangent is pushed by the kernel itself with
+    `lift(params, lead)`, or by `push(t, call, number of leading axes)` where no parameters do that.
+    """
+    operands, _ = _signature(compute)
+
+    def pushforward(call: Call, tangents: Any) -> Any:
+        (t,) = tangents
+        lead = t.ndim - len(call.shapes[0])
+        if push is not None:
+            return push(t, call, lead)
+        return kernel(t, **lift(call.params, tuple(t.shape[:lead])))  # type: ignore[misc]
+
+    def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
+        return (transpose(g, call, tuple(g.shape[: g.ndim - len(call.shape)])),)
+
+    kernel = Kernel(
+        name,
+        operands,
+        compute,
+        pushforward,
+        pullback,
+        keeps=(frozenset(),),
+        examples=examples,
+        keeps_order=keeps_order,
+        explain=explain,
+    )
+    return register(kernel)
+
+
+def multilinear(
+    name: str,
+    compute: Rule,
+    *,
+    push: Callable[[Call, int, Any], Any],
+    diagonal: Rule | None = None,
+    examples: Callable[..., bool] = never,
+    sites: tuple[int, ...] = (),
+    explain: Callable[..., str | None] | None = None,
+    **adjoints: Rule,
+) -> Kernel:
+    """A kernel that is linear (or affine) in each operand.
+
+    `adjoints` give per operand the cotangent as a function of the result's cotangent, the call, and the operands it reads.
+    `push(call, operand, tangent)` is the kernel itself with the tangent in that operand's place.
+    """
+    names = _Names(compute, {})
+    rules = tuple(names.bind(adjoints[n], given=2) for n in names.operands)
+
+    def pushforward(call: Call, tangents: Any) -> Any:
+        total = None
+        for i, t in enumerate(tangents):
+            if t is not None:
+                term = push(call, i, t)
+                total = term if total is None else total + term
+        return total
+
+    def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
+        return tuple(rule(g, call) if need else None for need, rule in zip(needs, rules, strict=True))
+
+    return register(
+        Kernel(
+            name,
+            names.operands,
+            compute,
+            pushforward,
+            pullback,
+            keeps=tuple(names.keeps(adjoints[n], given=2) for n in names.operands),
+            diagonal=diagonal,
+            examples=examples,
+            sites=sites,
+            explain=explain,
+        )
+    )
+
+
+def irregular(
+    name: str,
+    compute: Rule,
+    *,
+    pushforward: Rule | None = None,
+    pullback: Rule | None = None,
+    keeps: tuple[frozenset[str], ...] = (),
+    aux: Mapping[str, Rule] | None = None,
+    forward: Rule | None = None,
+    examples: Callable[..., bool] = never,
+    explain: Callable[..., str | None] | None = None,
+) -> Kernel:
+    """A kernel with both rules by hand, or with none (comparisons, `argmax`): then its result is a constant."""
+    operands, _ = _signature(compute)
+    return register(
+        Kernel(
+            name,
+            operands,
+            compute,
+            pushforward,
+            pullback,
+            keeps=keeps or (frozenset(),) * len(operands),
+            aux=aux or {},
+            forward=forward,  # type: ignore[arg-type]
+            examples=examples,
+            explain=explain,
+        )
+    )

@@ -1,0 +1,174 @@
+"""Matrix products: multilinear, so a tangent is pushed by the product itself and the adjoints are products again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from diffcore.kernels.broadcast import align, fill, unbroadcast
+from diffcore.kernels.families import multilinear
+from diffcore.kernels.record import Call, Shape
+
+
+def _product(xp: Any, a: Any, b: Any) -> Any:
+    """`a @ b`; a stack of matrices times one matrix is one product of a taller matrix."""
+    if a.ndim > 2 and b.ndim == 2:
+        return xp.matmul(a.reshape(-1, a.shape[-1]), b).reshape((*a.shape[:-1], b.shape[-1]))
+    return xp.matmul(a, b)
+
+
+def _lined_up(call: Call, operand: int, t: Any) -> Any:
+    """`t` with its directions axis in front of all batch axes of the product."""
+    ndim = len(call.shapes[operand])
+    return t if t.ndim == ndim else align(t, ndim, len(call.shape))
+
+
+def _push_matmul(call: Call, operand: int, t: Any) -> Any:
+    t = _lined_up(call, operand, t)
+    return matmul(t, call.primals[1]) if operand == 0 else matmul(call.primals[0], t)
+
+
+def _flat(x: Any, lead: int) -> Any:
+    """`x` as a matrix (after `lead` axes): every axis but the last merged."""
+    return x if x.ndim == lead + 2 else x.reshape((*x.shape[:lead], -1, x.shape[-1]))
+
+
+def _adjoint_a(g: Any, call: Call, b: Any) -> Any:
+    return unbroadcast(matmul(g, b.mT), len(call.shape), call.shapes[0])
+
+
+def _adjoint_b(g: Any, call: Call, a: Any) -> Any:
+    if len(call.shapes[1]) == 2:
+        return matmul(_flat(a, 0).mT, _flat(g, g.ndim - len(call.shape)))
+    return unbroadcast(matmul(a.mT, g), len(call.shape), call.shapes[1])
+
+
+def _explain_matmul(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str:
+    x, y = shapes
+    if len(x) < 2 or len(y) < 2:
+        return f"both operands need at least one axis, got {x} and {y}"
+    if x[-1] == y[-2]:
+        return f"batch axes of `x` {x} and `y` {y} do not broadcast"
+    hint = ". Did you mean `x @ y.T`?" if len(y) == 2 and x[-1] == y[-1] else ""
+    return f"`x` {x} and `y` {y} disagree: {x[-1]} != {y[-2]}{hint}"
+
+
+def _rows_of_product(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    """Row `b` of `a @ b` depends on row `b` of `a` alone; of `b` only where axis 0 is a batch axis of both."""
+    if len(shapes[operand]) != len(shape) or shapes[operand][0] != shape[0]:
+        return False
+    return len(shape) > 2 or operand == 0
+
+
+def diagonal_in_left(b: Any, scale: Any, rows: slice, batch: int) -> Any:
+    """`a @ b` for a tangent of `a` `[batch, f]` whose direction `f` is column `f` of `scale`: an outer product `[k, batch, o]`."""
+    shared = b[rows].reshape((-1, 1, b.shape[-1]))
+    if scale is None:
+        return fill(shared, (batch, b.shape[-1]), 1)
+    return scale.T[rows].reshape((-1, batch, 1)) * shared
+
+
+def diagonal_in_right(a: Any, scale: Any, inner: Any, outer: Any, columns: int) -> Any:
+    """`a @ b` for tangents of `b` that touch one element (`inner[j]`, `outer[j]`) each, scaled by `scale[j]`: `[k, batch, columns]`."""
+    picked = a.T[inner]
+    if scale is not None:
+        picked = picked * scale.reshape((-1, 1))
+    one_hot = (outer[:, None] == np.arange(columns)).astype(a.dtype)
+    return picked.reshape((*picked.shape, 1)) * one_hot[:, None, :]
+
+
+def _picked(scale: Any, rows: slice) -> Any:
+    return None if scale is None else scale.reshape(-1)[rows]
+
+
+def _diagonal_matmul(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
+    a, b = call.primals
+    if len(call.shapes[0]) != 2 or len(call.shapes[1]) != 2 or examples != (operand == 0):
+        return None
+    if operand == 0:
+        return diagonal_in_left(b, scale, rows, call.shape[0])
+    inner, outer = np.divmod(np.arange(call.shapes[1][0] * call.shapes[1][1])[rows], call.shapes[1][1])
+    return diagonal_in_right(a, _picked(scale, rows), inner, outer, call.shape[-1])
+
+
+matmul = multilinear(
+    "matmul",
+    lambda xp, a, b: _product(xp, a, b),
+    push=_push_matmul,
+    diagonal=_diagonal_matmul,
+    examples=_rows_of_product,
+    sites=(1,),
+    explain=_explain_matmul,
+    a=_adjoint_a,
+    b=_adjoint_b,
+)
+
+
+def _push_linear(call: Call, operand: int, t: Any) -> Any:
+    if operand == 0:
+        return matmul(t, call.primals[1].mT)
+    if operand == 1:
+        return matmul(call.primals[0], _lined_up(call, 1, t).mT)
+    return fill(align(t, 1, len(call.shape)), call.shape, t.ndim - 1)
+
+
+def _diagonal_linear(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
+    if len(call.shapes[0]) != 2 or operand == 2 or examples != (operand == 0):
+        return None
+    if operand == 0:
+        return diagonal_in_left(call.primals[1].mT, scale, rows, call.shape[0])
+    outer, inner = np.divmod(np.arange(call.shapes[1][0] * call.shapes[1][1])[rows], call.shapes[1][1])
+    return diagonal_in_right(call.primals[0], _picked(scale, rows), inner, outer, call.shape[-1])
+
+
+def _explain_linear(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str:
+    x, weight = shapes[:2]
+    if x[-1] != weight[-1]:
+        return f"`input` {x} and `weight` {weight} disagree: the last axis of `input` must have {weight[-1]} features, not {x[-1]}"
+    return f"`bias` {shapes[-1]} and `weight` {weight} disagree: `bias` must have shape {weight[:1]}"
+
+
+def _linear(xp: Any, x: Any, weight: Any, bias: Any) -> Any:
+    out = _product(xp, x, weight.mT)
+    if xp is np and out.dtype == bias.dtype:
+        out += bias  # the product is ours to change
+        return out
+    return out + bias
+
+
+def _weight_adjoint(g: Any, call: Call, x: Any) -> Any:
+    """`g^T x`, summed over every axis but the last."""
+    return matmul(_flat(g, g.ndim - len(call.shape)).mT, _flat(x, 0))
+
+
+def _rows_of_input(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    return operand == 0
+
+
+linear = multilinear(
+    "linear",
+    _linear,
+    push=_push_linear,
+    diagonal=_diagonal_linear,
+    examples=_rows_of_input,
+    sites=(1, 2),
+    explain=_explain_linear,
+    x=lambda g, call, weight: matmul(g, weight),
+    weight=_weight_adjoint,
+    bias=lambda g, call: g.sum(axis=tuple(range(-len(call.shape), -1))),
+)
+"""`x @ weight.T + bias` for `x` `[..., in]` (two axes or more), `weight` `[out, in]`, `bias` `[out]`."""
+
+linear_unbiased = multilinear(
+    "linear_unbiased",
+    lambda xp, x, weight: _product(xp, x, weight.mT),
+    push=_push_linear,
+    diagonal=_diagonal_linear,
+    examples=_rows_of_input,
+    sites=(1,),
+    explain=_explain_linear,
+    x=lambda g, call, weight: matmul(g, weight),
+    weight=_weight_adjoint,
+)
+"""`x @ weight.T`."""

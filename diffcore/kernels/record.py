@@ -1,0 +1,135 @@
+"""The kernel record, and the record of one call of it, which is all that derivative rules may read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MethodType
+from typing import Any
+
+from diffcore.dispatch import apply
+
+Shape = tuple[int, ...]
+Rule = Callable[..., Any]
+
+
+def never(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    """The default for `Kernel.examples`: assume that examples are mixed, which is always correct."""
+    return False
+
+
+class Call:
+    """One application of a kernel: operands, result, parameters and shapes.
+
+    Forward mode fills everything. Reverse mode fills only what `Kernel.keeps` says the needed cotangents read; the rest is `None`.
+    `shapes` are the operands' shapes, `shape` the result's, `aux` the kernel's own residuals in the order of `Kernel.aux`.
+    """
+
+    __slots__ = ("aux", "kernel", "out", "params", "primals", "shape", "shapes")
+
+    def __init__(self, kernel: Kernel, primals: Any, out: Any, params: dict[str, Any], shapes: Any, shape: Any, aux: Any) -> None:
+        self.kernel = kernel
+        self.primals = primals
+        self.out = out
+        self.params = params
+        self.shapes = shapes
+        self.shape = shape
+        self.aux = aux
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """A primitive operation with its derivative rules; made by the families, called like a function.
+
+    Conventions of the rules, for an operand `x` of shape `s` and a result of shape `r`:
+
+    - a tangent of `x` has shape `s` (one direction) or `[k, *s]` (k directions, all with the same leading axis);
+      a cotangent has shape `r` or `[p, *r]`. Rules leave leading axes in place, so they serve both.
+    - `pushforward(call, tangents)` gets one tangent per operand, `None` for a symbolic zero, and returns the result's.
+    - `pullback(call, cotangent, needs)` returns one cotangent per operand, `None` where `needs` is false or it is zero.
+    - rules use operators, array methods and kernels, so that they run on arrays as they are and on tensors differentiably.
+
+    `compute(xp, *operands, **params)` runs on arrays only; `forward` is `compute` that also returns `aux`.
+    """
+
+    name: str
+    operands: tuple[str, ...]
+    compute: Rule
+    pushforward: Rule | None = None
+    pullback: Rule | None = None
+    keeps: tuple[frozenset[str], ...] = ()
+    """Per operand: the names of operands, aux and `out` that its cotangent reads."""
+    aux: Mapping[str, Rule] = field(default_factory=dict)
+    """Residuals that are neither operand nor result, each with its definition from those by name."""
+    forward: Rule = None  # type: ignore[assignment]  # filled in below when not given
+    partials: tuple[Any, ...] = ()
+    """Elementwise kernels: per operand the partial derivative as a function of the call, or a number."""
+    diagonal: Rule | None = None
+    """`diagonal(call, operand, scale, seed)`: pushes a diagonal tangent to a dense one, or returns `None`."""
+    keeps_order: bool = False
+    """The result holds the operand's elements in the same row-major order (reshape)."""
+    examples: Callable[..., bool] = never
+    """`examples(operand, shapes, shape, params)`: row `b` of the result depends on row `b` of that operand alone."""
+    sites: tuple[int, ...] = ()
+    """Operands the kernel is linear in that are typically parameters: their directions may be seeded on the result."""
+    explain: Callable[..., str | None] | None = None
+    """`explain(shapes, params)`: why these shapes do not fit, or `None`."""
+    _plans: dict[tuple[bool, ...], Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.forward is None:
+            object.__setattr__(self, "forward", self._compute_and_derive)
+
+    def __call__(self, *operands: Any, **params: Any) -> Any:
+        return apply(self, *operands, **params)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """A kernel in a class body is a method, like a function."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}({', '.join(self.operands)})>"
+
+    @property
+    def differentiable(self) -> bool:
+        return self.pullback is not None
+
+    def plan(self, needs: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool, tuple[bool, ...]]:
+        """What to keep when the operands in `needs` want a cotangent: which operands, whether the result, which aux."""
+        found = self._plans.get(needs)
+        if found is None:
+            read = frozenset().union(*(names for names, need in zip(self.keeps, needs, strict=True) if need))
+            found = (tuple(n in read for n in self.operands), "out" in read, tuple(n in read for n in self.aux))
+            self._plans[needs] = found
+        return found
+
+    def derive_aux(self, out: Any, primals: Any, params: dict[str, Any]) -> tuple[Any, ...]:
+        """The aux residuals by their definitions, on arrays or tensors."""
+        known = {"out": out, **params, **dict(zip(self.operands, primals, strict=False))}
+        return tuple(define(*(known[n] for n in names_of(define))) for define in self.aux.values())
+
+    def _compute_and_derive(self, xp: Any, *primals: Any, **params: Any) -> tuple[Any, tuple[Any, ...]]:
+        out = self.compute(xp, *primals, **params)
+        return out, self.derive_aux(out, primals, params)
+
+
+def names_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a function's positional parameters."""
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount]
+
+
+_registry: dict[str, Kernel] = {}
+
+
+def register(kernel: Kernel) -> Kernel:
+    """Add a kernel to the registry, which the tests and the checker walk. Names are unique."""
+    if kernel.name in _registry:
+        raise ValueError(f"a kernel named {kernel.name!r} is registered already")
+    _registry[kernel.name] = kernel
+    return kernel
+
+
+def registered() -> dict[str, Kernel]:
+    """Every registered kernel by name."""
+    return dict(_registry)

@@ -1,0 +1,138 @@
+"""The ledger: arithmetic and live bytes of a program, read off a run on abstract arrays.
+
+An abstract array (`diffcore.arrays.abstract`) has a shape and a dtype but no data. numpy's own functions run on it, so the
+engines, kernels and rules run unchanged, temporaries included. While a `Ledger` is open, each such call books its
+operations and each buffer books its bytes from the moment it is made until Python frees it.
+
+Phases: `primal`, `tangent`, `adjoint`, `recompute`, `update`.
+Roles: `parameter`, `input`, `activation`, `residual`, `tangent`, `cotangent`, `gradient`, `optimizer state`, `workspace`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+CONVENTION = (
+    "A multiply-add counts 2 operations, every other elementwise operation 1 per element of its result, a reduction 1 per element "
+    "it consumes; exp, log, tanh, sqrt and pow are transcendentals, counted apart; copies, casts and views count 0."
+)
+
+
+class _State(threading.local):
+    """What the current thread is doing; the engines write `phase`, the abstract arrays read it."""
+
+    def __init__(self) -> None:
+        self.ledger: Ledger | None = None
+        self.phase = "primal"
+        self.kernel = ""
+        self.role = "workspace"
+
+
+state = _State()
+
+
+class Storage:
+    """One buffer of `nbytes` bytes; arrays that alias it share the object, so it is counted once and until the last dies."""
+
+    __slots__ = ("ledger", "nbytes", "role")
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+        self.role = state.role
+        self.ledger = state.ledger
+        if self.ledger is not None:
+            self.ledger._change(self.role, nbytes)
+
+    def relabel(self, role: str) -> None:
+        """Book the bytes under another role from now on."""
+        if self.ledger is not None and role != self.role:
+            self.ledger._move(self.role, role, self.nbytes)
+        self.role = role
+
+    def __del__(self) -> None:
+        if self.ledger is not None:
+            self.ledger._change(self.role, -self.nbytes)
+
+
+class Ledger:
+    """Books operations and live bytes of everything that runs on abstract arrays inside `with Ledger() as ledger:`.
+
+    `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs; `timeline` lists `(label, {role: live bytes})`
+    after each allocation; `live` maps role to bytes alive now; `peak` is the largest total and `peak_roles` its composition.
+    """
+
+    convention = CONVENTION
+
+    def __init__(self) -> None:
+        self.flops: Counter[str] = Counter()
+        self.transcendentals: Counter[str] = Counter()
+        self.by_kernel: Counter[tuple[str, str]] = Counter()
+        self.live: Counter[str] = Counter()
+        self.timeline: list[tuple[str, dict[str, int]]] = []
+        self.peak = 0
+        self.peak_roles: dict[str, int] = {}
+        self.peaks: dict[str, int] = {}
+        self._total = 0
+        self._outer: tuple[Any, ...] = ()
+
+    def __enter__(self) -> Ledger:
+        self._outer = (state.ledger, state.phase, state.kernel, state.role)
+        state.ledger, state.phase, state.kernel, state.role = self, "primal", "", "workspace"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        state.ledger, state.phase, state.kernel, state.role = self._outer
+
+    @contextmanager
+    def role(self, name: str) -> Iterator[None]:
+        """Buffers made inside are booked under `name` unless an engine says otherwise."""
+        outer, state.role = state.role, name
+        try:
+            yield
+        finally:
+            state.role = outer
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Operations done inside are booked under phase `name` unless an engine says otherwise."""
+        outer, state.phase = state.phase, name
+        try:
+            yield
+        finally:
+            state.phase = outer
+
+    def book(self, flops: int, transcendentals: int) -> None:
+        """Count operations in the current phase and kernel."""
+        phase = state.phase
+        self.flops[phase] += flops
+        self.transcendentals[phase] += transcendentals
+        self.by_kernel[phase, state.kernel] += flops
+
+    def _change(self, role: str, nbytes: int) -> None:
+        self.live[role] += nbytes
+        self._total += nbytes
+        if nbytes > 0:
+            self._observe(role)
+
+    def _move(self, old: str, new: str, nbytes: int) -> None:
+        self.live[old] -= nbytes
+        self.live[new] += nbytes
+        self._observe(new)
+
+    def _observe(self, role: str) -> None:
+        snapshot = {name: count for name, count in self.live.items() if count}
+        self.timeline.append((f"{state.phase} {state.kernel}".rstrip(), snapshot))
+        self.peaks[role] = max(self.peaks.get(role, 0), self.live[role])
+        if self._total > self.peak:
+            self.peak, self.peak_roles = self._total, snapshot
+
+
+def label(value: Any, role: str, *, only: str | None = None) -> None:
+    """Book the buffer of an abstract array under `role`; with `only`, when it is booked under `only` now. Other values are left alone."""
+    storage = getattr(value, "storage", None)
+    if isinstance(storage, Storage) and (only is None or storage.role == only):
+        storage.relabel(role)

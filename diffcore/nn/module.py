@@ -1,0 +1,288 @@
+"""`Module`: parameters and submodules by name, as in PyTorch."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+
+from diffcore.arrays import devices, is_array
+from diffcore.dispatch import Boxed, unboxed
+from diffcore.errors import DiffError
+
+
+class Module:
+    """Base of all layers and networks. Attributes that are parameters or modules are registered under their names.
+
+    Engine-neutral: `_parameter` makes a parameter of the engine that a subclass belongs to.
+    """
+
+    training: bool
+    _parameters: dict[str, Any]
+    _buffers: dict[str, Any]
+    _modules: dict[str, Module | None]
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "training", True)
+        for name in ("_parameters", "_buffers", "_modules"):
+            object.__setattr__(self, name, {})
+
+    def _parameter(self, value: Any) -> Any:
+        raise DiffError(
+            f"{type(self).__name__} belongs to no engine, so it cannot make parameters: use the class of that name in revdiff.nn or dualdiff.nn"
+        )
+
+    # attributes
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError("cannot assign to a module before Module.__init__() call")
+        if isinstance(value, ParameterMark):
+            self._register(self._parameters, name, value)
+        elif isinstance(value, Module):
+            self._register(self._modules, name, value)
+        elif name in self._parameters and value is not None:
+            raise TypeError(f"cannot assign {type(value).__name__!r} as parameter {name!r} (a Parameter or None is expected)")
+        elif name in self._parameters or name in self._modules or name in self._buffers:
+            self._registry_of(name)[name] = value
+        else:
+            object.__setattr__(self, name, value)
+
+    def _registry_of(self, name: str) -> dict[str, Any]:
+        return next(registry for registry in (self._parameters, self._modules, self._buffers) if name in registry)
+
+    def _register(self, registry: dict[str, Any], name: str, value: Any) -> None:
+        self.__dict__.pop(name, None)
+        for other in (self._parameters, self._modules, self._buffers):
+            if other is not registry:
+                other.pop(name, None)
+        registry[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        for registry in ("_parameters", "_modules", "_buffers"):
+            found = self.__dict__.get(registry, {})
+            if name in found:
+                return found[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        for registry in (self._parameters, self._modules, self._buffers):
+            if name in registry:
+                del registry[name]
+                return
+        object.__delattr__(self, name)
+
+    def register_parameter(self, name: str, parameter: Any) -> None:
+        """Register a parameter (or `None`, a parameter that is absent) under `name`."""
+        self._register(self._parameters, name, parameter)
+
+    def register_buffer(self, name: str, tensor: Any) -> None:
+        """Register a tensor that is state but no parameter."""
+        self._register(self._buffers, name, tensor)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Register a submodule under `name`."""
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        if "." in name or not name:
+            raise KeyError(f"module name {name!r} must not be empty or contain a dot")
+        self._register(self._modules, name, module)
+
+    # calls
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"Module [{type(self).__name__}] is missing the required 'forward' function")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    # walks
+    def named_modules(self, prefix: str = "", memo: set[int] | None = None) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with dotted paths."""
+        memo = set() if memo is None else memo
+        if id(self) in memo:
+            return
+        memo.add(id(self))
+        yield prefix, self
+        for name, child in self._modules.items():
+            if child is not None:
+                yield from child.named_modules(f"{prefix}.{name}" if prefix else name, memo)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        return ((name, child) for name, child in self._modules.items() if child is not None)
+
+    def children(self) -> Iterator[Module]:
+        return (child for _, child in self.named_children())
+
+    def named_parameters(self) -> Iterator[tuple[str, Any]]:
+        """Dotted names and parameters; one that is shared appears once, under its first name."""
+        return self._named("_parameters")
+
+    def parameters(self) -> Iterator[Any]:
+        """The parameters, each once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Any]]:
+        return self._named("_buffers")
+
+    def _named(self, registry: str) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, value in getattr(module, registry).items():
+                if value is not None and id(value) not in seen:
+                    seen.add(id(value))
+                    yield (f"{path}.{name}" if path else name), value
+
+    # state
+    def state_dict(self) -> OrderedDict[str, Any]:
+        """Names and tensors of parameters and buffers, detached but sharing memory; shared ones under each of their names."""
+        entries: OrderedDict[str, Any] = OrderedDict()
+        for path, module in self.named_modules():
+            for registry in (module._parameters, module._buffers):
+                for name, value in registry.items():
+                    if value is not None:
+                        entries[f"{path}.{name}" if path else name] = value.detach()
+        return entries
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
+        """Copy values in by name. Raises `DiffError` listing every missing, unexpected and misshapen entry; then nothing has changed."""
+        own = self._slots_by_name()
+        problems = []
+        missing, unexpected = [n for n in own if n not in state_dict], [n for n in state_dict if n not in own]
+        if strict and missing:
+            problems.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}.")
+        if strict and unexpected:
+            problems.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
+        for name in own:
+            if name in state_dict and tuple(np.shape(_array(state_dict[name]))) != own[name].shape:
+                problems.append(f"size mismatch for {name}: {tuple(np.shape(_array(state_dict[name])))} given, {own[name].shape} expected.")
+        if problems:
+            raise DiffError(f"Error(s) in loading state_dict for {type(self).__name__}: {' '.join(problems)}")
+        for name, tensor in own.items():
+            if name in state_dict:
+                device = tensor.device
+                tensor.data = devices.new_array(_array(state_dict[name]), tensor.dtype, device)
+
+    def _slots_by_name(self) -> dict[str, Any]:
+        return {
+            (f"{path}.{name}" if path else name): value
+            for path, module in self.named_modules()
+            for registry in (module._parameters, module._buffers)
+            for name, value in registry.items()
+            if value is not None
+        }
+
+    def to(self, target: Any) -> Self:
+        """Cast (`dtype`) or move (`device`) all parameters and buffers in place."""
+        for tensor in [*self.parameters(), *(b for _, b in self.named_buffers())]:
+            if devices.is_device(target):
+                tensor.data = devices.place(tensor.array, target)
+            elif tensor.is_floating_point():
+                tensor.data = tensor.array.astype(target)
+        return self
+
+    def double(self) -> Self:
+        return self.to(np.float64)
+
+    def float(self) -> Self:
+        return self.to(np.float32)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for this module and all below it."""
+        for module in self.modules():
+            object.__setattr__(module, "training", mode)
+        return self
+
+    def eval(self) -> Self:
+        """Evaluation mode."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def requires_grad_(self, wanted: bool = True) -> Self:
+        """Make all parameters variables, or constants."""
+        for parameter in self.parameters():
+            parameter.requires_grad = wanted
+        return self
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call `function` on every module below this one, then on this one."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    # for transforms
+    def _variables(self) -> tuple[tuple[str, ...], list[Any]]:
+        """Names and tensors of the parameters that require a gradient, each once."""
+        pairs = [(name, p) for name, p in self.named_parameters() if p.requires_grad or p.level > 0]
+        return tuple(name for name, _ in pairs), [p for _, p in pairs]
+
+    def _swap(self, values: Sequence[Any]) -> list[Any]:
+        """Put `values` in the places of the variables (shared ones everywhere they occur) and return what was there."""
+        _, old = self._variables()
+        new = {id(before): after for before, after in zip(old, values, strict=True)}
+        for module in self.modules():
+            registry = module._parameters
+            for name, value in registry.items():
+                if id(value) in new:
+                    registry[name] = new[id(value)]
+        return old
+
+    # printing
+    def extra_repr(self) -> str:
+        """What to show between the parentheses of the module's line."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self._modules.items()]
+        if not lines:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+class ParameterMark(Boxed):
+    """Mixin that marks a tensor as a parameter, so that assigning it to a module registers it."""
+
+    __slots__ = ()
+
+
+def _array(value: Any) -> Any:
+    value = unboxed(value.detach() if isinstance(value, Boxed) else value)  # type: ignore[attr-defined]
+    return value if is_array(value) else np.asarray(value)
+
+
+@contextmanager
+def swapped(net: Module, values: Mapping[str, Any]) -> Iterator[Module]:
+    """`net` with other tensors for the parameters named in `values`, put back at the end even after an exception."""
+    names = dict(net.named_parameters())
+    unknown = [name for name in values if name not in names]
+    if unknown:
+        raise DiffError(f"functional_call: {type(net).__name__} has no parameter named {', '.join(map(repr, unknown))}")
+    new = {id(names[name]): value for name, value in values.items()}
+    undo: list[tuple[dict[str, Any], str, Any]] = []
+    for module in net.modules():
+        for name, value in module._parameters.items():
+            if id(value) in new:
+                undo.append((module._parameters, name, value))
+    for registry, name, value in undo:
+        registry[name] = new[id(value)]
+    try:
+        yield net
+    finally:
+        for registry, name, value in undo:
+            registry[name] = value
+
+
+def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """`net(*args, **kwargs)` with `parameters` (tensors or arrays by name) in the places of its own, which stay untouched."""
+    with swapped(net, parameters):
+        return net(*args, **kwargs)

@@ -1,0 +1,59 @@
+"""Constant arrays on the backend of another value: what transforms are seeded with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffcore.arrays import Array, namespace
+from diffcore.dispatch import Boxed
+
+
+def array_under(x: Any) -> Array:
+    """The array under all levels of `x`."""
+    while isinstance(x, Boxed):
+        x = x.primal
+    return x
+
+
+def ones_of(x: Any, shape: tuple[int, ...] | None = None) -> Array:
+    """Ones of the shape (or `shape`), dtype and backend of `x`."""
+    x = array_under(x)
+    return namespace((x,)).ones_like(x, shape=x.shape if shape is None else shape)
+
+
+def zeros_of(x: Any, shape: tuple[int, ...] | None = None) -> Array:
+    """Zeros of the shape (or `shape`), dtype and backend of `x`."""
+    x = array_under(x)
+    return namespace((x,)).zeros_like(x, shape=x.shape if shape is None else shape)
+
+
+def eye_of(x: Any, n: int, rows: slice = slice(None)) -> Array:
+    """Rows of the identity `[k, n]` in the dtype and on the backend of `x`."""
+    k = len(range(n)[rows])
+    zeros = zeros_of(x, (k, n))
+    start = rows.indices(n)[0]
+    if namespace((zeros,)).__name__ != "numpy":
+        return zeros.at[range_array(k), range_array(k) + start].set(1)
+    zeros[range_array(k), range_array(k) + start] = 1
+    return zeros
+
+
+def range_array(n: int) -> Array:
+    """0 ... n-1 as a numpy array, which every backend takes as an index."""
+    import numpy as np
+
+    return np.arange(n)
+
+
+def concatenate(blocks: list[Any]) -> Any:
+    """Blocks of directions `[k_i, ...]` joined along axis 0; tensors are joined by adding into zeros, which is differentiable."""
+    if not any(isinstance(block, Boxed) for block in blocks):
+        return namespace(blocks).concatenate(blocks, axis=0)
+    from diffcore.kernels.indexing import scatter_index
+
+    total, start, joined = sum(block.shape[0] for block in blocks), 0, None
+    for block in blocks:
+        stop = start + block.shape[0]
+        part = scatter_index(block, index=(slice(start, stop),), shape=(total, *block.shape[1:]))
+        joined, start = part if joined is None else joined + part, stop
+    return joined

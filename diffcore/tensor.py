@@ -1,0 +1,329 @@
+"""The op surface that the Tensor classes of both engines inherit: operators, methods and attributes, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from diffcore import ops
+from diffcore.arrays import devices, is_array, is_float
+from diffcore.dispatch import Boxed, mixed_engines, unboxed
+from diffcore.errors import AbstractValueError, DiffError, GradientError
+from diffcore.kernels import elementwise as _e
+
+
+class TensorSurface(Boxed):
+    """Operators, methods and attributes of a tensor; an engine adds how derivatives are carried or recorded.
+
+    `primal` is the value below this tensor's level: an array, or a tensor of an outer transform.
+    """
+
+    __slots__ = ()
+    __array_ufunc__ = None  # numpy arrays and scalars leave mixed operators to the tensor
+    __array_priority__ = 1000
+    __hash__ = object.__hash__
+
+    # what an engine provides
+    def _leaf(self) -> Any:
+        """What makes this tensor a variable: an object whose `gradient` backward passes add to. `None` for all other tensors."""
+        raise NotImplementedError
+
+    def _become(self, variable: bool) -> None:
+        """Turn this leaf into a variable, or into a constant."""
+        raise NotImplementedError
+
+    def _like(self, primal: Any) -> Self:
+        """A constant tensor of this engine and level around `primal`."""
+        raise NotImplementedError
+
+    # attributes
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.primal.shape)
+
+    @property
+    def dtype(self) -> Any:
+        return self.primal.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.primal.ndim  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> str:
+        return devices.device_of(self.array)
+
+    @property
+    def array(self) -> Any:
+        """The array under all levels, sharing memory. Unrecorded."""
+        x = self.primal
+        while isinstance(x, Boxed):
+            x = x.primal
+        return x
+
+    @property
+    def T(self) -> Any:  # noqa: N802 - PyTorch's name
+        return ops.permute(self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Any:  # noqa: N802 - PyTorch's name
+        return ops.transpose(self, -1, -2)
+
+    def dim(self) -> int:
+        return self.ndim
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    # derivatives
+    @property
+    def requires_grad(self) -> bool:
+        """Whether this tensor is a variable or depends on one."""
+        return not self.is_constant
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if not self.is_leaf:
+            raise GradientError("you can only change requires_grad flags of leaf variables; detach() gives a new leaf")
+        if wanted and not is_float(self.dtype):
+            raise GradientError(f"only Tensors of floating point dtype can require gradients, got {self.dtype}")
+        if wanted != self.requires_grad:
+            self._become(wanted)
+
+    def requires_grad_(self, wanted: bool = True) -> Self:
+        """Make this leaf a variable (or a constant) and return it."""
+        self.requires_grad = wanted
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Made by the user rather than by an operation on variables."""
+        return self.is_constant or self._leaf() is not None
+
+    @property
+    def grad(self) -> Any:
+        """The derivative that backward passes have added up on this variable; `None` before the first and on other tensors."""
+        leaf = self._leaf()
+        return None if leaf is None else leaf.gradient
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        leaf = self._leaf()
+        if leaf is None:
+            raise GradientError("cannot assign a gradient to a tensor that is not a leaf requiring grad")
+        if value is not None:
+            value = self._like(unboxed(value.detach() if isinstance(value, TensorSurface) else value))
+            if value.shape != self.shape:
+                raise GradientError(f"assigned grad has shape {value.shape}, the tensor {self.shape}: they must be the same")
+        leaf.gradient = value
+
+    @property
+    def data(self) -> Self:
+        """The values as a constant that shares memory. Assigning changes the values unrecorded."""
+        return self._like(self.primal)
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.primal = unboxed(value.detach() if isinstance(value, TensorSurface) else value)
+
+    def _repr_suffix(self) -> str:
+        return ", requires_grad=True" if self.requires_grad else ""
+
+    # values
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The values as a numpy array, sharing memory on the numpy backend. Raises `GradientError` where a derivative would be lost."""
+        if not self.is_constant:
+            raise GradientError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return np.asarray(self.array)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The value of a tensor with one element, as a Python number."""
+        if self.numel() != 1:
+            raise DiffError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
+        return self.array.reshape(()).item()
+
+    def tolist(self) -> Any:
+        return self.array.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise DiffError(f"Boolean value of Tensor with {self.numel()} values is ambiguous")
+        return bool(self.array.reshape(()))
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __repr__(self) -> str:
+        try:
+            text = np.array2string(np.asarray(self.array), separator=", ", precision=4, prefix="tensor(")
+        except (AbstractValueError, TypeError, RuntimeError):
+            text = f"..., shape={self.shape}"  # abstract or traced: there is no value to show
+        except Exception as error:  # jax has its own error for reading a traced value
+            if "Tracer" not in type(error).__name__:
+                raise
+            text = f"..., shape={self.shape}"
+        default = self.dtype in (np.float32, np.int64, np.bool_)
+        return f"tensor({text}{'' if default else f', dtype={self.dtype}'}{self._repr_suffix()})"
+
+    def detach(self) -> Self:
+        """A constant with the same values, sharing memory."""
+        return self._like(self.primal)
+
+    def to(self, target: Any) -> Any:
+        """A cast (`dtype`) or a move (`device`); where nothing changes, the tensor itself. A move is not recorded."""
+        if not devices.is_device(target):
+            return ops.astype(self, target)
+        if not self.is_constant and target != self.device:
+            raise GradientError(f"cannot move a tensor that carries a derivative to {target!r}: move the leaf before using it")
+        return self if target == self.device else self._like(devices.place(self.array, target))
+
+    def cpu(self) -> Any:
+        return self.to("cpu")
+
+    def cuda(self, index: int = 0) -> Any:
+        return self.to(f"cuda:{index}")
+
+    def float(self) -> Any:
+        return ops.astype(self, np.float32)
+
+    def double(self) -> Any:
+        return ops.astype(self, np.float64)
+
+    def long(self) -> Any:
+        return ops.astype(self, np.int64)
+
+    def astype(self, dtype: Any) -> Any:
+        return ops.astype(self, dtype)
+
+    def is_floating_point(self) -> bool:
+        return is_float(self.dtype)
+
+    # operators
+    def __add__(self, other: Any) -> Any:
+        return _e.add(self, other) if _operand(other) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return _e.add(other, self) if _operand(other) else NotImplemented
+
+    def __sub__(self, other: Any) -> Any:
+        return _e.sub(self, other) if _operand(other) else NotImplemented
+
+    def __rsub__(self, other: Any) -> Any:
+        return _e.sub(other, self) if _operand(other) else NotImplemented
+
+    def __mul__(self, other: Any) -> Any:
+        return _e.mul(self, other) if _operand(other) else NotImplemented
+
+    def __rmul__(self, other: Any) -> Any:
+        return _e.mul(other, self) if _operand(other) else NotImplemented
+
+    def __truediv__(self, other: Any) -> Any:
+        return _e.div(self, other) if _operand(other) else NotImplemented
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _e.div(other, self) if _operand(other) else NotImplemented
+
+    def __pow__(self, other: Any) -> Any:
+        return _e.pow(self, other) if _operand(other) else NotImplemented
+
+    def __rpow__(self, other: Any) -> Any:
+        return _e.pow(other, self) if _operand(other) else NotImplemented
+
+    def __matmul__(self, other: Any) -> Any:
+        return ops.matmul(self, other) if _is_tensor(other) else NotImplemented
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return ops.matmul(other, self) if _is_tensor(other) else NotImplemented
+
+    def __neg__(self) -> Any:
+        return _e.neg(self)
+
+    def __abs__(self) -> Any:
+        return _e.abs(self)
+
+    def __eq__(self, other: object) -> Any:
+        return _e.equal(self, other) if _operand(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return _e.not_equal(self, other) if _operand(other) else NotImplemented
+
+    def __lt__(self, other: Any) -> Any:
+        return _e.less(self, other) if _operand(other) else NotImplemented
+
+    def __le__(self, other: Any) -> Any:
+        return _e.less_equal(self, other) if _operand(other) else NotImplemented
+
+    def __gt__(self, other: Any) -> Any:
+        return _e.greater(self, other) if _operand(other) else NotImplemented
+
+    def __ge__(self, other: Any) -> Any:
+        return _e.greater_equal(self, other) if _operand(other) else NotImplemented
+
+    def __getitem__(self, index: Any) -> Any:
+        return ops.getitem(self, index)
+
+    # the ops as methods
+    add, sub, mul, div, neg, pow = ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow
+    exp, log, sqrt, tanh, sigmoid, relu, abs, sign = ops.exp, ops.log, ops.sqrt, ops.tanh, ops.sigmoid, ops.relu, ops.abs, ops.sign
+    sum, mean, max, amax, argmax = ops.sum, ops.mean, ops.max, ops.amax, ops.argmax
+    logsumexp, log_softmax, softmax = ops.logsumexp, ops.log_softmax, ops.softmax
+    reshape, flatten, transpose, permute = ops.reshape, ops.flatten, ops.transpose, ops.permute
+    broadcast_to, expand, matmul, gather = ops.broadcast_to, ops.expand, ops.matmul, ops.gather
+
+    def t(self) -> Any:
+        """The transpose of a matrix; vectors and scalars are left as they are."""
+        return self.T
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Boxed) or is_array(value)
+
+
+def _operand(value: Any) -> bool:
+    return isinstance(value, Boxed | int | float) or is_array(value)
+
+
+def tensor_of(kind: type[Any], data: Any, dtype: Any, device: str | None, requires_grad: bool) -> Any:
+    """A new tensor of class `kind` holding a copy of `data`: what `tensor` of each engine does."""
+    if isinstance(data, TensorSurface):
+        if data.engine != kind.engine and not data.is_constant:  # type: ignore[attr-defined]
+            raise mixed_engines(kind.engine, data.engine)  # type: ignore[attr-defined]
+        data = data.array
+    made = kind(devices.new_array(data, dtype, device))
+    return made.requires_grad_() if requires_grad else made
+
+
+def check_cotangent(out: Any, gradient: Any) -> None:
+    """The cotangent of `out` must have its shape. Raises `GradientError` worded like PyTorch's."""
+    shape = tuple(out.shape)
+    if gradient is None and out.size != 1:
+        raise GradientError(
+            f"grad can be implicitly created only for scalar outputs, but the output has shape {shape}: pass a cotangent of that "
+            f"shape, e.g. `y.backward(gradient)`"
+        )
+    if gradient is not None and tuple(gradient.shape) != shape:
+        raise GradientError(
+            f"Mismatch in shape: the cotangent has a shape of {tuple(gradient.shape)} and the output has a shape of {shape}."
+        )

@@ -1,0 +1,54 @@
+"""Layers whose parameters are dual: `dualdiff.nn.Linear` and the rest, under PyTorch's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffcore.nn import container, functional, linear, module
+from diffcore.nn.activation import CrossEntropyLoss, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from diffcore.nn.linear import Flatten
+from dualdiff.tensor import Tensor, tensor
+
+
+class Parameter(Tensor, module.ParameterMark):
+    """A tensor that a module registers; it requires a gradient unless told otherwise."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(tensor(data).primal)
+        self.requires_grad = requires_grad
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+class Module(module.Module):
+    """`diffcore.nn.Module` with forward-mode parameters: the base of user-written layers and networks."""
+
+    def _parameter(self, value: Any) -> Parameter:
+        return Parameter(value)
+
+
+class Sequential(container.Sequential, Module):
+    """`diffcore.nn.Sequential` of forward-mode modules."""
+
+
+class Linear(linear.Linear, Module):
+    """`diffcore.nn.Linear` holding forward-mode parameters."""
+
+
+__all__ = [
+    "CrossEntropyLoss",
+    "Flatten",
+    "Linear",
+    "LogSoftmax",
+    "Module",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "functional",
+]

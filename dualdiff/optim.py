@@ -1,0 +1,5 @@
+"""Optimizers over forward-mode parameters; the same classes as in `revdiff.optim`."""
+
+from diffcore.optim import SGD, Optimizer
+
+__all__ = ["SGD", "Optimizer"]

@@ -1,0 +1,268 @@
+"""One operation in forward mode: compute the value, then push every tangent through the kernel.
+
+Tangents are kept per seed. Where the kernel is linear in a freshly seeded variable, the directions move to its result (a site). At a
+result with one element the kernel's local Jacobian is a single row, so the row is computed once and contracts the
+tangents of all directions; there the directions of sites are collected into those of their variables.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from diffcore.arrays import is_float
+from diffcore.dispatch import Boxed, evaluate, split, unboxed
+from diffcore.kernels.families import times
+from diffcore.kernels.indexing import scatter_index
+from diffcore.kernels.record import Call, Kernel
+from diffcore.ledger import label, state
+from diffcore.modes import Mode
+from diffcore.ops import permute
+from diffcore.seeds import ones_of
+from dualdiff.forms import IDENTITY, Diagonal, Form, contract, dense
+from dualdiff.seeding import Directions, Seed, Site, Variable, features_of
+
+Tangents = dict[Seed, Form]
+
+
+mode = Mode()
+"""Whether tangents are carried in this thread; see `no_grad`."""
+
+
+def record(box: type, kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Compute `kernel` one level down and push the tangents of its operands."""
+    own = split(operands, level, box.engine)  # type: ignore[attr-defined]
+    primals = [x.primal if isinstance(x, Boxed) and x.level == level else unboxed(x) for x in operands]
+    out, aux = evaluate(kernel, primals, params)
+    if kernel.pushforward is None or not mode.enabled or not any(x is not None for x in own) or not is_float(out.dtype):
+        return box(out, level)
+    shapes = tuple([tuple(x.shape) if hasattr(x, "shape") else () for x in primals])
+    call = Call(kernel, primals, out, params, shapes, tuple(out.shape), aux)
+    outer = state.phase, state.kernel
+    state.phase, state.kernel = "tangent", kernel.name
+    try:
+        tangents = push(call, [x.tangents if x is not None else {} for x in own])  # type: ignore[attr-defined]
+    finally:
+        state.phase, state.kernel = outer
+    return box(out, level, tangents)
+
+
+def push(call: Call, carried: list[Tangents]) -> Tangents:
+    """The tangents of `call.out` from those of its operands, per seed."""
+    result: Tangents = {}
+    groups = _by_seed(call, carried, result)
+    if math.prod(call.shape) == 1 and any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms):
+        single = {seed: forms for seed, forms in groups.items() if isinstance(seed, Directions) and seed.lead == 0}
+        _contract_all(call, {seed: forms for seed, forms in groups.items() if seed not in single}, result)
+        groups = single
+    for seed, forms in groups.items():
+        if seed.examples and not all(call.kernel.examples(i, call.shapes, call.shape, call.params) for i in forms):
+            for variable, forms_of_variable in _expanded(call, seed, forms).items():
+                _add(result, variable, _push_one(call, variable, forms_of_variable))
+        else:
+            _add(result, seed, _push_one(call, seed, forms))
+    if state.ledger is not None:
+        for form in result.values():
+            label(form.scale if isinstance(form, Diagonal) else form, "tangent")
+    return result
+
+
+def _by_seed(call: Call, carried: list[Tangents], result: Tangents) -> dict[Seed, dict[int, Form]]:
+    """Tangents grouped by seed, {operand position: form}; fresh variables at a site are replaced by the site's own seed in `result`."""
+    groups: dict[Seed, dict[int, Form]] = {}
+    targets: list[tuple[int, Variable]] = []
+    for i, tangents in enumerate(carried):
+        for seed, form in tangents.items():
+            if form is IDENTITY and type(seed) is Variable and i in call.kernel.sites and _may_be_site(call, i):
+                targets.append((i, seed))
+            else:
+                groups.setdefault(seed, {})[i] = form
+    if targets and not _plant(call, targets, result):
+        for i, seed in targets:
+            groups.setdefault(seed, {})[i] = IDENTITY
+    return {seed: forms for seed, forms in groups.items() if not isinstance(seed, Variable) or seed.is_active()}
+
+
+def _may_be_site(call: Call, operand: int) -> bool:
+    """Elementwise kernels are sites for operands that they broadcast; products for their right factor."""
+    return not call.kernel.partials or call.shapes[operand] != call.shape
+
+
+def _plant(call: Call, targets: list[tuple[int, Variable]], result: Tangents) -> bool:
+    """Seed the result of `call` in place of its variables, if that is preferred."""
+    size, examples = features_of(call.shape)
+    elements = sum(math.prod(variable.shape) for _, variable in targets)
+    seeding = targets[0][1].seeding
+    if math.prod(call.shape) == 1 or not seeding.prefers_site(size, elements) or call.kernel.partials and size > elements:
+        return False
+    window = seeding.next_site(size)
+    if window is not None:
+        result[Site(call, targets, window, size, examples)] = IDENTITY
+    return True
+
+
+def _push_one(call: Call, seed: Seed, forms: dict[int, Form]) -> Form | None:
+    """Push the tangents of one seed through the kernel, in the cheapest form that the kernel keeps."""
+    kernel = call.kernel
+    diagonal = [i for i, form in forms.items() if isinstance(form, Diagonal)]
+    if diagonal and len(diagonal) == len(forms):
+        if kernel.partials and all(call.shapes[i] == call.shape for i in forms):
+            return _push_diagonal(call, forms)
+        if kernel.keeps_order and (not seed.examples or call.shape[:1] == call.shapes[0][:1]):
+            scale = forms[0].scale
+            return forms[0] if scale is None else Diagonal(kernel.pushforward(call, (scale,)))  # type: ignore[misc]
+    total = None
+    rest: list[Any] = [None] * len(call.shapes)
+    for i, form in forms.items():
+        pushed = None
+        if isinstance(form, Diagonal) and kernel.diagonal is not None:
+            pushed = kernel.diagonal(call, i, form.scale, seed.rows, seed.examples)  # type: ignore[attr-defined]
+        if pushed is None:
+            rest[i] = dense(form, seed, call.primals[i], call.shapes[i])
+        else:
+            total = pushed if total is None else total + pushed
+    if any(t is not None for t in rest):
+        pushed = kernel.pushforward(call, tuple(rest))  # type: ignore[misc]
+        total = pushed if total is None or pushed is None else total + pushed
+    if total is not None and total.dtype != call.out.dtype:
+        total = total.astype(call.out.dtype)
+    return total
+
+
+def _push_diagonal(call: Call, forms: dict[int, Form]) -> Form | None:
+    """Elementwise on diagonals: scale times partial, summed over the operands."""
+    terms = [_scaled(form.scale, call.kernel.partials[i], call) for i, form in forms.items() if call.kernel.partials[i] is not None]
+    if not terms:
+        return None
+    if len(terms) == 1:
+        return Diagonal(terms[0])
+    total = ones_of(call.out) if terms[0] is None else terms[0]
+    for term in terms[1:]:
+        total = total + (1 if term is None else term)
+    return Diagonal(total)
+
+
+def _scaled(scale: Any, rule: Any, call: Call) -> Any:
+    """`scale * partial`, where `None` stands for ones."""
+    partial = rule(call) if callable(rule) else rule
+    if scale is not None:
+        return times(scale, partial)
+    if type(partial) is int and partial == 1:
+        return None
+    whole = getattr(partial, "dtype", None) == call.out.dtype and tuple(partial.shape) == call.shape
+    return partial if whole else times(ones_of(call.out), partial)
+
+
+def _add(result: Tangents, seed: Seed, form: Form | None) -> None:
+    """Add a tangent to those of `seed`; only equal forms are ever added, because a seed is pushed once per operation."""
+    if form is None:
+        return
+    before = result.get(seed)
+    result[seed] = form if before is None else before + form
+
+
+def _contract_all(call: Call, groups: dict[Seed, dict[int, Form]], result: Tangents) -> None:
+    """At a result with one element: the kernel's gradient row against every tangent."""
+    if not groups:
+        return
+    needs = tuple(any(i in forms for forms in groups.values()) for i in range(len(call.shapes)))
+    rows = call.kernel.pullback(call, ones_of(call.out), needs)  # type: ignore[misc]
+    for seed, forms in groups.items():
+        total = None
+        for i, form in forms.items():
+            if rows[i] is not None:
+                part = contract(form, seed, rows[i], call.shapes[i])
+                total = part if total is None else total + part
+        if total is None:
+            continue
+        if isinstance(seed, Site):
+            for variable, gradient in collect(seed, total):
+                _add(result, variable, gradient.reshape((-1, *call.shape)))
+        else:
+            _add(result, seed, total.reshape((-1, *call.shape)))
+
+
+def collect(site: Site, derivative: Any) -> list[tuple[Variable, Any]]:
+    """A derivative with respect to the result of the site's kernel, `[batch, k]` or `[k]`, as that with respect to its variables.
+
+    One adjoint of the site's own kernel; the result per variable has the variable's shape.
+    """
+    start, stop = site.window
+    if stop - start != site.size:
+        derivative = _padded(derivative, site)
+    cotangent = derivative.reshape(site.call.shape)
+    wanted = [i for i, _ in site.targets]
+    needs = tuple(i in wanted for i in range(len(site.call.shapes)))
+    gradients = site.call.kernel.pullback(site.call, cotangent, needs)  # type: ignore[misc]
+    return [(variable.whole, gradients[i]) for i, variable in site.targets]
+
+
+def _padded(derivative: Any, site: Site) -> Any:
+    """A derivative of the site's window, with zeros for its other directions."""
+    shape = (*derivative.shape[:-1], site.size)
+    index = (*(slice(None),) * (len(shape) - 1), site.rows)
+    return scatter_index(derivative, index=index, shape=shape)
+
+
+def _expanded(call: Call, seed: Seed, forms: dict[int, Form]) -> dict[Seed, dict[int, Form]]:
+    """Tangents of a site about to meet a kernel that mixes examples, as tangents in the directions of its variables.
+
+    `T[j, b, ...] = sum over f of P[j, b, f] t[f, b, ...]`, where `P` is what the textbook's seeding would have at the site.
+    """
+    assert isinstance(seed, Site)  # noqa: S101 - only sites share directions between examples
+    result: dict[Seed, dict[int, Form]] = {}
+    for i, form in forms.items():
+        for variable, tangent in expand(seed, form, call.primals[i], call.shapes[i]):
+            before = result.setdefault(variable, {}).get(i)
+            result[variable][i] = tangent if before is None else before + tangent
+    return result
+
+
+def expand(site: Site, form: Form, primal: Any, shape: tuple[int, ...]) -> list[tuple[Variable, Any]]:
+    """A site's tangent of a tensor (`primal`, of `shape`) as dense tangents `[n, *shape]` of the site's variables."""
+    t = dense(form, site, primal, shape)
+    k, expanded = t.shape[0], []
+    for i, variable in site.targets:
+        whole = variable.whole
+        p = _push_one(site.call, whole, {i: IDENTITY})
+        n = p.shape[0]  # type: ignore[union-attr]
+        if site.examples:
+            batch = shape[0]
+            p = p.reshape((n, batch, -1))[:, :, site.rows]  # type: ignore[union-attr]
+            mixed = permute(p, (1, 0, 2)) @ permute(t.reshape((k, batch, -1)), (1, 0, 2))
+            tangent = permute(mixed, (1, 0, 2)).reshape((n, *shape))
+        else:
+            tangent = (p.reshape((n, -1))[:, site.rows] @ t.reshape((k, -1))).reshape((n, *shape))  # type: ignore[union-attr]
+        expanded.append((whole, tangent))
+    return expanded
+
+
+def by_variable(tangents: Tangents, primal: Any, *, cotangent: Any = None) -> dict[Variable, Any]:
+    """The derivative of a tensor (`primal`) with respect to each variable it depends on, sites collected.
+
+    Dense `[n_window, *shape]` per variable seed; with a `cotangent` of the tensor's shape, the derivative of `<cotangent, x>`, `[n]`.
+    """
+    shape = tuple(primal.shape)
+    result: dict[Variable, Any] = {}
+
+    def add(variable: Variable, value: Any) -> None:
+        result[variable] = value if variable not in result else result[variable] + value
+
+    for seed, form in tangents.items():
+        if isinstance(seed, Variable):
+            add(seed, dense(form, seed, primal, shape) if cotangent is None else contract(form, seed, cotangent, shape))
+        elif isinstance(seed, Site) and cotangent is None:
+            for variable, tangent in expand(seed, form, primal, shape):
+                add(variable, tangent)
+        elif isinstance(seed, Site):
+            for variable, gradient in collect(seed, contract(form, seed, cotangent, shape)):
+                add(variable, gradient.reshape(-1))
+    return result
+
+
+def placed(variable: Variable, block: Any, shape: tuple[int, ...]) -> Any:
+    """A block `[k, *shape]` of the variable's window, as `[n, *shape]` with zeros elsewhere."""
+    n = math.prod(variable.shape)
+    if block.shape[0] == n:
+        return block
+    return scatter_index(block, index=(variable.rows,), shape=(n, *shape))

@@ -1,0 +1,107 @@
+"""The forward-mode tensor: a value, and its tangents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffcore.dispatch import unboxed
+from diffcore.errors import GradientError
+from diffcore.kernels.record import Kernel
+from diffcore.seeds import ones_of, zeros_of
+from diffcore.tensor import TensorSurface, check_cotangent, tensor_of
+from dualdiff import pushing
+from dualdiff.forms import IDENTITY, dense
+from dualdiff.pushing import Tangents
+from dualdiff.seeding import IMPERATIVE, Seed, Variable
+
+
+class Tensor(TensorSurface):
+    """A value at one level with its tangents per seed; without any it is a constant. A variable carries the identity."""
+
+    __slots__ = ("__weakref__", "level", "primal", "tangents")
+    engine = "dualdiff"
+
+    def __init__(self, primal: Any, level: int = 0, tangents: Tangents | None = None) -> None:
+        self.primal = primal
+        self.level = level
+        self.tangents: Tangents = {} if tangents is None else tangents
+
+    @staticmethod
+    def record(kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
+        return pushing.record(Tensor, kernel, level, operands, params)  # type: ignore[no-any-return]
+
+    def _like(self, primal: Any) -> Tensor:
+        return Tensor(primal, self.level)
+
+    @property
+    def is_constant(self) -> bool:
+        return not self.tangents
+
+    def _leaf(self) -> Variable | None:
+        if len(self.tangents) == 1:
+            ((seed, form),) = self.tangents.items()
+            if form is IDENTITY and isinstance(seed, Variable) and seed.shape == self.shape:
+                return seed
+        return None
+
+    def _become(self, variable: bool) -> None:
+        self.tangents = {Variable(self.shape, IMPERATIVE, ("variable", 0)): IDENTITY} if variable else {}
+
+    @property
+    def grad_fn(self) -> None:
+        """Forward mode keeps no graph."""
+        return None
+
+    def jacobian(self, variable: Tensor) -> Any:
+        """The derivative of this tensor with respect to `variable`, carried already: an array `[*self.shape, *variable.shape]`.
+
+        Raises `GradientError` unless `variable` is a leaf that requires a gradient.
+        """
+        seed = variable._leaf()
+        if seed is None:
+            raise GradientError("jacobian: the variable must be a leaf tensor that requires grad")
+        blocks = pushing.by_variable(self.tangents, self.primal)
+        block = blocks.get(seed)
+        if block is None:
+            return zeros_of(self.primal, (*self.shape, *variable.shape))
+        return directions_last(block, self.shape, variable.shape)
+
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+        """Deliver the derivative of this scalar (or of `<gradient, self>`), which is carried already, into `.grad` of every variable.
+
+        **Arguments:** `gradient`: a cotangent of this tensor's shape, optional for one element; `retain_graph` is accepted and changes nothing,
+        since forward mode keeps no graph. Raises `GradientError` for a tensor without derivatives, a missing or misshapen
+        cotangent, and for `create_graph`, whose job `dualdiff.jacobian(dualdiff.grad(f))` and `dualdiff.hvp` do.
+        """
+        if create_graph:
+            raise GradientError(
+                "create_graph=True has no meaning in forward mode, where derivatives are carried, not recorded: "
+                "for higher derivatives nest the functional transforms, e.g. `dualdiff.hvp(f, x, v)` or `dualdiff.hessian(f)(x)`"
+            )
+        if not self.tangents:
+            raise GradientError("element 0 of tensors does not require grad and carries no tangent")
+        check_cotangent(self.primal, gradient)
+        row = ones_of(self.primal) if gradient is None else unboxed(gradient.detach() if isinstance(gradient, TensorSurface) else gradient)
+        for variable, value in pushing.by_variable(self.tangents, self.primal, cotangent=row).items():
+            new = Tensor(value.reshape(variable.shape))
+            variable.gradient = new if variable.gradient is None else variable.gradient + new
+
+    def _repr_suffix(self) -> str:
+        return super()._repr_suffix() if self.is_leaf else ", carries tangents"
+
+
+def directions_last(block: Any, shape: tuple[int, ...], variable: tuple[int, ...]) -> Any:
+    """Tangents `[n, *shape]` of the elements of a variable as a Jacobian `[*shape, *variable]`."""
+    flat = block.reshape((block.shape[0], -1)).mT
+    return flat.reshape((*shape, *variable))
+
+
+def tangent_of(out: Tensor, seed: Seed) -> Any:
+    """The dense tangent of `out` for `seed`, zeros where it carries none."""
+    form = out.tangents.get(seed)
+    return zeros_of(out.primal) if form is None else dense(form, seed, out.primal, out.shape)
+
+
+def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor holding a copy of `data`; arguments and errors as for `revdiff.tensor`."""
+    return tensor_of(Tensor, data, dtype, device, requires_grad)  # type: ignore[no-any-return]

@@ -1,0 +1,292 @@
+"""Functional transforms of forward mode: `jvp`, `value_and_grad`, `grad`, `jacobian`, `forward_gradient`, `hvp`, `hessian`.
+
+Each takes a fresh level, so they nest in each other and in those of `revdiff` in any order. Arrays in, arrays out, on numpy and on jax
+(also under `jax.jit`); tensors of an outer transform in, tensors of that transform out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from diffcore import tree
+from diffcore.arrays import namespace, random
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.dispatch import new_level
+from diffcore.errors import GradientError, MemoryBudgetError
+from diffcore.ledger import label, state
+from diffcore.seeds import array_under, ones_of, zeros_of
+from diffcore.transforms import Arguments, as_primal, scalar_of, variable_primal
+from dualdiff import pushing
+from dualdiff.chunks import parse_bytes, plan
+from dualdiff.forms import IDENTITY, contract
+from dualdiff.seeding import Directions, Seeding, Variable
+from dualdiff.tensor import Tensor, directions_last, tangent_of
+
+
+def _call(
+    function: Callable[..., Any],
+    arguments: Arguments,
+    variables: list[Tensor],
+    level: int,
+    constant: Callable[[Any], Any] = lambda array: array,
+) -> Any:
+    """The function on tensors of `level`, with tangents carried whatever the surrounding `no_grad` says."""
+    outer, pushing.mode.enabled = pushing.mode.enabled, True
+    try:
+        return arguments.call(function, variables, lambda array: Tensor(constant(array), level))
+    finally:
+        pushing.mode.enabled = outer
+
+
+def _seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Tensor], list[Variable]]:
+    """Variables of `level` that carry the identity, windowed as `seeding` says."""
+    tensors, seeds = [], []
+    for i, primal in enumerate(arguments.primals):
+        whole = Variable(tuple(primal.shape), seeding, ("variable", i))
+        seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
+        tensors.append(Tensor(primal, level, {seed: IDENTITY}))
+        seeds.append(seed)
+    return tensors, seeds
+
+
+def _below(out: Any, level: int) -> Any:
+    """What lies under a result of this level; other values as they are."""
+    return out.primal if isinstance(out, Tensor) and out.level == level else as_primal(out)
+
+
+def _abstract(function: Callable[..., Any], arguments: Arguments) -> Callable[[Seeding], Any]:
+    """The function as a program on abstract arrays, for planning."""
+
+    def run(seeding: Seeding) -> Any:
+        level = new_level()
+        whole = arguments.primals
+        arguments.primals = [_shadow(p) for p in whole]
+        try:
+            tensors, _ = _seeded(arguments, level, seeding)
+            out = _call(function, arguments, tensors, level, _shadow)
+            return [_delivered(y, level) for y in tree.flatten(out)[0]]
+        finally:
+            arguments.primals = whole
+
+    return run
+
+
+def _shadow(primal: Any) -> AbstractArray:
+    array = array_under(primal)
+    return AbstractArray(tuple(array.shape), array.dtype)
+
+
+def _delivered(out: Any, level: int) -> Any:
+    """What a transform makes of one output, so that a plan sees its buffers too."""
+    if not isinstance(out, Tensor) or out.level != level:
+        return None
+    row = ones_of(out.primal) if math.prod(out.shape) == 1 else None
+    return pushing.by_variable(out.tangents, out.primal, cotangent=row)
+
+
+def _seedings(function: Callable[..., Any], arguments: Arguments, mode: str, memory: int | str | None) -> list[Seeding]:
+    """The seeding of each run: one with all directions, or chunks that fit the budget.
+
+    `"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes examples
+    turns those into all parameter directions at once).
+    """
+    if mode not in Seeding.MODES:
+        raise ValueError(f"seeding (={mode!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
+    if memory is None:
+        return [Seeding(mode)]
+    run, budget = _abstract(function, arguments), parse_bytes(memory)
+    try:
+        return [Seeding(mode, windows) for windows in plan(run, mode, budget)]
+    except MemoryBudgetError:
+        if mode != "auto":
+            raise
+    return [Seeding("parameters", windows) for windows in plan(run, "parameters", budget)]
+
+
+def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """`function(*primals)` and its directional derivative `J tangents`, in one pass; both have the structure of the result.
+
+    **Arguments:** `primals`, `tangents`: tuples of arrays or of nested structures of arrays, equal in structure, shapes and floating dtype.
+    Raises `TypeError` when they are not tuples or lists, `GradientError` when they do not match.
+    """
+    if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
+        raise TypeError(
+            f"primal and tangent arguments to jvp must be tuples or lists; found {type(primals).__name__} and {type(tangents).__name__}"
+        )
+    arguments = Arguments("jvp", tuple(primals), tuple(range(len(primals))))
+    given = [variable_primal(t, "jvp") for t in tree.flatten(tuple(tangents))[0]]
+    shapes, wanted = [tuple(t.shape) for t in given], [tuple(p.shape) for p in arguments.primals]
+    if shapes != wanted:
+        raise GradientError(f"jvp: primal and tangent shapes must be equal; got primals {wanted} and tangents {shapes}")
+    level, seed = new_level(), Directions(0)
+    variables = [Tensor(p, level, {seed: t}) for p, t in zip(arguments.primals, given, strict=True)]
+    outs, build = tree.flatten(_call(function, arguments, variables, level))
+    pushed = [tangent_of(y, seed) if isinstance(y, Tensor) and y.level == level else zeros_of(as_primal(y)) for y in outs]
+    return build([_below(y, level) for y in outs]), build(pushed)
+
+
+def value_and_grad(
+    function: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    has_aux: bool = False,
+    seeding: str = "auto",
+    memory: int | str | None = None,
+) -> Callable[..., tuple[Any, Any]]:
+    """The function that returns `(function(*args), gradient)` for a scalar-valued `function`; arguments as for `revdiff.value_and_grad`.
+
+    **Arguments:** `seeding`: `"parameters"`, one direction per scalar variable (the textbook's `n x m`); `"activations"`, one per feature of
+    each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per site whichever needs fewer directions.
+    `memory`: a bound in bytes (or `"64MB"`) on what the tangents add to the primal pass; directions run in chunks, and the primal
+    is evaluated anew for each. Raises `MemoryBudgetError` stating the least that would do.
+    """
+
+    def differentiated(*args: Any) -> tuple[Any, Any]:
+        arguments = Arguments("value_and_grad", args, argnums)
+        gradients: list[Any] = [None] * len(arguments.primals)
+        for planted in _seedings(function, arguments, seeding, memory):
+            level = new_level()
+            variables, seeds = _seeded(arguments, level, planted)
+            out = _call(function, arguments, variables, level)
+            out, aux = out if has_aux else (out, None)
+            value = _below(scalar_of("value_and_grad", out), level)
+            carried = out.tangents if isinstance(out, Tensor) and out.level == level else {}
+            found = pushing.by_variable(carried, value, cotangent=ones_of(value))
+            for i, seed in enumerate(seeds):
+                for own in dict.fromkeys((seed, seed.whole)):
+                    if own in found:
+                        part = pushing.placed(own, found[own], ())
+                        gradients[i] = part if gradients[i] is None else gradients[i] + part
+        shaped = [zeros_of(p) if g is None else g.reshape(tuple(p.shape)) for g, p in zip(gradients, arguments.primals, strict=True)]
+        if state.ledger is not None:
+            for g in shaped:
+                label(g, "gradient")
+        return ((value, tree.map(lambda y: _below(y, level), aux)) if has_aux else value), arguments.pack(shaped)
+
+    return differentiated
+
+
+def grad(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, seeding: str = "auto", memory: int | str | None = None
+) -> Callable[..., Any]:
+    """The function that returns the gradient of a scalar-valued `function`; see `value_and_grad`."""
+    both = value_and_grad(function, argnums, seeding=seeding, memory=memory)
+    return lambda *args: both(*args)[1]
+
+
+def jacobian(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, seeding: str = "parameters", memory: int | str | None = None
+) -> Callable[..., Any]:
+    """The function that returns the Jacobian of `function`, column by column of inputs: shape `[*output, *input]` per output and input.
+
+    Structures of outputs and inputs nest, outputs outside, as in `jax.jacfwd`. `seeding` and `memory` as for `value_and_grad`.
+    """
+
+    def differentiated(*args: Any) -> Any:
+        arguments = Arguments("jacobian", args, argnums)
+        blocks: list[list[Any]] = []
+        for planted in _seedings(function, arguments, seeding, memory):
+            level = new_level()
+            variables, seeds = _seeded(arguments, level, planted)
+            outs, build = tree.flatten(_call(function, arguments, variables, level))
+            blocks = blocks or [[None] * len(seeds) for _ in outs]
+            for y, row in zip(outs, blocks, strict=True):
+                _add_columns(row, y, seeds, level)
+        values = [_below(y, level) for y in outs]
+        return build([_columns(row, value, arguments) for row, value in zip(blocks, values, strict=True)])
+
+    return differentiated
+
+
+def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int) -> None:
+    """Add what one run found of `dy / d variable` to `row`, as `[n, *shape of y]` per variable."""
+    if not isinstance(y, Tensor) or y.level != level:
+        return
+    found = pushing.by_variable(y.tangents, y.primal)
+    for i, seed in enumerate(seeds):
+        for own in dict.fromkeys((seed, seed.whole)):
+            if own in found:
+                part = pushing.placed(own, found[own], y.shape)
+                row[i] = part if row[i] is None else row[i] + part
+
+
+def _columns(row: list[Any], value: Any, arguments: Arguments) -> Any:
+    shape = tuple(value.shape)
+    return arguments.pack(
+        [
+            zeros_of(value, (*shape, *p.shape)) if block is None else directions_last(block, shape, tuple(p.shape))
+            for block, p in zip(row, arguments.primals, strict=True)
+        ]
+    )
+
+
+class ForwardGradient(NamedTuple):
+    """What `forward_gradient` returns: the value, an unbiased estimate of the gradient, and the estimate's total variance.
+
+    `variance` is the expected squared distance of the estimate from the gradient, itself estimated without bias from the same directions.
+    """
+
+    value: Any
+    gradient: Any
+    variance: Any
+
+
+def forward_gradient(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, directions: int = 1, rng: Any = None
+) -> Callable[..., ForwardGradient]:
+    """The function that estimates the gradient of a scalar-valued `function` from random directions, in one forward pass.
+
+    For `v ~ N(0, I)`, `E[(grad . v) v] = grad`; the estimate is the mean over `directions` draws, and its variance is
+    `(n + 1) |grad|^2 / directions` for `n` variables (Baydin, Pearlmutter, Syme, Wood, Torr 2022, "Gradients without backpropagation").
+
+    **Arguments:** `rng`: a `numpy.random.Generator`, a seed, a jax key (needed for new draws under `jax.jit`), or `None` for the shared generator.
+    """
+    if directions < 1:
+        raise ValueError(f"forward_gradient: `directions` (={directions}) must be at least 1")
+
+    def estimate(*args: Any) -> ForwardGradient:
+        arguments = Arguments("forward_gradient", args, argnums)
+        drawn = _normal_directions(arguments.primals, directions, rng)
+        level, seed = new_level(), Directions(1)
+        variables = [Tensor(p, level, {seed: v}) for p, v in zip(arguments.primals, drawn, strict=True)]
+        out = scalar_of("forward_gradient", _call(function, arguments, variables, level))
+        value = _below(out, level)
+        own = isinstance(out, Tensor) and out.level == level and seed in out.tangents
+        slopes = contract(out.tangents[seed], seed, ones_of(value), tuple(value.shape)) if own else zeros_of(value, (directions,))
+        estimates = [(slopes @ v.reshape((directions, -1))).reshape(tuple(v.shape[1:])) / directions for v in drawn]
+        n = sum(math.prod(p.shape) for p in arguments.primals)
+        return ForwardGradient(value, arguments.pack(estimates), (n + 1) * (slopes * slopes).sum() / directions**2)
+
+    return estimate
+
+
+def _normal_directions(primals: list[Any], k: int, rng: Any) -> list[Any]:
+    """Standard normal directions `[k, *shape]` per variable, on its backend."""
+    arrays = [array_under(p) for p in primals]
+    if rng is not None and not isinstance(rng, int | np.integer | np.random.Generator):
+        import jax
+
+        keys = jax.random.split(rng, len(arrays))
+        return [jax.random.normal(key, (k, *a.shape), a.dtype) for key, a in zip(keys, arrays, strict=True)]
+    generator = random.default_generator() if rng is None else np.random.default_rng(rng)
+    return [namespace((a,)).asarray(random.normal((k, *a.shape), a.dtype, generator)) for a in arrays]
+
+
+def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
+    """The Hessian of a scalar-valued `function` at `primals`, times `tangents`: forward over forward.
+
+    **Arguments:** `primals`: one array, or a tuple of the function's arguments; `tangents`: the same structure. Returns that structure.
+    """
+    single = not isinstance(primals, tuple)
+    points, along = ((primals,), (tangents,)) if single else (primals, tangents)
+    result = jvp(grad(function, tuple(range(len(points)))), points, along)[1]
+    return result[0] if single else result
+
+
+def hessian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """The function that returns all second derivatives of a scalar-valued `function`: `jacobian` of `grad`, `[*input, *input]`."""
+    return jacobian(grad(function, argnums), argnums)

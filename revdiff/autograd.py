@@ -1,0 +1,88 @@
+"""PyTorch's imperative calls: `backward`, `grad`, `no_grad`, `enable_grad`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from diffcore.dispatch import Boxed, unboxed
+from diffcore.errors import GradientError
+from diffcore.modes import Switch
+from diffcore.seeds import ones_of
+from diffcore.tensor import check_cotangent
+from revdiff import tape
+from revdiff.tensor import Tensor
+
+
+def _roots(tensors: Sequence[Tensor], gradients: Sequence[Any], create: bool) -> list[tuple[tape.Node, Any]]:
+    roots = []
+    for y, g in zip(tensors, gradients, strict=True):
+        if y.node is None:
+            raise GradientError("element 0 of tensors does not require grad and does not have a grad_fn")
+        check_cotangent(y.primal, g)
+        if g is None:
+            g = ones_of(y.primal)
+        elif not create:
+            g = unboxed(g.detach()) if isinstance(g, Boxed) else g  # type: ignore[attr-defined]
+        roots.append((y.node, Tensor(unboxed(g), y.level) if create and not isinstance(g, Tensor) else g))
+    return roots
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Sequence) else [value]
+
+
+def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+    """Add the derivative of the sum of `<grad_tensors[i], tensors[i]>` to `.grad` of every leaf; see `Tensor.backward`."""
+    outputs = _listed(tensors)
+    roots = _roots(outputs, [None] * len(outputs) if grad_tensors is None else _listed(grad_tensors), create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    found = tape.backward(roots, keep=keep, create=(Tensor, outputs[0].level) if create_graph else None)
+    for node, g in found.items():
+        new = g if isinstance(g, Tensor) else Tensor(g)
+        node.gradient = new if node.gradient is None else node.gradient + new
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Any, ...]:
+    """The derivative of the sum of `<grad_outputs[i], outputs[i]>` with respect to each leaf in `inputs`, as tensors; `.grad` is untouched."""
+    ys, xs = _listed(outputs), _listed(inputs)
+    for x in xs:
+        if x.node is None:
+            raise GradientError("One of the differentiated Tensors does not require grad")
+    roots = _roots(ys, [None] * len(ys) if grad_outputs is None else _listed(grad_outputs), create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    stops = frozenset(x.node for x in xs)
+    found = tape.backward(roots, keep=keep, create=(Tensor, ys[0].level) if create_graph else None, stops=stops)
+    result = []
+    for x in xs:
+        g = found.get(x.node)
+        if g is None and not allow_unused:
+            raise GradientError(
+                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
+            )
+        result.append(g if g is None or isinstance(g, Tensor) else Tensor(g))
+    return tuple(result)
+
+
+class no_grad(Switch):  # noqa: N801 - PyTorch's name
+    """Operations inside are not recorded: `with no_grad(): ...` or `@no_grad()`."""
+
+    mode, enabled = tape.mode, False
+
+
+class enable_grad(Switch):  # noqa: N801 - PyTorch's name
+    """Operations inside are recorded even within `no_grad`."""
+
+    mode, enabled = tape.mode, True
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded in this thread."""
+    return tape.mode.enabled

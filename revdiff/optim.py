@@ -1,0 +1,5 @@
+"""Optimizers over reverse-mode parameters; the same classes as in `dualdiff.optim`."""
+
+from diffcore.optim import SGD, Optimizer
+
+__all__ = ["SGD", "Optimizer"]

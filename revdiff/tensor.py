@@ -1,0 +1,68 @@
+"""The reverse-mode tensor: a value, and the node that made it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffcore.kernels.record import Kernel
+from diffcore.tensor import TensorSurface, tensor_of
+from revdiff import tape
+from revdiff.tape import Node
+
+
+class Tensor(TensorSurface):
+    """A value at one level. With a node it was recorded and a cotangent can be carried back to its leaves; without, it is a constant."""
+
+    __slots__ = ("__weakref__", "level", "node", "primal")
+    engine = "revdiff"
+
+    def __init__(self, primal: Any, level: int = 0, node: Node | None = None) -> None:
+        self.primal = primal
+        self.level = level
+        self.node = node
+
+    @staticmethod
+    def record(kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
+        return tape.record(Tensor, kernel, level, operands, params)  # type: ignore[no-any-return]
+
+    def _like(self, primal: Any) -> Tensor:
+        return Tensor(primal, self.level, None)
+
+    @property
+    def is_constant(self) -> bool:
+        return self.node is None
+
+    def _leaf(self) -> Node | None:
+        return self.node if self.node is not None and self.node.kernel is None else None
+
+    def _become(self, variable: bool) -> None:
+        self.node = tape.leaf(self.shape, self.dtype) if variable else None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that made this tensor; `None` for leaves."""
+        return None if self.is_leaf else self.node
+
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+        """Add the derivative of this scalar (or of `<gradient, self>`) to `.grad` of every leaf it depends on.
+
+        **Arguments:** `gradient`: a cotangent of this tensor's shape, optional for one element; `retain_graph`: keep the graph for
+        another pass (default: `create_graph`); `create_graph`: record the pass, for higher derivatives.
+        Raises `GradientError` for a tensor without history, a missing or misshapen cotangent, or a freed graph.
+        """
+        from revdiff.autograd import backward
+
+        backward((self,), (gradient,), retain_graph=retain_graph, create_graph=create_graph)
+
+    def _repr_suffix(self) -> str:
+        return super()._repr_suffix() if self.is_leaf else f", grad_fn=<{self.node.kernel.name}>"  # type: ignore[union-attr]
+
+
+def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor holding a copy of `data`.
+
+    **Arguments:** `data`: nested lists, numbers, an array or a tensor; `dtype`: by default that of arrays and tensors, and float32 for Python
+    floats; `device`: `"cpu"`, `"jax"`, `"cuda:0"`, `"meta"`, ... (by default where `data` is); `requires_grad`: make it a variable.
+    Raises `GradientError` for an integer variable, `DeviceError` for a device that is not there.
+    """
+    return tensor_of(Tensor, data, dtype, device, requires_grad)  # type: ignore[no-any-return]
