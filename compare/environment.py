@@ -110,5 +110,14 @@ def _cores() -> str:
     return f"{usable} usable of {os.cpu_count()}"
 
 
+def available_memory() -> int | None:
+    """Bytes that can be allocated without swapping, or None where the system does not tell (it does on Linux)."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
+
+
 def _memory() -> str:
     return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / GIBIBYTE:.1f} GiB"

@@ -8,17 +8,17 @@ from typing import Protocol, TypeVar
 
 from compare import environment, records
 from compare.agreement import DTYPE, agreement
-from compare.errors import WorkerError
+from compare.errors import InputError, WorkerError
 from compare.messages import Prepare, Prepared, Time, Timed, Train, Trained, Warm, Weigh, Weighed
 from compare.records import Line
-from compare.settings import Settings
+from compare.settings import DTYPES, Settings
 from compare.workers import Worker, Workers
 
-TRAINING_FLOPS = 20e9
+TRAINING_FLOPS = 15e9
 """A strategy trains for fewer steps when all of them would cost more operations than this (`Settings.full` lifts it)."""
-AGREEMENT_FLOPS = 6e9
+AGREEMENT_FLOPS = 10e9
 """The same for the comparison in float64."""
-SAMPLES, LEAST, SECONDS = 40, 3, 0.25
+SAMPLES, LEAST, SECONDS = 40, 1, 0.25
 """Of one strategy in one round: the most samples, the least, and the seconds after which no further one is begun."""
 WARM_UP = 3
 """Untimed steps of each strategy before the first round."""
@@ -135,6 +135,20 @@ class Experiment:
         for count, (name, worker) in enumerate(workers.items(), 1):
             self._prepared[name] = _expect(Prepared, worker.receive())
             phase.advance(count)
+        if self._settings.backend == "numpy":  # jax may compute on a device with memory of its own
+            for name, prepared in self._prepared.items():
+                self._check_memory(name, prepared.planned_peak)
+
+    def _check_memory(self, name: str, planned: int) -> None:
+        """Raise `InputError` when a step, which the comparison repeats in float64, is planned to take more memory than there is."""
+        needed = planned * DTYPES[DTYPE] // DTYPES[self._settings.dtype]
+        available = environment.available_memory()
+        if available is not None and needed > available:
+            raise InputError(
+                f"engine {name!r} is planned to need {needed / environment.GIBIBYTE:.1f} GiB for one step of {self._settings.shape} with"
+                f" `batch` (={self._settings.batch}) in {DTYPE}, and {available / environment.GIBIBYTE:.1f} GiB are available:"
+                " make the network or the batch smaller, or name other engines"
+            )
 
     def _time(self, workers: dict[str, Worker]) -> list[records.Timing]:
         rounds: dict[str, list[list[float]]] = {name: [] for name in workers}
@@ -199,6 +213,6 @@ def run(settings: Settings | None = None, progress: Progress | None = None) -> l
     """The records of a run under `settings` (all defaults without them): each strategy timed, trained, weighed and compared.
 
     Takes about half a minute with the defaults and starts one process for each strategy. Raises `InputError` for settings
-    that cannot be, `WorkerError` when a process fails, `TrainingError` when a loss is not finite.
+    that cannot be or need more memory than there is, `WorkerError` when a process fails, `TrainingError` when a loss is not finite.
     """
     return Experiment(settings or Settings(), progress or Quiet()).run()

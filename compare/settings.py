@@ -13,7 +13,8 @@ from compare.networks import NETWORKS
 from compare.strategies import ALL, STRATEGIES, Strategy
 
 BACKENDS = ("numpy", "jax")
-DTYPES = ("float32", "float64")
+DTYPES = {"float32": 4, "float64": 8}
+"""Bytes of a number, by the name of its dtype."""
 NAME_LENGTH = 100
 LARGEST = 10**9
 """No count may be larger; what is meant is always far below, and a typing error ends in a message instead of a hang."""

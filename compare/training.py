@@ -70,7 +70,7 @@ class Trainer:
 def train(trainer: Trainer, batches: Iterator[Batch], steps: int, heard: Callable[[int], None]) -> list[float]:
     """The loss of each of `steps` steps; `heard` is told now and then how many are done.
 
-    Raises `TrainingError` when a loss is not finite.
+    Raises `TrainingError` when a loss or, at the end, a parameter is not finite.
     """
     losses: list[float] = []
     told = time.monotonic()
@@ -82,6 +82,9 @@ def train(trainer: Trainer, batches: Iterator[Batch], steps: int, heard: Callabl
         if time.monotonic() - told > HEARD_EVERY:
             heard(len(losses))
             told = time.monotonic()
+    # The last update is in no loss.
+    if not all(abs(array).max() < math.inf for array in trainer.parameters().values()):
+        raise TrainingError(f"a parameter became infinite or not a number in step {steps}; a smaller `lr` or `momentum` may help")
     return losses
 
 

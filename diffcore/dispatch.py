@@ -63,16 +63,16 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
 
 def evaluate(kernel: Kernel, primals: list[Any], params: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
     """The value of `kernel` and what it hands its derivative rules beside it (`kernel.aux`)."""
-    if not kernel.aux:
-        return apply(kernel, *primals, **params), ()
     for x in primals:
         if isinstance(x, Boxed):
             out = apply(kernel, *primals, **params)
-            return out, kernel.derive_aux(out, primals, params)
+            return out, kernel.derive_aux(out, primals, params) if kernel.aux else ()
     if state.ledger is not None:
-        return _booked(kernel, kernel.forward, primals, params)
+        return _booked(kernel, kernel.forward, primals, params) if kernel.aux else (_booked(kernel, kernel.compute, primals, params), ())
     try:
-        return kernel.forward(namespace(primals), *primals, **params)
+        if kernel.aux:
+            return kernel.forward(namespace(primals), *primals, **params)  # type: ignore[no-any-return]
+        return kernel.compute(namespace(primals), *primals, **params), ()
     except (ValueError, TypeError, IndexError) as error:
         raise explained(kernel, primals, params, error) from None
 
@@ -99,23 +99,33 @@ def unboxed(x: Any) -> Any:
     return x
 
 
-def split(operands: tuple[Any, ...], level: int, engine: str) -> list[Boxed | None]:
-    """Per operand the box itself where it belongs to `level` and carries a derivative, else `None`."""
-    own: list[Boxed | None] = []
+def lowered(operands: tuple[Any, ...], level: int, engine: str) -> tuple[list[Any], list[Any]]:
+    """What lies one level below each operand, and per operand its box where it carries a derivative of `level`, else `None`."""
+    primals: list[Any] = []
+    own: list[Any] = []
     for x in operands:
-        if isinstance(x, Boxed) and x.level == level:
-            if x.engine != engine:
-                raise mixed_engines(engine, x.engine)
-            own.append(None if x.is_constant else x)
-        else:
-            own.append(None)
-    return own
+        if isinstance(x, Boxed):
+            if x.level == level:
+                if x.engine is not engine:
+                    raise mixed_engines(engine, x.engine)
+                primal = x.primal
+                if x.is_constant:
+                    primals.append(unboxed(primal) if isinstance(primal, Boxed) else primal)
+                    own.append(None)
+                else:
+                    primals.append(primal)
+                    own.append(x)
+                continue
+            x = unboxed(x)
+        primals.append(x)
+        own.append(None)
+    return primals, own
 
 
 def mixed_engines(first: str, second: str) -> GradientError:
     """The error for tensors of both engines met at one level."""
     return GradientError(
-        f"a {first} tensor and a {second} tensor cannot meet in one operation: detach one (`x.numpy()`), "
+        f"a {first} tensor and a {second} tensor cannot meet in one operation: detach one (`x.detach()`), "
         f"or nest the engines with their functional transforms, e.g. `dualdiff.jvp(revdiff.grad(f), (x,), (v,))`"
     )
 

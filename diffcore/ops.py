@@ -201,11 +201,11 @@ def cross_entropy(input: Tensor, target: Tensor, *, reduction: str = "mean") -> 
         raise DTypeError(f"cross_entropy: expected `target` to hold class indices (an integer dtype), got {target.dtype}")
     if input.ndim == 0:
         raise ShapeError("cross_entropy: `input` needs at least one axis, got ()")
-    classes = -1 if input.ndim == 1 else 1
-    expected = tuple(n for i, n in enumerate(input.shape) if i != classes % input.ndim)
+    shape = tuple(input.shape)
+    expected = shape[:-1] if len(shape) == 1 else (shape[0], *shape[2:])
     if tuple(target.shape) != expected:
         raise ShapeError(
-            f"cross_entropy: expected `target` of shape {expected} for `input` {tuple(input.shape)}, got {tuple(target.shape)}"
+            f"cross_entropy: expected `target` of shape {expected} for `input` {shape}, got {tuple(target.shape)}"
         )
     if input.ndim == 2:
         return _l.cross_entropy(input, target, reduction=reduction)
@@ -228,20 +228,24 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 def _normalised(index: tuple[Any, ...], x: Tensor) -> tuple[Any, ...]:
     """An index without `...`, with arrays for tensors and lists, and positions for boolean masks."""
     parts: list[Any] = []
+    masks: list[tuple[int, Any]] = []
     for raw in index:
         part = unboxed(raw)
         if isinstance(part, list | range):
             part = np.asarray(part, dtype=None if len(part) else np.intp)
-        if is_array(part) and part.dtype == bool:
-            _check_mask(part, x)
+        if is_array(part) and part.dtype == bool and part.ndim:
+            masks.append((len(parts), part))
             parts.extend(part.nonzero())
         elif part is None or part is Ellipsis or isinstance(part, slice) or is_array(part) and part.ndim and part.dtype.kind in "iu":
             parts.append(part)
         else:
             parts.append(_position(part))
-    used = builtins.sum(part is not None and part is not Ellipsis for part in parts)
+    used = _axes_used(parts)
     if used > x.ndim:
         raise IndexError(f"too many indices for tensor of dimension {x.ndim}")
+    for at, mask in masks:
+        after_ellipsis = builtins.any(part is Ellipsis for part in parts[:at])
+        _check_mask(mask, x, x.ndim - _axes_used(parts[at:]) if after_ellipsis else _axes_used(parts[:at]))
     if builtins.any(part is Ellipsis for part in parts):
         at = next(i for i, part in enumerate(parts) if part is Ellipsis)
         parts[at : at + 1] = [slice(None)] * (x.ndim - used)
@@ -250,20 +254,26 @@ def _normalised(index: tuple[Any, ...], x: Tensor) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-def _check_mask(mask: Any, x: Tensor) -> None:
-    if tuple(x.shape[: mask.ndim]) != tuple(mask.shape):
-        raise IndexError(f"The shape of the mask {mask.shape} does not match the shape of the indexed tensor {tuple(x.shape)}")
+def _axes_used(parts: list[Any]) -> int:
+    return builtins.sum(part is not None and part is not Ellipsis for part in parts)
+
+
+def _check_mask(mask: Any, x: Tensor, axis: int) -> None:
+    if tuple(x.shape[axis : axis + mask.ndim]) != tuple(mask.shape):
+        raise IndexError(
+            f"The shape of the mask {tuple(mask.shape)} does not match the shape of the indexed tensor {tuple(x.shape)} at axis {axis}"
+        )
 
 
 def _position(part: Any) -> Any:
     if is_array(part) and part.ndim == 0 and part.dtype.kind in "iu":
         return part if not isinstance(part, np.ndarray | np.generic) else int(part)
     try:
-        return operator.index(part)
+        if not isinstance(part, bool):  # which `operator.index` would take for 0 or 1
+            return operator.index(part)
     except TypeError:
-        raise IndexError(
-            f"tensors are indexed by integers, slices, None, `...`, integer tensors and boolean masks, not by {part!r}"
-        ) from None
+        pass
+    raise IndexError(f"tensors are indexed by integers, slices, None, `...`, integer tensors and boolean masks, not by {part!r}")
 
 
 def astype(x: Tensor, dtype: Any) -> Tensor:

@@ -18,13 +18,13 @@ def array_under(x: Any) -> Array:
 def ones_of(x: Any, shape: tuple[int, ...] | None = None) -> Array:
     """Ones of the shape (or `shape`), dtype and backend of `x`."""
     x = array_under(x)
-    return namespace((x,)).ones_like(x, shape=x.shape if shape is None else shape)
+    return namespace((x,)).ones_like(x, shape=shape)
 
 
 def zeros_of(x: Any, shape: tuple[int, ...] | None = None) -> Array:
     """Zeros of the shape (or `shape`), dtype and backend of `x`."""
     x = array_under(x)
-    return namespace((x,)).zeros_like(x, shape=x.shape if shape is None else shape)
+    return namespace((x,)).zeros_like(x, shape=shape)
 
 
 def eye_of(x: Any, n: int, rows: slice = slice(None)) -> Array:

@@ -130,7 +130,15 @@ class TensorSurface(Boxed):
 
     @data.setter
     def data(self, value: Any) -> None:
+        before = self.shape, self.dtype
         self.primal = unboxed(value.detach() if isinstance(value, TensorSurface) else value)
+        if (self.shape, self.dtype) != before and self.requires_grad:
+            self._become(True)  # a variable of the new shape and dtype, whose gradient is to come
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.is_leaf or self.level:
+            raise GradientError("only leaf tensors can be copied deeply or pickled: `x.detach()` gives one")
+        return _rebuilt, (type(self), self.array, self.requires_grad, None if self.grad is None else self.grad.array)
 
     def _repr_suffix(self) -> str:
         return ", requires_grad=True" if self.requires_grad else ""
@@ -297,6 +305,15 @@ class TensorSurface(Boxed):
         return self.T
 
 
+def _rebuilt(kind: type[Any], array: Any, variable: bool, gradient: Any) -> Any:
+    """A leaf of class `kind`, as `__reduce__` takes it apart."""
+    made = kind(array)
+    made.requires_grad = variable
+    if gradient is not None:
+        made.grad = gradient
+    return made
+
+
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, Boxed) or is_array(value)
 
@@ -316,8 +333,10 @@ def tensor_of(kind: type[Any], data: Any, dtype: Any, device: str | None, requir
 
 
 def check_cotangent(out: Any, gradient: Any) -> None:
-    """The cotangent of `out` must have its shape. Raises `GradientError` worded like PyTorch's."""
+    """The cotangent of `out` must be an array of its shape. Raises `GradientError` worded like PyTorch's, `TypeError` for no array."""
     shape = tuple(out.shape)
+    if gradient is not None and not _is_tensor(gradient):
+        raise TypeError(f"the cotangent must be a tensor or an array of shape {shape}, got {type(gradient).__name__}")
     if gradient is None and out.size != 1:
         raise GradientError(
             f"grad can be implicitly created only for scalar outputs, but the output has shape {shape}: pass a cotangent of that "
@@ -327,3 +346,13 @@ def check_cotangent(out: Any, gradient: Any) -> None:
         raise GradientError(
             f"Mismatch in shape: the cotangent has a shape of {tuple(gradient.shape)} and the output has a shape of {shape}."
         )
+    if gradient is not None and gradient.dtype.kind not in "biuf" and not is_float(gradient.dtype):
+        raise GradientError(f"the cotangent must hold real numbers, got {gradient.dtype}")
+
+
+def own_memory(array: Any, others: set[int]) -> Any:
+    """`array`, copied where it is a view, or one of the `others` (by `id`): a delivered gradient belongs to its variable alone."""
+    if isinstance(array, np.ndarray) and (array.base is not None or id(array) in others):
+        array = array.copy()
+    others.add(id(array))
+    return array

@@ -15,7 +15,7 @@ from diffcore import tree
 from diffcore.arrays import is_array, is_float
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import GradientError
-from diffcore.nn.module import Module
+from diffcore.nn.module import Module, Slots
 
 
 def as_primal(value: Any) -> Any:
@@ -46,11 +46,13 @@ class Arguments:
         for number in self.argnums:
             if not -len(args) <= number < len(args):
                 raise ValueError(f"{transform}: argnums {number} is out of range for a call with {len(args)} positional arguments")
+            if [n % len(args) for n in self.argnums].count(number % len(args)) > 1:
+                raise ValueError(f"{transform}: argnums {self.argnums} name an argument more than once")
             argument = args[number]
             if isinstance(argument, Module):
-                names, parameters = argument._variables()
-                leaves: list[Any] = [p.primal if p.level == 0 else p for p in parameters]
-                build: Any = names
+                slots = argument._variables()
+                leaves: list[Any] = [p.primal if p.level == 0 else p for p in slots.values]
+                build: Any = slots
             else:
                 values, build = tree.flatten(argument)
                 leaves = [variable_primal(v, transform) for v in values]
@@ -59,22 +61,29 @@ class Arguments:
 
     def call(self, function: Callable[..., Any], variables: Sequence[Any], constant: Callable[[Any], Any]) -> Any:
         """`function` with `variables` in the places of the primals; other arrays are passed through `constant`."""
-        args = [argument if isinstance(argument, Module) else tree.map(_constants(constant), argument) for argument in self.args]
-        nets: list[tuple[Module, list[Any]]] = []
+        args = [_constants(argument, constant) for argument in self.args]
+        swaps: list[tuple[Slots, list[Any]]] = []
         start = 0
         for number, (count, build) in zip(self.argnums, self._builds, strict=True):
             own = list(variables[start : start + count])
             start += count
-            if isinstance(self.args[number], Module):
-                nets.append((self.args[number], own))
+            if isinstance(build, Slots):
+                swaps.append((build, own))
             else:
                 args[number] = build(own)
-        undo = [net._swap(own) for net, own in nets]
+        for slots, own in swaps:
+            slots.fill(own)
         try:
             return function(*args)
         finally:
-            for (net, _), old in zip(reversed(nets), reversed(undo), strict=True):
-                net._swap(old)
+            for slots, _ in swaps:
+                slots.fill(slots.values)
+
+    def unpack(self, values: Any, what: str) -> list[Any]:
+        """One value per primal from `values`, which has the structure that `pack` gives. Raises `GradientError` where it has not."""
+        arguments = (values,) if self.single else values
+        patterns = tuple(dict.fromkeys(b.names, 0) if isinstance(b, Slots) else b([0] * count) for count, b in self._builds)
+        return tree.leaves_as(arguments, patterns, what)
 
     def pack(self, values: Sequence[Any]) -> Any:
         """One value per primal, in the structure of the arguments: a dict by name for a module, else the argument's own."""
@@ -83,19 +92,37 @@ class Arguments:
         for count, build in self._builds:
             own = list(values[start : start + count])
             start += count
-            packed.append(dict(zip(build, own, strict=True)) if isinstance(build, tuple) else build(own))
+            packed.append(dict(zip(build.names, own, strict=True)) if isinstance(build, Slots) else build(own))
         return packed[0] if self.single else tuple(packed)
 
 
-def _constants(constant: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda leaf: constant(unboxed(leaf)) if isinstance(leaf, Boxed) or is_array(leaf) else leaf
+def _constants(argument: Any, constant: Callable[[Any], Any]) -> Any:
+    """`argument` with constants of the transform's level for the arrays and tensors in it."""
+    if is_array(argument):
+        return constant(argument)
+    if isinstance(argument, Boxed):
+        return constant(unboxed(argument))
+    if isinstance(argument, dict | list | tuple):
+        return tree.map(lambda leaf: _constants(leaf, constant), argument)
+    return argument
+
+
+def value_and_aux(transform: str, out: Any) -> tuple[Any, Any]:
+    """The parts of what a function with `has_aux` returned. Raises `TypeError` worded like JAX's."""
+    if not isinstance(out, tuple) or len(out) != 2:
+        got = f"a tuple of {len(out)}" if isinstance(out, tuple) else type(out).__name__
+        raise TypeError(f"{transform}: with has_aux=True the function must return a pair (scalar, aux), got {got}")
+    return out
 
 
 def scalar_of(transform: str, out: Any) -> Any:
-    """`out`, checked to be a single value. Raises `GradientError` worded like JAX's."""
+    """`out`, checked to be a single floating-point value. Raises `GradientError` worded like JAX's."""
     shape = tuple(getattr(out, "shape", ()))
     if not isinstance(out, Boxed) and not is_array(out) and not isinstance(out, int | float):
         raise GradientError(f"{transform} requires a function that returns one scalar, got {type(out).__name__}")
     if shape != () and int(np.prod(shape)) != 1:
         raise GradientError(f"{transform} is only defined for scalar-output functions, got an output of shape {shape}: use `jacobian`")
+    dtype = np.dtype(getattr(out, "dtype", type(out)))
+    if not is_float(dtype):
+        raise GradientError(f"{transform} requires a floating point output, got {dtype}, which has no derivative")
     return out

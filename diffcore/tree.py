@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
 from diffcore.arrays import is_array
 from diffcore.dispatch import Boxed
+from diffcore.errors import GradientError
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
@@ -30,6 +32,35 @@ def _visit(tree: Any, leaves: list[Any]) -> Callable[[Any], Any]:
         return lambda values: None
     leaves.append(tree)
     return next
+
+
+def leaves_as(tree: Any, like: Any, what: str) -> list[Any]:
+    """The leaves of `tree` in the order of those of `like`. Raises `GradientError` naming `what` and where their structures differ."""
+    leaves: list[Any] = []
+    _pair(tree, like, what, "", leaves)
+    return leaves
+
+
+def _pair(tree: Any, like: Any, what: str, path: str, leaves: list[Any]) -> None:
+    if isinstance(like, dict) and isinstance(tree, dict) and like.keys() == tree.keys():
+        for key in like:
+            _pair(tree[key], like[key], what, f"{path}[{key!r}]", leaves)
+    elif isinstance(like, list | tuple) and isinstance(tree, list | tuple) and len(like) == len(tree):
+        for i, (value, pattern) in enumerate(zip(tree, like, strict=True)):
+            _pair(value, pattern, what, f"{path}[{i}]", leaves)
+    elif isinstance(like, dict | list | tuple) or isinstance(tree, dict | list | tuple) or (like is None) != (tree is None):
+        where = f"at {path}, " if path else ""
+        raise GradientError(f"{what}: the structures differ: {where}expected {_shown(like)}, got {_shown(tree)}")
+    elif like is not None:
+        leaves.append(tree)
+
+
+def _shown(node: Any) -> str:
+    if isinstance(node, dict):
+        return f"a dict of {', '.join(builtins.map(repr, node)) or 'nothing'}"
+    if isinstance(node, list | tuple):
+        return f"a {type(node).__name__} of length {len(node)}"
+    return "None" if node is None else "an array"
 
 
 def map(function: Callable[[Any], Any], tree: Any) -> Any:

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from diffcore.arrays import is_float
-from diffcore.dispatch import Boxed, evaluate, split, unboxed
+from diffcore.dispatch import evaluate, lowered
 from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call, Kernel
@@ -31,8 +31,7 @@ mode = Mode()
 
 def record(box: type, kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Compute `kernel` one level down and push the tangents of its operands."""
-    own = split(operands, level, box.engine)  # type: ignore[attr-defined]
-    primals = [x.primal if isinstance(x, Boxed) and x.level == level else unboxed(x) for x in operands]
+    primals, own = lowered(operands, level, "dualdiff")
     out, aux = evaluate(kernel, primals, params)
     if kernel.pushforward is None or not mode.enabled or not any(x is not None for x in own) or not is_float(out.dtype):
         return box(out, level)

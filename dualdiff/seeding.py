@@ -42,13 +42,14 @@ class Variable(Seed):
     """One direction per element of a variable of shape `shape`, or per element of `window` in row-major order.
 
     `whole` is the same variable with all its directions: what is collected from sites has them all, whatever the window.
-    `gradient` is where an imperative backward pass delivers.
+    `gradient` is where an imperative backward pass delivers, in `dtype`.
     """
 
-    __slots__ = ("gradient", "key", "rows", "seeding", "shape", "whole", "window")
+    __slots__ = ("dtype", "gradient", "key", "rows", "seeding", "shape", "whole", "window")
 
-    def __init__(self, shape: tuple[int, ...], seeding: Seeding, key: Key, whole: Variable | None = None) -> None:
+    def __init__(self, shape: tuple[int, ...], seeding: Seeding, key: Key, whole: Variable | None = None, dtype: Any = None) -> None:
         self.shape = shape
+        self.dtype = dtype
         self.seeding = seeding
         self.key = key
         self.window = (0, math.prod(shape)) if whole is None else seeding.window(key, math.prod(shape))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from diffcore.dispatch import unboxed
 from diffcore.errors import GradientError
 from diffcore.kernels.record import Kernel
 from diffcore.seeds import ones_of, zeros_of
-from diffcore.tensor import TensorSurface, check_cotangent, tensor_of
+from diffcore.tensor import TensorSurface, check_cotangent, own_memory, tensor_of
 from dualdiff import pushing
 from dualdiff.forms import IDENTITY, dense
 from dualdiff.pushing import Tangents
@@ -18,13 +19,14 @@ from dualdiff.seeding import IMPERATIVE, Seed, Variable
 class Tensor(TensorSurface):
     """A value at one level with its tangents per seed; without any it is a constant. A variable carries the identity."""
 
-    __slots__ = ("__weakref__", "level", "primal", "tangents")
+    __slots__ = ("__weakref__", "level", "primal", "tangents", "variable")
     engine = "dualdiff"
 
-    def __init__(self, primal: Any, level: int = 0, tangents: Tangents | None = None) -> None:
+    def __init__(self, primal: Any, level: int = 0, tangents: Tangents | None = None, variable: Variable | None = None) -> None:
         self.primal = primal
         self.level = level
         self.tangents: Tangents = {} if tangents is None else tangents
+        self.variable = variable
 
     @staticmethod
     def record(kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
@@ -38,14 +40,11 @@ class Tensor(TensorSurface):
         return not self.tangents
 
     def _leaf(self) -> Variable | None:
-        if len(self.tangents) == 1:
-            ((seed, form),) = self.tangents.items()
-            if form is IDENTITY and isinstance(seed, Variable) and seed.shape == self.shape:
-                return seed
-        return None
+        return self.variable
 
     def _become(self, variable: bool) -> None:
-        self.tangents = {Variable(self.shape, IMPERATIVE, ("variable", 0)): IDENTITY} if variable else {}
+        self.variable = Variable(self.shape, IMPERATIVE, ("variable", 0), dtype=self.dtype) if variable else None
+        self.tangents = {} if self.variable is None else {self.variable: IDENTITY}
 
     @property
     def grad_fn(self) -> None:
@@ -57,7 +56,7 @@ class Tensor(TensorSurface):
 
         Raises `GradientError` unless `variable` is a leaf that requires a gradient.
         """
-        seed = variable._leaf()
+        seed = variable.variable if isinstance(variable, Tensor) else None
         if seed is None:
             raise GradientError("jacobian: the variable must be a leaf tensor that requires grad")
         blocks = pushing.by_variable(self.tangents, self.primal)
@@ -82,8 +81,13 @@ class Tensor(TensorSurface):
             raise GradientError("element 0 of tensors does not require grad and carries no tangent")
         check_cotangent(self.primal, gradient)
         row = ones_of(self.primal) if gradient is None else unboxed(gradient.detach() if isinstance(gradient, TensorSurface) else gradient)
+        if row.dtype != self.dtype:
+            row = row.astype(self.dtype)
+        taken = {id(row)}
         for variable, value in pushing.by_variable(self.tangents, self.primal, cotangent=row).items():
-            new = Tensor(value.reshape(variable.shape))
+            if value.dtype != variable.dtype:
+                value = value.astype(variable.dtype)
+            new = Tensor(own_memory(value.reshape(variable.shape), taken))
             variable.gradient = new if variable.gradient is None else variable.gradient + new
 
     def _repr_suffix(self) -> str:
@@ -92,7 +96,7 @@ class Tensor(TensorSurface):
 
 def directions_last(block: Any, shape: tuple[int, ...], variable: tuple[int, ...]) -> Any:
     """Tangents `[n, *shape]` of the elements of a variable as a Jacobian `[*shape, *variable]`."""
-    flat = block.reshape((block.shape[0], -1)).mT
+    flat = block.reshape((math.prod(variable), math.prod(shape))).mT
     return flat.reshape((*shape, *variable))
 
 

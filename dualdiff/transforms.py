@@ -19,7 +19,7 @@ from diffcore.dispatch import new_level
 from diffcore.errors import GradientError, MemoryBudgetError
 from diffcore.ledger import label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
-from diffcore.transforms import Arguments, as_primal, scalar_of, variable_primal
+from diffcore.transforms import Arguments, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import pushing
 from dualdiff.chunks import parse_bytes, plan
 from dualdiff.forms import IDENTITY, contract
@@ -48,7 +48,7 @@ def _seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Te
     for i, primal in enumerate(arguments.primals):
         whole = Variable(tuple(primal.shape), seeding, ("variable", i))
         seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
-        tensors.append(Tensor(primal, level, {seed: IDENTITY}))
+        tensors.append(Tensor(primal, level, {seed: IDENTITY}, seed))
         seeds.append(seed)
     return tensors, seeds
 
@@ -118,15 +118,22 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
             f"primal and tangent arguments to jvp must be tuples or lists; found {type(primals).__name__} and {type(tangents).__name__}"
         )
     arguments = Arguments("jvp", tuple(primals), tuple(range(len(primals))))
-    given = [variable_primal(t, "jvp") for t in tree.flatten(tuple(tangents))[0]]
-    shapes, wanted = [tuple(t.shape) for t in given], [tuple(p.shape) for p in arguments.primals]
-    if shapes != wanted:
-        raise GradientError(f"jvp: primal and tangent shapes must be equal; got primals {wanted} and tangents {shapes}")
+    given = arguments.unpack(tangents, "jvp: the tangents must be like the primals")
+    given = [_direction(t, p) for t, p in zip(given, arguments.primals, strict=True)]
     level, seed = new_level(), Directions(0)
     variables = [Tensor(p, level, {seed: t}) for p, t in zip(arguments.primals, given, strict=True)]
     outs, build = tree.flatten(_call(function, arguments, variables, level))
     pushed = [tangent_of(y, seed) if isinstance(y, Tensor) and y.level == level else zeros_of(as_primal(y)) for y in outs]
     return build([_below(y, level) for y in outs]), build(pushed)
+
+
+def _direction(tangent: Any, primal: Any) -> Any:
+    """A tangent of `primal`, of its shape and dtype; a Python float takes that dtype."""
+    given = np.asarray(tangent, primal.dtype) if isinstance(tangent, float) else variable_primal(tangent, "jvp")
+    for name, got, wanted in (("shapes", tuple(given.shape), tuple(primal.shape)), ("dtypes", given.dtype, primal.dtype)):
+        if got != wanted:
+            raise GradientError(f"jvp: primal and tangent {name} must be equal; got primal {wanted} and tangent {got}")
+    return given
 
 
 def value_and_grad(
@@ -152,7 +159,7 @@ def value_and_grad(
             level = new_level()
             variables, seeds = _seeded(arguments, level, planted)
             out = _call(function, arguments, variables, level)
-            out, aux = out if has_aux else (out, None)
+            out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
             value = _below(scalar_of("value_and_grad", out), level)
             carried = out.tangents if isinstance(out, Tensor) and out.level == level else {}
             found = pushing.by_variable(carried, value, cotangent=ones_of(value))
@@ -161,13 +168,19 @@ def value_and_grad(
                     if own in found:
                         part = pushing.placed(own, found[own], ())
                         gradients[i] = part if gradients[i] is None else gradients[i] + part
-        shaped = [zeros_of(p) if g is None else g.reshape(tuple(p.shape)) for g, p in zip(gradients, arguments.primals, strict=True)]
+        shaped = [zeros_of(p) if g is None else _shaped(g, p) for g, p in zip(gradients, arguments.primals, strict=True)]
         if state.ledger is not None:
             for g in shaped:
                 label(g, "gradient")
         return ((value, tree.map(lambda y: _below(y, level), aux)) if has_aux else value), arguments.pack(shaped)
 
     return differentiated
+
+
+def _shaped(gradient: Any, primal: Any) -> Any:
+    """`gradient` in the shape and dtype of `primal`."""
+    gradient = gradient.reshape(tuple(primal.shape))
+    return gradient if gradient.dtype == primal.dtype else gradient.astype(primal.dtype)
 
 
 def grad(
@@ -245,8 +258,8 @@ def forward_gradient(
 
     **Arguments:** `rng`: a `numpy.random.Generator`, a seed, a jax key (needed for new draws under `jax.jit`), or `None` for the shared generator.
     """
-    if directions < 1:
-        raise ValueError(f"forward_gradient: `directions` (={directions}) must be at least 1")
+    if not isinstance(directions, int) or isinstance(directions, bool) or directions < 1:
+        raise ValueError(f"forward_gradient: `directions` (={directions!r}) must be a positive integer")
 
     def estimate(*args: Any) -> ForwardGradient:
         arguments = Arguments("forward_gradient", args, argnums)

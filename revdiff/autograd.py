@@ -9,16 +9,18 @@ from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import GradientError
 from diffcore.modes import Switch
 from diffcore.seeds import ones_of
-from diffcore.tensor import check_cotangent
+from diffcore.tensor import check_cotangent, own_memory
 from revdiff import tape
 from revdiff.tensor import Tensor
 
 
 def _roots(tensors: Sequence[Tensor], gradients: Sequence[Any], create: bool) -> list[tuple[tape.Node, Any]]:
     roots = []
-    for y, g in zip(tensors, gradients, strict=True):
+    if len(tensors) != len(gradients):
+        raise GradientError(f"got {len(tensors)} tensors and {len(gradients)} gradients: one cotangent (or None) is needed per tensor")
+    for i, (y, g) in enumerate(zip(tensors, gradients, strict=True)):
         if y.node is None:
-            raise GradientError("element 0 of tensors does not require grad and does not have a grad_fn")
+            raise GradientError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         check_cotangent(y.primal, g)
         if g is None:
             g = ones_of(y.primal)
@@ -38,8 +40,10 @@ def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None =
     roots = _roots(outputs, [None] * len(outputs) if grad_tensors is None else _listed(grad_tensors), create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     found = tape.backward(roots, keep=keep, create=(Tensor, outputs[0].level) if create_graph else None)
+    taken = {id(g) for _, g in roots}
     for node, g in found.items():
-        new = g if isinstance(g, Tensor) else Tensor(g)
+        assert isinstance(node, tape.Leaf)  # only leaves are found where no stops are given
+        new = g if isinstance(g, Tensor) else Tensor(own_memory(g, taken))
         node.gradient = new if node.gradient is None else node.gradient + new
 
 

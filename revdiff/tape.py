@@ -11,10 +11,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
-from diffcore.arrays import is_float
-from diffcore.dispatch import Boxed, evaluate, split, unboxed
+from diffcore.arrays import is_float, is_mutable
+from diffcore.dispatch import Boxed, evaluate, lowered
 from diffcore.errors import GradientError
 from diffcore.kernels.record import Call, Kernel
 from diffcore.ledger import label, state
@@ -28,13 +26,17 @@ mode = Mode()
 
 
 class Node(Call):
-    """One recorded operation, or a leaf (`kernel` is `None`). `parents[i]` made operand `i`; `None` where no cotangent is needed."""
+    """One recorded operation. `parents[i]` is the node of operand `i`, or `None` where no cotangent is needed.
 
-    __slots__ = ("__weakref__", "dtype", "freed", "gradient", "needs", "order", "parents")
+    Freed nodes have no parents left.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "needs", "order", "parents")
+    parents: tuple[Node | None, ...] | None
 
     def __init__(
         self,
-        kernel: Kernel | None,
+        kernel: Any,
         parents: tuple[Node | None, ...],
         needs: tuple[bool, ...],
         primals: Any,
@@ -45,7 +47,7 @@ class Node(Call):
         aux: Any,
         dtype: Any,
     ) -> None:
-        self.kernel = kernel  # type: ignore[assignment]
+        self.kernel = kernel
         self.parents = parents
         self.needs = needs
         self.primals = primals
@@ -56,45 +58,51 @@ class Node(Call):
         self.aux = aux
         self.dtype = dtype
         self.order = next(_order)
-        self.gradient: Any = None
-        self.freed = False
 
     def __repr__(self) -> str:
         return f"<{self.kernel.name if self.kernel else 'leaf'} {self.shape}>"
 
     def free(self) -> None:
         """Drop residuals and edges; a second backward pass through this node is an error."""
-        self.parents, self.primals, self.out, self.aux, self.freed = (), (), None, (), True
+        self.parents = self.primals = self.out = self.aux = None
 
 
-def leaf(shape: tuple[int, ...], dtype: Any) -> Node:
-    """The node of a variable."""
-    return Node(None, (), (), (), None, None, (), shape, (), dtype)
+class Leaf(Node):
+    """The node of a variable: no kernel, no parents; backward passes add to its `gradient`."""
+
+    __slots__ = ("gradient",)
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.kernel = None
+        self.parents = ()
+        self.shape = shape
+        self.dtype = dtype
+        self.order = next(_order)
+        self.gradient: Any = None
 
 
 def record(box: type, kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Compute `kernel` one level down and make its node, unless no operand needs a cotangent."""
-    own = split(operands, level, box.engine)  # type: ignore[attr-defined]
-    primals = [x.primal if isinstance(x, Boxed) and x.level == level else unboxed(x) for x in operands]
+    primals, own = lowered(operands, level, "revdiff")
     out, aux = evaluate(kernel, primals, params)
-    if kernel.pullback is None or not mode.enabled:
+    dtype = out.dtype
+    if kernel.pullback is None or not mode.enabled or not (dtype.kind == "f" or is_float(dtype)):
         return box(out, level, None)
     needs = tuple([x is not None for x in own])
-    if True not in needs or not is_float(out.dtype):
+    if True not in needs:
         return box(out, level, None)
     keep, keep_out, keep_aux = kernel.plan(needs)
-    shapes = tuple([x.shape if hasattr(x, "shape") else () for x in primals])
     node = Node(
         kernel,
-        tuple([x.node if x is not None else None for x in own]),  # type: ignore[attr-defined]
+        tuple([None if x is None else x.node for x in own]),
         needs,
         [x if kept else None for x, kept in zip(primals, keep, strict=True)],
         out if keep_out else None,
         params,
-        shapes,
+        tuple([getattr(x, "shape", ()) for x in primals]),
         out.shape,
-        tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)]) if aux else (),
-        out.dtype,
+        [a if kept else None for a, kept in zip(aux, keep_aux, strict=True)] if aux else (),
+        dtype,
     )
     if state.ledger is not None:
         for kept in (*node.primals, node.out, *node.aux):
@@ -142,7 +150,8 @@ def backward(
                 found[node] = g
             if kernel is None:
                 continue
-            if node.freed:
+            parents = node.parents
+            if parents is None:
                 raise GradientError(
                     "Trying to backward through the graph a second time: saved intermediate values were freed when .backward() "
                     "was called. Specify retain_graph=True if you need to backward through the graph a second time."
@@ -150,10 +159,9 @@ def backward(
             call = node if create is None else replay(node, *create)
             if state.ledger is not None:
                 state.kernel = kernel.name
-            for parent, h in zip(node.parents, kernel.pullback(call, g, node.needs), strict=True):  # type: ignore[misc]
+            for parent, h in zip(parents, kernel.pullback(call, g, node.needs), strict=True):
                 if h is not None and parent is not None:
                     _accumulate(cotangents, owned, heap, parent, h)
-            owned.discard(node)
             if not keep:
                 node.free()
     finally:
@@ -165,15 +173,15 @@ def _accumulate(cotangents: dict[Node, Any], owned: set[Node], heap: list[tuple[
     """Add `g` to the cotangent of `node`: the first is kept as it is, the second makes a sum of ours, later ones go into it."""
     if g.dtype != node.dtype:
         g = g.astype(node.dtype)
-    before = cotangents.get(node)
     if state.ledger is not None:
         label(g, "cotangent", only="workspace")
-    if before is None:
+    if node not in cotangents:
         cotangents[node] = g
         heapq.heappush(heap, (-node.order, node))
-    elif node in owned and type(before) is np.ndarray and type(g) is np.ndarray:
+        return
+    before = cotangents[node]
+    if node in owned and is_mutable(before) and not isinstance(g, Boxed):
         before += g
     else:
         cotangents[node] = before + g
         owned.add(node)
-

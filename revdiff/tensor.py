@@ -7,7 +7,7 @@ from typing import Any
 from diffcore.kernels.record import Kernel
 from diffcore.tensor import TensorSurface, tensor_of
 from revdiff import tape
-from revdiff.tape import Node
+from revdiff.tape import Leaf, Node
 
 
 class Tensor(TensorSurface):
@@ -32,11 +32,11 @@ class Tensor(TensorSurface):
     def is_constant(self) -> bool:
         return self.node is None
 
-    def _leaf(self) -> Node | None:
-        return self.node if self.node is not None and self.node.kernel is None else None
+    def _leaf(self) -> Leaf | None:
+        return self.node if isinstance(self.node, Leaf) else None
 
     def _become(self, variable: bool) -> None:
-        self.node = tape.leaf(self.shape, self.dtype) if variable else None
+        self.node = Leaf(self.shape, self.dtype) if variable else None
 
     @property
     def grad_fn(self) -> Node | None:

@@ -17,7 +17,7 @@ from diffcore.errors import GradientError
 from diffcore.ledger import label, state
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
 from diffcore.tensor import check_cotangent
-from diffcore.transforms import Arguments, as_primal, scalar_of
+from diffcore.transforms import Arguments, as_primal, scalar_of, value_and_aux
 from revdiff import tape
 from revdiff.tensor import Tensor
 
@@ -25,7 +25,7 @@ from revdiff.tensor import Tensor
 def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[tape.Node], int]:
     """The function's result on variables of a fresh level, and their nodes."""
     level = new_level()
-    leaves = [tape.leaf(tuple(p.shape), p.dtype) for p in arguments.primals]
+    leaves = [tape.Leaf(p.shape, p.dtype) for p in arguments.primals]
     outer, tape.mode.enabled = tape.mode.enabled, True
     try:
         variables = [Tensor(p, level, node) for p, node in zip(arguments.primals, leaves, strict=True)]
@@ -61,9 +61,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
     values = [_below(y, level) for y in outs]
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        given = [as_primal(g) for g in tree.flatten(cotangent)[0]]
-        if len(given) != len(values):
-            raise GradientError(f"vjp: the cotangent has {len(given)} leaves, the result {len(values)}")
+        given = [as_primal(g) for g in tree.leaves_as(cotangent, out, "vjp: the cotangent must be like the result")]
         for value, g in zip(values, given, strict=True):
             check_cotangent(value, g)
         found = _pull(outs, given, leaves, level, keep=True)
@@ -89,7 +87,7 @@ def value_and_grad(
     def differentiated(*args: Any) -> tuple[Any, Any]:
         arguments = Arguments("value_and_grad", args, argnums)
         out, leaves, level = _run(function, arguments)
-        out, aux = out if has_aux else (out, None)
+        out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
         value = _below(scalar_of("value_and_grad", out), level)
         found = _pull([out], [ones_of(value)], leaves, level)
         gradients = [_or_zeros(found.get(n), p) for n, p in zip(leaves, arguments.primals, strict=True)]
@@ -114,8 +112,10 @@ def jacobian(
     """The function that returns the Jacobian of `function`, row by row of outputs: shape `[*output, *input]` per output and input.
 
     One forward pass; the cotangents of `chunk_size` outputs (all by default) go back together. Structures of outputs and inputs nest, outputs
-    outside, as in `jax.jacrev`.
+    outside, as in `jax.jacrev`. Raises `ValueError` for a `chunk_size` that is not a positive integer.
     """
+    if chunk_size is not None and (not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1):
+        raise ValueError(f"jacobian: `chunk_size` (={chunk_size!r}) must be a positive integer or None")
 
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)

@@ -67,7 +67,13 @@ def backend(array: Array) -> str:
 
 def is_float(dtype: Any) -> bool:
     """Whether elements of `dtype` can be differentiated with respect to (real floating point, bfloat16 included)."""
-    return np.issubdtype(dtype, np.floating) or str(dtype) in ("bfloat16", "float16")
+    dtype = np.dtype(dtype)
+    return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def is_mutable(array: Array) -> bool:
+    """Whether the array can be changed in place: numpy's can, and abstract ones, which stand for them."""
+    return isinstance(array, np.ndarray | AbstractArray)
 
 
 def is_concrete(array: Array) -> bool:

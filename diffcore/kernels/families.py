@@ -64,9 +64,9 @@ class _Names:
 
 def times(t: Any, partial: Any) -> Any:
     """`t * partial` for a partial that may be a number, an array, or a mask of booleans (which selects)."""
-    if type(partial) is int:
+    if isinstance(partial, int | float):
         return t if partial == 1 else -t if partial == -1 else t * partial
-    if getattr(partial, "dtype", None) == bool:
+    if partial.dtype.kind == "b":
         from diffcore.kernels.elementwise import where
 
         return where(partial, t, 0)
@@ -84,6 +84,7 @@ def elementwise(
     aux = aux or {}
     names = _Names(compute, aux)
     rules = tuple(names.bind(partials.get(n)) for n in names.operands)
+    rule = rules[0]
     several = len(names.operands) > 1
 
     def pushforward(call: Call, tangents: Any) -> Any:
@@ -101,7 +102,7 @@ def elementwise(
 
     def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
         if not several:
-            return (times(g, rules[0](call) if callable(rules[0]) else rules[0]),)
+            return (times(g, rule(call) if callable(rule) else rule),)
         return tuple(
             unbroadcast(times(g, rule(call) if callable(rule) else rule), len(call.shape), shape) if need and rule is not None else None
             for need, rule, shape in zip(needs, rules, call.shapes, strict=True)
@@ -213,7 +214,7 @@ def multilinear(
         return total
 
     def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
-        return tuple(rule(g, call) if need else None for need, rule in zip(needs, rules, strict=True))
+        return [rule(g, call) if need else None for need, rule in zip(needs, rules, strict=True)]
 
     return register(
         Kernel(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from diffcore.arrays import is_array, namespace
+from diffcore.kernels.broadcast import unbroadcast
 from diffcore.kernels.families import linear_map
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.shape import transpose
@@ -114,12 +115,16 @@ def _other_axis(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: d
     return len(shape) > 1 and params["axis"] != -len(shape) and params["indices"].shape[0] == shape[0]
 
 
+def _pull_gather(g: Any, call: Call, lead: Shape) -> Any:
+    axis, shape = call.params["axis"], call.shapes[0]
+    added = scatter_add(g, indices=_with_lead(call.params["indices"], len(lead)), axis=axis, size=shape[axis])
+    return unbroadcast(added, len(shape), shape)
+
+
 gather = linear_map(
     "gather",
     _gather,
-    lambda g, call, lead: scatter_add(
-        g, indices=_with_lead(call.params["indices"], len(lead)), axis=call.params["axis"], size=call.shapes[0][call.params["axis"]]
-    ),
+    _pull_gather,
     lift=lambda params, lead: {**params, "indices": _with_lead(params["indices"], len(lead))},
     examples=_other_axis,
 )

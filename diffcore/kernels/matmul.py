@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from diffcore.kernels.record import Call, Shape
 def _product(xp: Any, a: Any, b: Any) -> Any:
     """`a @ b`; a stack of matrices times one matrix is one product of a taller matrix."""
     if a.ndim > 2 and b.ndim == 2:
-        return xp.matmul(a.reshape(-1, a.shape[-1]), b).reshape((*a.shape[:-1], b.shape[-1]))
+        return xp.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape((*a.shape[:-1], b.shape[-1]))
     return xp.matmul(a, b)
 
 
@@ -31,7 +32,7 @@ def _push_matmul(call: Call, operand: int, t: Any) -> Any:
 
 def _flat(x: Any, lead: int) -> Any:
     """`x` as a matrix (after `lead` axes): every axis but the last merged."""
-    return x if x.ndim == lead + 2 else x.reshape((*x.shape[:lead], -1, x.shape[-1]))
+    return x if x.ndim == lead + 2 else x.reshape((*x.shape[:lead], math.prod(x.shape[lead:-1]), x.shape[-1]))
 
 
 def _adjoint_a(g: Any, call: Call, b: Any) -> Any:
@@ -139,7 +140,13 @@ def _linear(xp: Any, x: Any, weight: Any, bias: Any) -> Any:
 
 def _weight_adjoint(g: Any, call: Call, x: Any) -> Any:
     """`g^T x`, summed over every axis but the last."""
+    if g.ndim == 2 == x.ndim:
+        return g.mT @ x
     return matmul(_flat(g, g.ndim - len(call.shape)).mT, _flat(x, 0))
+
+
+def _input_adjoint(g: Any, call: Call, weight: Any) -> Any:
+    return g @ weight if g.ndim == 2 else matmul(g, weight)
 
 
 def _rows_of_input(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
@@ -154,7 +161,7 @@ linear = multilinear(
     examples=_rows_of_input,
     sites=(1, 2),
     explain=_explain_linear,
-    x=lambda g, call, weight: matmul(g, weight),
+    x=_input_adjoint,
     weight=_weight_adjoint,
     bias=lambda g, call: g.sum(axis=tuple(range(-len(call.shape), -1))),
 )
@@ -168,7 +175,7 @@ linear_unbiased = multilinear(
     examples=_rows_of_input,
     sites=(1,),
     explain=_explain_linear,
-    x=lambda g, call, weight: matmul(g, weight),
+    x=_input_adjoint,
     weight=_weight_adjoint,
 )
 """`x @ weight.T`."""

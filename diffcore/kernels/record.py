@@ -80,8 +80,7 @@ class Kernel:
         if self.forward is None:
             object.__setattr__(self, "forward", self._compute_and_derive)
 
-    def __call__(self, *operands: Any, **params: Any) -> Any:
-        return apply(self, *operands, **params)
+    __call__ = apply
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A kernel in a class body is a method, like a function."""

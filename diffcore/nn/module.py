@@ -4,14 +4,56 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Self
+from functools import wraps
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from diffcore.arrays import devices, is_array
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import DiffError
+
+
+class _Structure:
+    """Counts changes to the registries of all modules, so that walks over them can be remembered until the next."""
+
+    version = 0
+
+
+def _noted(method: Callable[..., Any]) -> Callable[..., Any]:
+    """`method` of a dict, counted as a change of structure."""
+
+    @wraps(method)
+    def changed(*args: Any, **kwargs: Any) -> Any:
+        _Structure.version += 1
+        return method(*args, **kwargs)
+
+    return changed
+
+
+class Registry(dict[str, Any]):
+    """A dict of parameters, buffers or submodules that notes every change made to it."""
+
+    __slots__ = ()
+    __setitem__ = _noted(dict.__setitem__)
+    __delitem__ = _noted(dict.__delitem__)
+    __ior__ = _noted(dict.__ior__)  # type: ignore[assignment]
+    pop, popitem, clear = _noted(dict.pop), _noted(dict.popitem), _noted(dict.clear)
+    update, setdefault = _noted(dict.update), _noted(dict.setdefault)
+
+
+class Slots(NamedTuple):
+    """Where the parameters of a network stand: `names` and `values`, each once, and per value the registry entries that hold it."""
+
+    names: tuple[str, ...]
+    values: list[Any]
+    places: list[list[tuple[Registry, str]]]
+
+    def fill(self, values: Sequence[Any]) -> None:
+        """Put `values` in the places of the parameters, shared ones everywhere they occur."""
+        for value, places in zip(values, self.places, strict=True):
+            for registry, name in places:
+                dict.__setitem__(registry, name, value)  # the structure stays as it is
 
 
 class Module:
@@ -24,11 +66,13 @@ class Module:
     _parameters: dict[str, Any]
     _buffers: dict[str, Any]
     _modules: dict[str, Module | None]
+    _walked: tuple[int, Any]
 
     def __init__(self) -> None:
         object.__setattr__(self, "training", True)
         for name in ("_parameters", "_buffers", "_modules"):
-            object.__setattr__(self, name, {})
+            object.__setattr__(self, name, Registry())
+        object.__setattr__(self, "_walked", (-1, None))
 
     def _parameter(self, value: Any) -> Any:
         raise DiffError(
@@ -56,8 +100,8 @@ class Module:
     def _register(self, registry: dict[str, Any], name: str, value: Any) -> None:
         self.__dict__.pop(name, None)
         for other in (self._parameters, self._modules, self._buffers):
-            if other is not registry:
-                other.pop(name, None)
+            if other is not registry and name in other:
+                del other[name]
         registry[name] = value
 
     def __getattr__(self, name: str) -> Any:
@@ -221,21 +265,28 @@ class Module:
         return self
 
     # for transforms
-    def _variables(self) -> tuple[tuple[str, ...], list[Any]]:
-        """Names and tensors of the parameters that require a gradient, each once."""
-        pairs = [(name, p) for name, p in self.named_parameters() if p.requires_grad or p.level > 0]
-        return tuple(name for name, _ in pairs), [p for _, p in pairs]
+    def _slots(self) -> Slots:
+        """All parameters and their places; remembered until some module's structure changes."""
+        version, slots = self._walked
+        if version != _Structure.version:
+            places: dict[int, list[tuple[Registry, str]]] = {}
+            for module in self.modules():
+                for name, value in module._parameters.items():
+                    places.setdefault(id(value), []).append((module._parameters, name))  # type: ignore[arg-type]
+            named = list(self.named_parameters())
+            slots = Slots(tuple(name for name, _ in named), [p for _, p in named], [places[id(p)] for _, p in named])
+            object.__setattr__(self, "_walked", (_Structure.version, slots))
+        return slots  # type: ignore[no-any-return]
 
-    def _swap(self, values: Sequence[Any]) -> list[Any]:
-        """Put `values` in the places of the variables (shared ones everywhere they occur) and return what was there."""
-        _, old = self._variables()
-        new = {id(before): after for before, after in zip(old, values, strict=True)}
-        for module in self.modules():
-            registry = module._parameters
-            for name, value in registry.items():
-                if id(value) in new:
-                    registry[name] = new[id(value)]
-        return old
+    def _variables(self) -> Slots:
+        """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
+        names, _, places = self._slots()
+        values = [where[0][0][where[0][1]] for where in places]
+        wanted = [p.level > 0 or not p.is_constant for p in values]
+        if all(wanted):
+            return Slots(names, values, places)
+        chosen = [i for i, want in enumerate(wanted) if want]
+        return Slots(tuple(names[i] for i in chosen), [values[i] for i in chosen], [places[i] for i in chosen])
 
     # printing
     def extra_repr(self) -> str:
@@ -260,29 +311,18 @@ def _array(value: Any) -> Any:
     return value if is_array(value) else np.asarray(value)
 
 
-@contextmanager
-def swapped(net: Module, values: Mapping[str, Any]) -> Iterator[Module]:
-    """`net` with other tensors for the parameters named in `values`, put back at the end even after an exception."""
-    names = dict(net.named_parameters())
-    unknown = [name for name in values if name not in names]
+def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """`net(*args, **kwargs)` with `parameters` (tensors or arrays by name) in the places of its own, which stay untouched.
+
+    They are put back even after an exception. Raises `DiffError` naming parameters that `net` does not have.
+    """
+    slots = net._slots()
+    unknown = [name for name in parameters if name not in slots.names]
     if unknown:
         raise DiffError(f"functional_call: {type(net).__name__} has no parameter named {', '.join(map(repr, unknown))}")
-    new = {id(names[name]): value for name, value in values.items()}
-    undo: list[tuple[dict[str, Any], str, Any]] = []
-    for module in net.modules():
-        for name, value in module._parameters.items():
-            if id(value) in new:
-                undo.append((module._parameters, name, value))
-    for registry, name, value in undo:
-        registry[name] = new[id(value)]
+    before = [places[0][0][places[0][1]] for places in slots.places]
+    slots.fill([parameters.get(name, old) for name, old in zip(slots.names, before, strict=True)])
     try:
-        yield net
-    finally:
-        for registry, name, value in undo:
-            registry[name] = value
-
-
-def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-    """`net(*args, **kwargs)` with `parameters` (tensors or arrays by name) in the places of its own, which stay untouched."""
-    with swapped(net, parameters):
         return net(*args, **kwargs)
+    finally:
+        slots.fill(before)

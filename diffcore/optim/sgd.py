@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
+from diffcore.arrays import is_mutable
 from diffcore.dispatch import Boxed
 from diffcore.ledger import label, state
 
@@ -85,7 +84,7 @@ class SGD(Optimizer):
             gradient = gradient + group["weight_decay"] * value
         if group["momentum"]:
             gradient = self._velocity(parameter, gradient, group)
-        if isinstance(value, np.ndarray):
+        if is_mutable(value):
             value -= group["lr"] * gradient
             return value
         return value - group["lr"] * gradient
@@ -94,7 +93,7 @@ class SGD(Optimizer):
         velocity = self.state.get(id(parameter))
         if velocity is None:
             velocity = gradient + 0  # PyTorch's first step: no dampening; a copy, since gradients belong to the caller
-        elif isinstance(velocity, np.ndarray):
+        elif is_mutable(velocity):
             velocity *= group["momentum"]
             velocity += gradient if not group["dampening"] else (1 - group["dampening"]) * gradient
         else:

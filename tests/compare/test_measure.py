@@ -7,6 +7,7 @@ import time
 import pytest
 
 from compare import measure
+from compare.agreement import agreement, disagreement
 from compare.settings import Settings
 from compare.strategies import STRATEGIES
 from compare.subject import Subject
@@ -87,19 +88,28 @@ def test_memory_is_measured_above_the_state_at_rest(subject):
     assert "tracemalloc" in weighed.measured_by
 
 
-def test_jax_is_weighed_by_xla():
-    subject = Subject(Settings(width=8, batch=32, backend="jax"), "reverse")
-    subject.warm(1)
-    weighed = subject.weigh()
-    assert weighed.peak is not None
-    assert weighed.peak >= 4 * subject.prepare().parameters
-    assert "XLA" in weighed.measured_by
-    assert len(subject.time(3, 1, 1.0).samples) >= 1
-
-
 def test_training_begins_afresh_each_time(subject):
     heard = []
     first = subject.train(3, "float64", heard.append)
     subject.warm(2)
     assert subject.train(3, "float64", heard.append) == first
     assert {array.dtype for array in first.parameters.values()} == {"float64"}
+
+
+def test_jax_measures_in_float32_and_trains_in_float64():
+    """What `run --backend jax` asks of its workers: the compiled step timed, weighed by XLA, and an agreement in double precision."""
+    settings = Settings(width=4, batch=16, backend="jax")
+    trained = []
+    for name in ("reverse", "forward-activations"):
+        subject = Subject(settings, name)
+        subject.warm(1)
+        assert len(subject.time(3, 1, 5.0).samples) == 3
+        weighed = subject.weigh()
+        assert weighed.peak is not None
+        assert weighed.peak >= 4 * subject.prepare().parameters
+        assert "XLA" in weighed.measured_by
+        trained.append(subject.train(4, "float64", lambda done: None))
+    assert {array.dtype for array in trained[0].parameters.values()} == {"float64"}
+    compared = agreement("forward-activations", trained[1], "reverse", trained[0])
+    assert max(compared.differences.values()) <= 1e-12
+    assert disagreement([compared]) is None

@@ -81,3 +81,8 @@ def test_the_description_of_the_data_is_true():
     assert len(split.train_images) == description.trained_on
     assert len(split.train_images) + len(split.test_images) == description.examples
     assert set(split.train_labels) == set(range(description.classes))
+
+
+def test_a_parameter_that_is_not_finite_ends_the_training():
+    with pytest.raises(TrainingError, match=r"a parameter became infinite or not a number in step 1"), np.errstate(all="ignore"):
+        trained("reverse", Settings(lr=1e308), steps=1, dtype="float32")

@@ -1,0 +1,323 @@
+"""Scenarios and checkers: what a kernel is tried on, and what must then hold of its rules and of an engine's derivatives.
+
+A `Scenario` is one row of a table: a program over `diffcore.ops`, and operands to run it on. `calls_of` runs it and returns every
+kernel call it made, so that the rules of a kernel can be checked by themselves (`check_rules`, `check_finite_differences`); engines are
+handed in as functions (`check_jacobian`) and never imported. Every checker raises `CheckFailed` saying what differs by how much.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from diffcore import ops, tree
+from diffcore.arrays import is_array, is_float
+from diffcore.dispatch import evaluate, new_level
+from diffcore.kernels.record import Call, Kernel
+from diffcore.tensor import TensorSurface
+
+Program = Callable[..., Any]
+Sample = Callable[[np.random.Generator], tuple[Any, ...]]
+
+
+class CheckFailed(AssertionError):
+    """A value or a derivative is not what it must be; the message says which, and by how much."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row of the table: `function(*operands)` exercises `kernel`.
+
+    **Arguments:** `sample`: draws the operands, floating ones in float64, from a generator seeded by the row's own name;
+    `smooth`: false at a kink, where finite differences say nothing and other systems may have other conventions;
+    `strided`: floating operands are laid out with gaps; `reference`, `torch`: the same function written independently, called as
+    `reference(jax, *operands)` and `torch(torch, *operands)`; `ulps`: how far its value may be from theirs.
+    """
+
+    kernel: str
+    case: str
+    function: Program
+    sample: Sample
+    smooth: bool = True
+    strided: bool = False
+    reference: Program | None = None
+    torch: Program | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.kernel}-{self.case}"
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A fresh generator with the row's own seed."""
+        return np.random.default_rng(zlib.crc32(self.id.encode()))
+
+    def operands(self, dtype: Any = np.float64) -> tuple[Any, ...]:
+        """The operands, drawn anew, the floating ones in `dtype`."""
+        return tuple(self._laid_out(x, dtype) for x in self.sample(self.rng))
+
+    def _laid_out(self, x: Any, dtype: Any) -> Any:
+        if not is_array(x) or not is_float(x.dtype):
+            return x
+        return strided(x.astype(dtype)) if self.strided else x.astype(dtype)
+
+    @property
+    def variables(self) -> tuple[int, ...]:
+        """The positions of the floating operands."""
+        return tuple(i for i, x in enumerate(self.operands()) if is_array(x) and is_float(x.dtype))
+
+
+def strided(x: Any) -> Any:
+    """The values of `x` in every second element of a buffer in column-major order: neither contiguous nor aligned with its neighbours."""
+    buffer = np.full(tuple(2 * n for n in reversed(x.shape)), np.nan, x.dtype).T
+    view = buffer[tuple(slice(None, None, 2) for _ in x.shape)]
+    view[...] = x
+    return view
+
+
+def weighted_square(function: Program, rng: np.random.Generator, shape: tuple[int, ...]) -> Program:
+    """A scalar program: the sum of `w * function(...)**2` for random `w`, so that linear functions have second derivatives too."""
+    weights = np.asarray(rng.uniform(0.5, 1.5, shape))
+
+    def scalar(*operands: Any) -> Any:
+        out = function(*operands)
+        return ops.sum(ops.mul(ops.mul(out, weights.astype(out.dtype)), out))
+
+    return scalar
+
+
+# comparison
+
+
+def difference(actual: Any, expected: Any) -> float:
+    """The largest distance of two arrays relative to the largest element expected (or 1); infinite for NaN and for other infinities."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    if actual.dtype.kind != expected.dtype.kind or actual.dtype.kind not in "fc":
+        return 0.0 if np.array_equal(actual, expected) else float("inf")
+    finite = np.isfinite(expected)
+    if np.isnan(expected).any() or np.isnan(actual).any() or not np.array_equal(actual[~finite], expected[~finite]):
+        return float("inf")
+    actual, expected = actual[finite], expected[finite]
+    if not actual.size:
+        return 0.0
+    return float(np.abs(actual - expected).max() / max(1.0, np.abs(expected).max()))
+
+
+def expect_close(what: str, actual: Any, expected: Any, tolerance: float) -> None:
+    """Raise `CheckFailed` unless the structures `actual` and `expected` have equal shapes and are within `tolerance` (see `difference`)."""
+    given, wanted = tree.flatten(actual)[0], tree.flatten(expected)[0]
+    if len(given) != len(wanted):
+        raise CheckFailed(f"{what}: {len(given)} arrays, expected {len(wanted)}")
+    for i, (a, e) in enumerate(zip(given, wanted, strict=True)):
+        where = f"{what} [{i}]" if len(wanted) > 1 else what
+        if np.shape(a) != np.shape(e):
+            raise CheckFailed(f"{where}: shape {np.shape(a)}, expected {np.shape(e)}")
+        found = difference(a, e)
+        if not found <= tolerance:
+            raise CheckFailed(f"{where}: differs by {found:.3g}, allowed {tolerance:.3g}\nactual {np.asarray(a)}\nexpected {np.asarray(e)}")
+
+
+@contextmanager
+def unchanged(what: str, values: Any) -> Iterator[None]:
+    """Raise `CheckFailed` when an array in the structure `values` has other bytes at the end of the block than at its beginning."""
+    arrays = [x for x in tree.flatten(values)[0] if isinstance(x, np.ndarray)]
+    before = [x.tobytes() for x in arrays]
+    yield
+    for i, (x, old) in enumerate(zip(arrays, before, strict=True)):
+        if x.tobytes() != old:
+            raise CheckFailed(f"{what}: array {i} of shape {x.shape} was changed in place")
+
+
+# kernel calls
+
+
+class _Traced(TensorSurface):
+    """A value whose kernel calls are written down, by no engine."""
+
+    __slots__ = ("calls", "level", "primal")
+    engine = "trace"
+
+    def __init__(self, primal: Any, level: int, calls: list[Call]) -> None:
+        self.primal = primal
+        self.level = level
+        self.calls = calls
+
+    @property
+    def is_constant(self) -> bool:
+        return False
+
+    @staticmethod
+    def record(kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        calls = next(x.calls for x in operands if isinstance(x, _Traced))
+        primals = [x.primal if isinstance(x, _Traced) else x for x in operands]
+        calls.append(call_of(kernel, primals, params))
+        out = calls[-1].out
+        return _Traced(out, level, calls) if is_float(out.dtype) else out
+
+
+def call_of(kernel: Kernel, primals: Sequence[Any], params: dict[str, Any]) -> Call:
+    """One application of `kernel` to arrays, with everything its rules may read."""
+    out, aux = evaluate(kernel, list(primals), params)
+    shapes = tuple(tuple(x.shape) if is_array(x) else () for x in primals)
+    return Call(kernel, list(primals), out, params, shapes, tuple(out.shape), aux)
+
+
+def calls_of(scenario: Scenario, dtype: Any = np.float64) -> list[Call]:
+    """Every kernel call of the scenario's program, in order."""
+    level, calls = new_level(), list[Call]()
+    operands, wanted = scenario.operands(dtype), scenario.variables or (0,)
+    scenario.function(*[_Traced(x, level, calls) if i in wanted else x for i, x in enumerate(operands)])
+    return calls
+
+
+def with_kernel(call: Call, kernel: Kernel) -> Call:
+    """`call` under the rules of another kernel: how the checkers themselves are checked."""
+    return Call(kernel, call.primals, call.out, call.params, call.shapes, call.shape, call.aux)
+
+
+def active(call: Call) -> tuple[int, ...]:
+    """The operands of `call` that can have a tangent."""
+    return tuple(i for i, x in enumerate(call.primals) if is_array(x) and is_float(x.dtype))
+
+
+def check_rules(call: Call, rng: np.random.Generator, *, directions: Sequence[int] = (1, 3), tolerance: float = 1e-12) -> None:
+    """The two rules of `call.kernel` are adjoint to each other, and consistent with themselves.
+
+    `<u, J v> = <J^T u, v>` (`tolerance` is for float64 and grows with the unit of a narrower dtype) for each set of operands; several directions at once give what they give one by one; cotangents
+    do not depend on which others are needed, nor on residuals that the kernel does not declare; nothing is changed in place.
+    """
+    kernel, operands = call.kernel, active(call)
+    tolerance *= max(np.finfo(x.dtype).eps for x in (call.out, *(call.primals[i] for i in operands))) / np.finfo(np.float64).eps
+    assert kernel.pushforward is not None and kernel.pullback is not None
+    tangents, cotangent = [_normal(rng, call.primals[i]) for i in operands], _normal(rng, call.out)
+    with unchanged(f"{kernel.name}: operands, result, tangents, cotangent", [*call.primals, call.out, list(call.aux), tangents, cotangent]):
+        pulled = _pull(call, cotangent, operands)
+        for count in range(1, len(operands) + 1):
+            for some in itertools.combinations(range(len(operands)), count):
+                chosen = tuple(operands[j] for j in some)
+                pushed = _push(call, {operands[j]: tangents[j] for j in some})
+                expect_close(
+                    f"{kernel.name}: <u, J v> and <J^T u, v> in {_names(call, chosen)}",
+                    _inner(cotangent, pushed),
+                    sum(_inner(pulled[j], tangents[j]) for j in some),
+                    tolerance,
+                )
+                again = _pull(_kept(call, chosen), cotangent, chosen)
+                expect_close(f"{kernel.name}: cotangents of {_names(call, chosen)}, needed alone", again, [pulled[j] for j in some], tolerance)
+        for k in directions:
+            _check_directions(call, operands, rng, k, tolerance)
+
+
+def _check_directions(call: Call, operands: tuple[int, ...], rng: np.random.Generator, k: int, tolerance: float) -> None:
+    name = call.kernel.name
+    stacks = [_normal(rng, call.primals[i], k) for i in operands]
+    cotangents = _normal(rng, call.out, k)
+    for chosen in {*itertools.combinations(operands, 1), operands}:
+        own = {i: t for i, t in zip(operands, stacks, strict=True) if i in chosen}
+        one_by_one = np.stack([_push(call, {i: t[d] for i, t in own.items()}) for d in range(k)])
+        expect_close(f"{name}: {k} tangents at once in {_names(call, chosen)}", _push(call, own, (k,)), one_by_one, tolerance)
+    each = [_pull(call, cotangents[d], operands) for d in range(k)]
+    for j, at_once in enumerate(_pull(call, cotangents, operands, (k,))):
+        expect_close(
+            f"{name}: {k} cotangents at once of {_names(call, operands[j : j + 1])}", at_once, np.stack([g[j] for g in each]), tolerance
+        )
+
+
+def check_finite_differences(call: Call, rng: np.random.Generator, *, step: float = 0.02, tolerance: float = 1e-9) -> None:
+    """The pushforward of `call.kernel` is the derivative of its `compute`.
+
+    Central differences at `step`, `step/2`, `step/4` and `step/8`, extrapolated to 0 (Richardson): the error is of order `step^8`.
+    """
+    operands = active(call)
+    tangents = {i: np.clip(_normal(rng, call.primals[i]), -1, 1) for i in operands}
+
+    def slope(h: float) -> Any:
+        return (_shifted(call, tangents, h) - _shifted(call, tangents, -h)) / (2 * h)
+
+    row = [slope(step / 2**i) for i in range(4)]
+    for order in (1, 2, 3):
+        row = [(4**order * fine - coarse) / (4**order - 1) for coarse, fine in itertools.pairwise(row)]
+    expect_close(f"{call.kernel.name}: J v and finite differences", _push(call, tangents), row[0], tolerance)
+
+
+def _shifted(call: Call, tangents: dict[int, Any], h: float) -> Any:
+    moved = [x + h * tangents[i] if i in tangents else x for i, x in enumerate(call.primals)]
+    return call.kernel.compute(np, *moved, **call.params)
+
+
+def _normal(rng: np.random.Generator, like: Any, *lead: int) -> Any:
+    return np.asarray(rng.standard_normal((*lead, *like.shape)), like.dtype)
+
+
+def _inner(x: Any, y: Any) -> Any:
+    return np.asarray((np.asarray(x) * np.asarray(y)).sum())
+
+
+def _names(call: Call, operands: Sequence[int]) -> str:
+    return ", ".join(f"`{call.kernel.operands[i]}` {call.shapes[i]}" for i in operands)
+
+
+def _push(call: Call, tangents: dict[int, Any], lead: tuple[int, ...] = ()) -> Any:
+    out = call.kernel.pushforward(call, tuple(tangents.get(i) for i in range(len(call.primals))))  # type: ignore[misc]
+    if out is None:
+        return np.zeros((*lead, *call.shape), call.out.dtype)
+    if tuple(out.shape) != (*lead, *call.shape):
+        raise CheckFailed(f"{call.kernel.name}: a tangent of shape {tuple(out.shape)}, expected {(*lead, *call.shape)}")
+    return np.array(out)
+
+
+def _pull(call: Call, cotangent: Any, operands: Sequence[int], lead: tuple[int, ...] = ()) -> list[Any]:
+    needs = tuple(i in operands for i in range(len(call.shapes)))
+    found = call.kernel.pullback(call, cotangent, needs)  # type: ignore[misc]
+    result = []
+    for i, g in enumerate(found):
+        wanted = (*lead, *call.shapes[i])
+        if i not in operands:
+            if g is not None:
+                raise CheckFailed(f"{call.kernel.name}: a cotangent of {_names(call, (i,))}, which was not needed")
+            continue
+        g = np.zeros(wanted, cotangent.dtype) if g is None else g
+        if tuple(g.shape) != wanted:
+            raise CheckFailed(f"{call.kernel.name}: a cotangent of {_names(call, (i,))} has shape {tuple(g.shape)}, expected {wanted}")
+        result.append(np.array(g))
+    return result
+
+
+def _kept(call: Call, operands: Sequence[int]) -> Call:
+    """`call` with only the residuals that reverse mode keeps when `operands` need a cotangent."""
+    primals, out, aux = call.kernel.plan(tuple(i in operands for i in range(len(call.shapes))))
+    return Call(
+        call.kernel,
+        [x if kept else None for x, kept in zip(call.primals, primals, strict=True)],
+        call.out if out else None,
+        call.params,
+        call.shapes,
+        call.shape,
+        tuple(a if kept else None for a, kept in zip(call.aux, aux, strict=True)),
+    )
+
+
+# engines
+
+
+def check_jacobian(
+    name: str, jacobian: Callable[..., Any], scenario: Scenario, operands: Sequence[Any], expected: Any, *, tolerance: float = 1e-12
+) -> None:
+    """`jacobian(function, argnums)(*operands)`, by the engine called `name`, is `expected` in value, shape and dtype; operands stay as they are."""
+    with unchanged(f"{scenario.id}: operands of {name}", list(operands)):
+        found = jacobian(scenario.function, scenario.variables)(*operands)
+    expect_close(f"{scenario.id}: {name}", found, expected, tolerance)
+    for i, block in zip(scenario.variables, found, strict=True):
+        if block.dtype != operands[i].dtype:
+            raise CheckFailed(f"{scenario.id}: {name} has dtype {block.dtype} for an operand of {operands[i].dtype}")
+
+
+def altered(kernel: Kernel, **changes: Any) -> Kernel:
+    """A copy of `kernel` with some fields changed, not registered."""
+    return replace(kernel, _plans={}, **changes)
