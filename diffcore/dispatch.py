@@ -27,54 +27,79 @@ def new_level() -> int:
 
 
 class Boxed:
-    """What the tensors of both engines have in common as far as dispatch is concerned."""
+    """A tensor of either engine as dispatch sees it: `primal` at `level`, with what the engine has `carried` there.
 
-    __slots__ = ()
+    `carried` is the node that recorded the value (`revdiff`), its tangents (`dualdiff`), or `None` for a constant.
+    """
+
+    __slots__ = ("__weakref__", "carried", "level", "primal")
     engine: str = ""
-    level: int
-    primal: Any
+
+    def __init__(self, primal: Any, level: int = 0, carried: Any = None) -> None:
+        self.primal = primal
+        self.level = level
+        self.carried = carried
 
     @property
     def is_constant(self) -> bool:
         """Whether the box carries no derivative information, so that its primal says everything."""
-        raise NotImplementedError
+        return self.carried is None
 
     @staticmethod
-    def record(kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """Compute `kernel` on operands of which at least one is a box of `level`, and carry or record its derivative."""
+    def record(
+        kernel: Kernel, level: int, primals: list[Any], carried: list[Any], out: Any, aux: tuple[Any, ...], params: dict[str, Any]
+    ) -> Any:
+        """The box of `level` around `out = kernel(*primals)`, with what follows for it from what the operands have `carried`."""
         raise NotImplementedError
 
 
 def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
-    """The value of `kernel` at `operands`: an array for arrays, a tensor of the highest level's engine for tensors."""
+    """The value of `kernel` at `operands`: an array for arrays, a tensor of the highest level's engine for tensors.
+
+    For tensors the value is computed one level down; then their engine carries or records its derivative.
+    """
     top: Boxed | None = None
     for x in operands:
         if isinstance(x, Boxed) and (top is None or x.level > top.level):
             top = x
-    if top is not None:
-        return top.record(kernel, top.level, operands, params)
+    if top is None:
+        return _compute(kernel, kernel.compute, operands, params)
+    level, engine, lower = top.level, top.engine, False
+    primals: list[Any] = []
+    carried: list[Any] = []
+    for x in operands:
+        what = None
+        if isinstance(x, Boxed):
+            if x.level == level:
+                if x.engine is not engine:
+                    raise mixed_engines(engine, x.engine)
+                what = x.carried
+                x = x.primal
+            if isinstance(x, Boxed):
+                x = x if what is not None else unboxed(x)
+                lower = lower or isinstance(x, Boxed)
+        primals.append(x)
+        carried.append(what)
+    aux = ()
+    if lower:
+        out = apply(kernel, *primals, **params)
+        if kernel.aux:
+            aux = kernel.derive_aux(out, primals, params)
+    elif kernel.aux:
+        out, aux = _compute(kernel, kernel.forward, primals, params)
+    else:
+        out = _compute(kernel, kernel.compute, primals, params)
+    return top.record(kernel, level, primals, carried, out, aux, params)
+
+
+def _compute(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:
+    """`compute` (the kernel's value, or that and its aux) on arrays."""
     if state.ledger is not None:
-        return _booked(kernel, kernel.compute, operands, params)
+        return _booked(kernel, compute, operands, params)
     try:
-        return kernel.compute(namespace(operands), *operands, **params)
+        return compute(namespace(operands), *operands, **params)
     except (ValueError, TypeError, IndexError) as error:
         raise explained(kernel, operands, params, error) from None
-
-
-def evaluate(kernel: Kernel, primals: list[Any], params: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
-    """The value of `kernel` and what it hands its derivative rules beside it (`kernel.aux`)."""
-    for x in primals:
-        if isinstance(x, Boxed):
-            out = apply(kernel, *primals, **params)
-            return out, kernel.derive_aux(out, primals, params) if kernel.aux else ()
-    if state.ledger is not None:
-        return _booked(kernel, kernel.forward, primals, params) if kernel.aux else (_booked(kernel, kernel.compute, primals, params), ())
-    try:
-        if kernel.aux:
-            return kernel.forward(namespace(primals), *primals, **params)  # type: ignore[no-any-return]
-        return kernel.compute(namespace(primals), *primals, **params), ()
-    except (ValueError, TypeError, IndexError) as error:
-        raise explained(kernel, primals, params, error) from None
 
 
 def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:
@@ -94,32 +119,9 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
 
 def unboxed(x: Any) -> Any:
     """`x` without the boxes that carry no derivative; lower-level boxes that carry one stay."""
-    while isinstance(x, Boxed) and x.is_constant:
+    while isinstance(x, Boxed) and x.carried is None:
         x = x.primal
     return x
-
-
-def lowered(operands: tuple[Any, ...], level: int, engine: str) -> tuple[list[Any], list[Any]]:
-    """What lies one level below each operand, and per operand its box where it carries a derivative of `level`, else `None`."""
-    primals: list[Any] = []
-    own: list[Any] = []
-    for x in operands:
-        if isinstance(x, Boxed):
-            if x.level == level:
-                if x.engine is not engine:
-                    raise mixed_engines(engine, x.engine)
-                primal = x.primal
-                if x.is_constant:
-                    primals.append(unboxed(primal) if isinstance(primal, Boxed) else primal)
-                    own.append(None)
-                else:
-                    primals.append(primal)
-                    own.append(x)
-                continue
-            x = unboxed(x)
-        primals.append(x)
-        own.append(None)
-    return primals, own
 
 
 def mixed_engines(first: str, second: str) -> GradientError:

@@ -29,12 +29,17 @@ def zeros_of(x: Any, shape: tuple[int, ...] | None = None) -> Array:
 
 def eye_of(x: Any, n: int, rows: slice = slice(None)) -> Array:
     """Rows of the identity `[k, n]` in the dtype and on the backend of `x`."""
-    k = len(range(n)[rows])
+    start, stop, _ = rows.indices(n)
+    return one_hot_of(x, range_array(stop - start) + start, n)
+
+
+def one_hot_of(x: Any, positions: Array, n: int) -> Array:
+    """Row `j` has a one at `positions[j]`: `[k, n]` in the dtype and on the backend of `x`. Abstract where `x` is, so that plans see it."""
+    k = len(positions)
     zeros = zeros_of(x, (k, n))
-    start = rows.indices(n)[0]
     if namespace((zeros,)).__name__ != "numpy":
-        return zeros.at[range_array(k), range_array(k) + start].set(1)
-    zeros[range_array(k), range_array(k) + start] = 1
+        return zeros.at[range_array(k), positions].set(1)
+    zeros[range_array(k), positions] = 1
     return zeros
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from diffcore import ops, tree
-from diffcore.arrays import is_array, is_float
-from diffcore.dispatch import evaluate, new_level
+from diffcore.arrays import is_array, is_float, namespace
+from diffcore.dispatch import new_level
 from diffcore.kernels.record import Call, Kernel
 from diffcore.tensor import TensorSurface
 
@@ -81,13 +81,17 @@ def strided(x: Any) -> Any:
     return view
 
 
-def weighted_square(function: Program, rng: np.random.Generator, shape: tuple[int, ...]) -> Program:
-    """A scalar program: the sum of `w * function(...)**2` for random `w`, so that linear functions have second derivatives too."""
+def weighted(function: Program, rng: np.random.Generator, shape: tuple[int, ...], *, squared: bool = True) -> Program:
+    """A scalar program: the sum of `w * function(...)**2` for random `w`, so that linear functions have second derivatives too.
+
+    Without `squared` it is the sum of `w * function(...)`.
+    """
     weights = np.asarray(rng.uniform(0.5, 1.5, shape))
 
     def scalar(*operands: Any) -> Any:
         out = function(*operands)
-        return ops.sum(ops.mul(ops.mul(out, weights.astype(out.dtype)), out))
+        scaled = ops.mul(out, weights.astype(out.dtype))
+        return ops.sum(ops.mul(scaled, out) if squared else scaled)
 
     return scalar
 
@@ -138,23 +142,14 @@ def unchanged(what: str, values: Any) -> Iterator[None]:
 
 
 class _Traced(TensorSurface):
-    """A value whose kernel calls are written down, by no engine."""
+    """A value whose kernel calls are written down, by no engine: what it carries is the list of calls so far."""
 
-    __slots__ = ("calls", "level", "primal")
+    __slots__ = ()
     engine = "trace"
-
-    def __init__(self, primal: Any, level: int, calls: list[Call]) -> None:
-        self.primal = primal
-        self.level = level
-        self.calls = calls
-
-    @property
-    def is_constant(self) -> bool:
-        return False
 
     @staticmethod
     def record(kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        calls = next(x.calls for x in operands if isinstance(x, _Traced))
+        calls: list[Call] = next(x.carried for x in operands if isinstance(x, _Traced))
         primals = [x.primal if isinstance(x, _Traced) else x for x in operands]
         calls.append(call_of(kernel, primals, params))
         out = calls[-1].out
@@ -163,7 +158,8 @@ class _Traced(TensorSurface):
 
 def call_of(kernel: Kernel, primals: Sequence[Any], params: dict[str, Any]) -> Call:
     """One application of `kernel` to arrays, with everything its rules may read."""
-    out, aux = evaluate(kernel, list(primals), params)
+    xp = namespace(primals)
+    out, aux = kernel.forward(xp, *primals, **params) if kernel.aux else (kernel.compute(xp, *primals, **params), ())
     shapes = tuple(tuple(x.shape) if is_array(x) else () for x in primals)
     return Call(kernel, list(primals), out, params, shapes, tuple(out.shape), aux)
 

@@ -46,7 +46,7 @@ class Arguments:
         for number in self.argnums:
             if not -len(args) <= number < len(args):
                 raise ValueError(f"{transform}: argnums {number} is out of range for a call with {len(args)} positional arguments")
-            if [n % len(args) for n in self.argnums].count(number % len(args)) > 1:
+            if not self.single and [n % len(args) for n in self.argnums].count(number % len(args)) > 1:
                 raise ValueError(f"{transform}: argnums {self.argnums} name an argument more than once")
             argument = args[number]
             if isinstance(argument, Module):

@@ -38,9 +38,11 @@ def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
     scale = form.scale
     if seed.examples:
         batch, features = shape[0], math.prod(shape[1:])
-        eye = eye_of(primal, features, seed.rows).reshape((-1, 1, *shape[1:]))
+        eye = eye_of(primal, features, seed.rows)
+        eye = eye.reshape((eye.shape[0], 1, *shape[1:]))
         return fill(eye, shape, 1) if scale is None else eye * scale.reshape((1, batch, *shape[1:]))
-    eye = eye_of(primal, math.prod(shape), seed.rows).reshape((-1, *shape))
+    eye = eye_of(primal, math.prod(shape), seed.rows)
+    eye = eye.reshape((eye.shape[0], *shape))
     return eye if scale is None else eye * scale
 
 
@@ -54,15 +56,16 @@ def contract(form: Form, seed: Seed, row: Any, shape: tuple[int, ...]) -> Any:
         batch = shape[0]
         if isinstance(form, Diagonal):
             scaled = row if form.scale is None else form.scale * row
-            return scaled.reshape((batch, -1))[:, seed.rows]  # type: ignore[attr-defined]
+            return scaled.reshape((batch, math.prod(shape[1:])))[:, seed.rows]  # type: ignore[attr-defined]
         k = form.shape[0]
         if len(shape) == 1:
             return (form * row).T
-        per_example = form.reshape((k, batch, -1)) * row.reshape((1, batch, -1))
+        features = math.prod(shape[1:])
+        per_example = form.reshape((k, batch, features)) * row.reshape((1, batch, features))
         return per_example.sum(axis=-1).T
     if isinstance(form, Diagonal):
         scaled = row if form.scale is None else form.scale * row
         return scaled.reshape(-1)[seed.rows]  # type: ignore[attr-defined]
     if seed.lead == 0:
         return (form * row).sum(axis=tuple(range(-len(shape), 0))) if shape else form * row
-    return form.reshape((form.shape[0], -1)) @ row.reshape(-1)
+    return form.reshape((form.shape[0], math.prod(shape))) @ row.reshape(-1)

@@ -11,7 +11,6 @@ import math
 from typing import Any
 
 from diffcore.arrays import is_float
-from diffcore.dispatch import evaluate, lowered
 from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call, Kernel
@@ -29,21 +28,20 @@ mode = Mode()
 """Whether tangents are carried in this thread; see `no_grad`."""
 
 
-def record(box: type, kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    """Compute `kernel` one level down and push the tangents of its operands."""
-    primals, own = lowered(operands, level, "dualdiff")
-    out, aux = evaluate(kernel, primals, params)
-    if kernel.pushforward is None or not mode.enabled or not any(x is not None for x in own) or not is_float(out.dtype):
-        return box(out, level)
+def record(
+    kernel: Kernel, primals: list[Any], carried: list[Tangents | None], out: Any, aux: tuple[Any, ...], params: dict[str, Any]
+) -> Tangents | None:
+    """The tangents of `out = kernel(*primals)` from those of its operands; `None` for a constant."""
+    if not any(carried) or kernel.pushforward is None or not mode.enabled or not is_float(out.dtype):
+        return None
     shapes = tuple([tuple(x.shape) if hasattr(x, "shape") else () for x in primals])
     call = Call(kernel, primals, out, params, shapes, tuple(out.shape), aux)
     outer = state.phase, state.kernel
     state.phase, state.kernel = "tangent", kernel.name
     try:
-        tangents = push(call, [x.tangents if x is not None else {} for x in own])  # type: ignore[attr-defined]
+        return push(call, [tangents or {} for tangents in carried]) or None
     finally:
         state.phase, state.kernel = outer
-    return box(out, level, tangents)
 
 
 def push(call: Call, carried: list[Tangents]) -> Tangents:

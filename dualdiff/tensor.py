@@ -19,32 +19,34 @@ from dualdiff.seeding import IMPERATIVE, Seed, Variable
 class Tensor(TensorSurface):
     """A value at one level with its tangents per seed; without any it is a constant. A variable carries the identity."""
 
-    __slots__ = ("__weakref__", "level", "primal", "tangents", "variable")
+    __slots__ = ("variable",)
     engine = "dualdiff"
+    carried: Tangents | None
 
-    def __init__(self, primal: Any, level: int = 0, tangents: Tangents | None = None, variable: Variable | None = None) -> None:
+    def __init__(self, primal: Any, level: int = 0, carried: Tangents | None = None, variable: Variable | None = None) -> None:
         self.primal = primal
         self.level = level
-        self.tangents: Tangents = {} if tangents is None else tangents
+        self.carried = carried
         self.variable = variable
 
+    @property
+    def tangents(self) -> Tangents:
+        """The tangents per seed, none for a constant."""
+        return {} if self.carried is None else self.carried
+
     @staticmethod
-    def record(kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
-        return pushing.record(Tensor, kernel, level, operands, params)  # type: ignore[no-any-return]
+    def record(kernel: Kernel, level: int, primals: Any, carried: Any, out: Any, aux: Any, params: Any) -> Tensor:
+        return Tensor(out, level, pushing.record(kernel, primals, carried, out, aux, params))
 
     def _like(self, primal: Any) -> Tensor:
         return Tensor(primal, self.level)
-
-    @property
-    def is_constant(self) -> bool:
-        return not self.tangents
 
     def _leaf(self) -> Variable | None:
         return self.variable
 
     def _become(self, variable: bool) -> None:
         self.variable = Variable(self.shape, IMPERATIVE, ("variable", 0), dtype=self.dtype) if variable else None
-        self.tangents = {} if self.variable is None else {self.variable: IDENTITY}
+        self.carried = None if self.variable is None else {self.variable: IDENTITY}
 
     @property
     def grad_fn(self) -> None:

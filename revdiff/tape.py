@@ -6,13 +6,13 @@ tensors: what no tensor reaches is freed at once, and the backward pass frees ea
 
 from __future__ import annotations
 
-import heapq
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 from diffcore.arrays import is_float, is_mutable
-from diffcore.dispatch import Boxed, evaluate, lowered
+from diffcore.dispatch import Boxed
 from diffcore.errors import GradientError
 from diffcore.kernels.record import Call, Kernel
 from diffcore.ledger import label, state
@@ -32,12 +32,12 @@ class Node(Call):
     """
 
     __slots__ = ("__weakref__", "dtype", "needs", "order", "parents")
-    parents: tuple[Node | None, ...] | None
+    parents: Sequence[Node | None] | None
 
     def __init__(
         self,
         kernel: Any,
-        parents: tuple[Node | None, ...],
+        parents: Sequence[Node | None],
         needs: tuple[bool, ...],
         primals: Any,
         out: Any,
@@ -81,34 +81,26 @@ class Leaf(Node):
         self.gradient: Any = None
 
 
-def record(box: type, kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    """Compute `kernel` one level down and make its node, unless no operand needs a cotangent."""
-    primals, own = lowered(operands, level, "revdiff")
-    out, aux = evaluate(kernel, primals, params)
+def record(
+    kernel: Kernel, primals: list[Any], parents: list[Node | None], out: Any, aux: tuple[Any, ...], params: dict[str, Any]
+) -> Node | None:
+    """The node of `out = kernel(*primals)`, with the residuals that `parents` will need; `None` when no cotangent is needed."""
+    needs = tuple([node is not None for node in parents])
     dtype = out.dtype
-    if kernel.pullback is None or not mode.enabled or not (dtype.kind == "f" or is_float(dtype)):
-        return box(out, level, None)
-    needs = tuple([x is not None for x in own])
-    if True not in needs:
-        return box(out, level, None)
+    if True not in needs or kernel.pullback is None or not mode.enabled or not (dtype.kind == "f" or is_float(dtype)):
+        return None
     keep, keep_out, keep_aux = kernel.plan(needs)
-    node = Node(
-        kernel,
-        tuple([None if x is None else x.node for x in own]),
-        needs,
-        [x if kept else None for x, kept in zip(primals, keep, strict=True)],
-        out if keep_out else None,
-        params,
-        tuple([getattr(x, "shape", ()) for x in primals]),
-        out.shape,
-        [a if kept else None for a, kept in zip(aux, keep_aux, strict=True)] if aux else (),
-        dtype,
-    )
+    shapes = tuple([getattr(x, "shape", ()) for x in primals])
+    if False in keep:
+        primals = [x if kept else None for x, kept in zip(primals, keep, strict=True)]
+    if aux:
+        aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
+    node = Node(kernel, parents, needs, primals, out if keep_out else None, params, shapes, out.shape, aux, dtype)
     if state.ledger is not None:
-        for kept in (*node.primals, node.out, *node.aux):
+        for kept in (*primals, node.out, *aux):
             label(kept, "residual", only="activation")
             label(kept, "residual", only="workspace")
-    return box(out, level, node)
+    return node
 
 
 def replay(node: Node, box: type, level: int) -> Call:
@@ -137,31 +129,30 @@ def backward(
     owned: set[Node] = set()
     heap: list[tuple[int, Node]] = []
     found: dict[Node, Any] = {}
-    for node, g in roots:
-        _accumulate(cotangents, owned, heap, node, g)
+    booked = state.ledger is not None
     outer = state.phase, mode.enabled
     state.phase, mode.enabled = "adjoint", mode.enabled or create is not None
     try:
+        for root, g in roots:
+            _accumulate(cotangents, owned, heap, [root], [g], booked)
         while heap:
-            node = heapq.heappop(heap)[1]
+            node = heappop(heap)[1]
             g = cotangents.pop(node)
             kernel = node.kernel
             if kernel is None or node in stops:
                 found[node] = g
-            if kernel is None:
-                continue
+                if kernel is None:
+                    continue
             parents = node.parents
             if parents is None:
                 raise GradientError(
                     "Trying to backward through the graph a second time: saved intermediate values were freed when .backward() "
                     "was called. Specify retain_graph=True if you need to backward through the graph a second time."
                 )
-            call = node if create is None else replay(node, *create)
-            if state.ledger is not None:
+            if booked:
                 state.kernel = kernel.name
-            for parent, h in zip(parents, kernel.pullback(call, g, node.needs), strict=True):
-                if h is not None and parent is not None:
-                    _accumulate(cotangents, owned, heap, parent, h)
+            call = node if create is None else replay(node, *create)
+            _accumulate(cotangents, owned, heap, parents, kernel.pullback(call, g, node.needs), booked)
             if not keep:
                 node.free()
     finally:
@@ -169,19 +160,22 @@ def backward(
     return found
 
 
-def _accumulate(cotangents: dict[Node, Any], owned: set[Node], heap: list[tuple[int, Node]], node: Node, g: Any) -> None:
-    """Add `g` to the cotangent of `node`: the first is kept as it is, the second makes a sum of ours, later ones go into it."""
-    if g.dtype != node.dtype:
-        g = g.astype(node.dtype)
-    if state.ledger is not None:
-        label(g, "cotangent", only="workspace")
-    if node not in cotangents:
-        cotangents[node] = g
-        heapq.heappush(heap, (-node.order, node))
-        return
-    before = cotangents[node]
-    if node in owned and is_mutable(before) and not isinstance(g, Boxed):
-        before += g
-    else:
-        cotangents[node] = before + g
-        owned.add(node)
+def _accumulate(
+    cotangents: dict[Node, Any], owned: set[Node], heap: list[tuple[int, Node]], parents: Sequence[Any], cotangent: Sequence[Any], booked: bool
+) -> None:
+    """Add to the cotangents of `parents`: the first is kept as it is, the second makes a sum of ours, later ones go into that."""
+    for node, g in zip(parents, cotangent, strict=True):
+        if node is None or g is None:
+            continue
+        if g.dtype != node.dtype:
+            g = g.astype(node.dtype)
+        if booked:
+            label(g, "cotangent", only="workspace")
+        if node not in cotangents:
+            cotangents[node] = g
+            heappush(heap, (-node.order, node))
+        elif node in owned and is_mutable(cotangents[node]) and not isinstance(g, Boxed):
+            cotangents[node] += g
+        else:
+            cotangents[node] = cotangents[node] + g
+            owned.add(node)

@@ -13,35 +13,32 @@ from revdiff.tape import Leaf, Node
 class Tensor(TensorSurface):
     """A value at one level. With a node it was recorded and a cotangent can be carried back to its leaves; without, it is a constant."""
 
-    __slots__ = ("__weakref__", "level", "node", "primal")
+    __slots__ = ()
     engine = "revdiff"
-
-    def __init__(self, primal: Any, level: int = 0, node: Node | None = None) -> None:
-        self.primal = primal
-        self.level = level
-        self.node = node
+    carried: Node | None
 
     @staticmethod
-    def record(kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
-        return tape.record(Tensor, kernel, level, operands, params)  # type: ignore[no-any-return]
+    def record(kernel: Kernel, level: int, primals: Any, carried: Any, out: Any, aux: Any, params: Any) -> Tensor:
+        return Tensor(out, level, tape.record(kernel, primals, carried, out, aux, params))
 
     def _like(self, primal: Any) -> Tensor:
-        return Tensor(primal, self.level, None)
+        return Tensor(primal, self.level)
 
     @property
-    def is_constant(self) -> bool:
-        return self.node is None
+    def node(self) -> Node | None:
+        """Where this tensor stands on the tape; `None` for a constant."""
+        return self.carried
 
     def _leaf(self) -> Leaf | None:
-        return self.node if isinstance(self.node, Leaf) else None
+        return self.carried if isinstance(self.carried, Leaf) else None
 
     def _become(self, variable: bool) -> None:
-        self.node = Leaf(self.shape, self.dtype) if variable else None
+        self.carried = Leaf(self.shape, self.dtype) if variable else None
 
     @property
     def grad_fn(self) -> Node | None:
         """The node that made this tensor; `None` for leaves."""
-        return None if self.is_leaf else self.node
+        return None if self.is_leaf else self.carried
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add the derivative of this scalar (or of `<gradient, self>`) to `.grad` of every leaf it depends on.
@@ -55,7 +52,7 @@ class Tensor(TensorSurface):
         backward((self,), (gradient,), retain_graph=retain_graph, create_graph=create_graph)
 
     def _repr_suffix(self) -> str:
-        return super()._repr_suffix() if self.is_leaf else f", grad_fn=<{self.node.kernel.name}>"  # type: ignore[union-attr]
+        return super()._repr_suffix() if self.is_leaf else f", grad_fn=<{self.carried.kernel.name}>"  # type: ignore[union-attr]
 
 
 def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:

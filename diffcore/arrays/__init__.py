@@ -45,11 +45,11 @@ _namespaces = _Namespaces({np.ndarray: np, AbstractArray: np, float: None, int: 
 
 
 def namespace(arrays: Any) -> Any:
-    """The module (`numpy` or `jax.numpy`) that works on `arrays`; jax wins where both occur. Numbers have no say."""
+    """The module (`numpy` or `jax.numpy`) that works on `arrays`: jax wins over numpy, abstract over both. Numbers have no say."""
     for array in arrays:
         found = _namespaces[type(array)]
         if found is not np and found is not None:
-            return found
+            return np if any(isinstance(other, AbstractArray) for other in arrays) else found
     return np
 
 
@@ -71,9 +71,12 @@ def is_float(dtype: Any) -> bool:
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
+_MUTABLE = (np.ndarray, AbstractArray)
+
+
 def is_mutable(array: Array) -> bool:
     """Whether the array can be changed in place: numpy's can, and abstract ones, which stand for them."""
-    return isinstance(array, np.ndarray | AbstractArray)
+    return isinstance(array, _MUTABLE)
 
 
 def is_concrete(array: Array) -> bool:

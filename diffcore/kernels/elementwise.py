@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from diffcore.kernels.families import elementwise, irregular
@@ -38,18 +39,21 @@ def _power_x(x: Any, y: Any) -> Any:
 
 
 def _power_y(out: Any, x: Any, y: Any) -> Any:
-    """x^y log x, and 0 at x = 0, y >= 0, its limit for y > 0."""
+    """x^y log x; at x = 0 its limit, which is 0 for y > 0 and -inf for y < 0, and 0 for y = 0."""
+    if isinstance(x, int | float) and x != 0:
+        return out * (math.log(x) if x > 0 else math.nan)
     zero = equal(x, 0)
-    at_zero = where(greater_equal(y, 0), 0, float("-inf"))
-    return where(zero, at_zero, out * log(where(zero, 1, x)))
+    slope = where(zero, 0, out * log(where(zero, 1, x)))
+    return where(less(where(zero, y, 0), 0), float("-inf"), slope)
 
 
 pow = elementwise("pow", lambda xp, x, y: x**y, x=_power_x, y=_power_y)
 
 
 def _share(x: Any, y: Any, wins: Any) -> Any:
-    """1 where `x` wins, one half at a tie, else 0."""
-    return where(wins(x, y), 1.0, where(equal(x, y), 0.5, 0.0))
+    """1 where `x` wins, one half at a tie, else 0; in the dtype of an operand, since numpy makes float64 of numbers alone."""
+    tie = 0.5 * equal(x, y).astype((x if hasattr(x, "dtype") else y).dtype)
+    return where(wins(x, y), 1, tie)
 
 
 maximum = elementwise(

@@ -47,9 +47,15 @@ class _Names:
         """`rule` as a function of the call, after the cotangent where `given` is 2; numbers stay numbers."""
         if not callable(rule):
             return rule
-        readers = [_reader(n, self.operands, self.aux, self.params) for n in names_of(rule)[given:]]
+        names = names_of(rule)[given:]
+        readers = [_reader(n, self.operands, self.aux, self.params) for n in names]
+        if given and len(names) == 1 and names[0] in self.operands:
+            i = self.operands.index(names[0])
+            return lambda g, call: rule(g, call, call.primals[i])
         if given:
-            return lambda g, call: rule(g, call, *[read(call) for read in readers])
+            return (lambda g, call: rule(g, call, *[read(call) for read in readers])) if readers else rule
+        if names == ("out",):
+            return lambda call: rule(call.out)
         if len(readers) == 1:
             read = readers[0]
             return lambda call: rule(read(call))

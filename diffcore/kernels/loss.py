@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from diffcore.arrays import is_mutable
 from diffcore.kernels.elementwise import exp
 from diffcore.kernels.families import irregular
 from diffcore.kernels.record import Call, Shape
@@ -19,26 +20,36 @@ def _reduce(losses: Any, reduction: str) -> Any:
     return total / losses.shape[-1] if reduction == "mean" else total
 
 
+_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+"""By item size: as an unsigned number a negative index is huge, so that one pass checks both bounds."""
+
+
 def _check_target(target: Any, classes: int) -> None:
     """Class indices must lie in [0, classes). Traced and abstract targets have no values to check."""
-    if isinstance(target, np.ndarray) and target.size and target.view(f"u{target.itemsize}").max() >= classes:  # negative: huge
+    if type(target) is np.ndarray and target.size and np.maximum.reduce(target.view(_UNSIGNED[target.itemsize]), axis=None) >= classes:
         bad = target[(target < 0) | (target >= classes)][0]
         raise IndexError(f"target {bad} is out of bounds: class indices must be in [0, {classes})")
 
 
 def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, tuple[Any]]:
     _check_target(target, logits.shape[-1])
-    top = logits.max(axis=-1, keepdims=True)
-    lse = xp.log(xp.exp(logits - top).sum(axis=-1, keepdims=True)) + top
-    picked = logits[np.arange(logits.shape[0]), target]
-    return _reduce(lse.reshape(-1) - picked, reduction), (lse,)
+    columns = logits.T.copy() if is_mutable(logits) else logits.T  # numpy reduces along the first axis several times faster
+    top = columns.max(axis=0)
+    columns = columns - top if not is_mutable(columns) else np.subtract(columns, top, out=columns)
+    picked = columns[target, np.arange(columns.shape[1])]
+    columns = xp.exp(columns) if not is_mutable(columns) else np.exp(columns, out=columns)
+    log_sum = xp.log(columns.sum(axis=0))
+    return _reduce(log_sum - picked, reduction), ((log_sum + top).reshape(-1, 1),)
 
 
 def _residual(call: Call) -> Any:
-    """softmax(logits) - one_hot(target), `[n, c]`: the derivative of each example's loss."""
+    """softmax(logits) - one_hot(target), `[n, c]`: the derivative of each example's loss. A new array or tensor."""
     logits, target = call.primals
-    one_hot = target.reshape((-1, 1)) == np.arange(call.shapes[0][-1])
-    return exp(logits - call.aux[0]) - one_hot
+    residual = exp(logits - call.aux[0])
+    if is_mutable(residual):
+        residual[np.arange(residual.shape[0]), target] -= 1
+        return residual
+    return residual - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
 
 
 def _weight(call: Call) -> float:
@@ -50,8 +61,12 @@ def _pushforward(call: Call, tangents: Any) -> Any:
 
 
 def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
+    residual, scale = _residual(call), g * _weight(call)
+    if call.shape == () == g.shape and is_mutable(residual):
+        residual *= scale
+        return residual, None
     lead = g.shape[: g.ndim - len(call.shape)]
-    return ((g * _weight(call)).reshape((*lead, -1, 1)) * _residual(call), None)
+    return scale.reshape((*lead, -1, 1)) * residual, None
 
 
 def _explain(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.families import multilinear
 from diffcore.kernels.record import Call, Shape
+from diffcore.seeds import one_hot_of
 
 
 def _product(xp: Any, a: Any, b: Any) -> Any:
@@ -75,8 +76,7 @@ def diagonal_in_right(a: Any, scale: Any, inner: Any, outer: Any, columns: int) 
     picked = a.T[inner]
     if scale is not None:
         picked = picked * scale.reshape((-1, 1))
-    one_hot = (outer[:, None] == np.arange(columns)).astype(a.dtype)
-    return picked.reshape((*picked.shape, 1)) * one_hot[:, None, :]
+    return picked.reshape((*picked.shape, 1)) * one_hot_of(a, outer, columns).reshape((-1, 1, columns))
 
 
 def _picked(scale: Any, rows: slice) -> Any:
@@ -89,7 +89,7 @@ def _diagonal_matmul(call: Call, operand: int, scale: Any, rows: slice, examples
         return None
     if operand == 0:
         return diagonal_in_left(b, scale, rows, call.shape[0])
-    inner, outer = np.divmod(np.arange(call.shapes[1][0] * call.shapes[1][1])[rows], call.shapes[1][1])
+    inner, outer = np.divmod(np.arange(*rows.indices(math.prod(call.shapes[1]))), call.shapes[1][1])
     return diagonal_in_right(a, _picked(scale, rows), inner, outer, call.shape[-1])
 
 
@@ -119,7 +119,7 @@ def _diagonal_linear(call: Call, operand: int, scale: Any, rows: slice, examples
         return None
     if operand == 0:
         return diagonal_in_left(call.primals[1].mT, scale, rows, call.shape[0])
-    outer, inner = np.divmod(np.arange(call.shapes[1][0] * call.shapes[1][1])[rows], call.shapes[1][1])
+    outer, inner = np.divmod(np.arange(*rows.indices(math.prod(call.shapes[1]))), call.shapes[1][1])
     return diagonal_in_right(call.primals[0], _picked(scale, rows), inner, outer, call.shape[-1])
 
 
@@ -163,7 +163,7 @@ linear = multilinear(
     explain=_explain_linear,
     x=_input_adjoint,
     weight=_weight_adjoint,
-    bias=lambda g, call: g.sum(axis=tuple(range(-len(call.shape), -1))),
+    bias=lambda g, call: g.sum(axis=-2) if len(call.shape) == 2 else g.sum(axis=tuple(range(-len(call.shape), -1))),
 )
 """`x @ weight.T + bias` for `x` `[..., in]` (two axes or more), `weight` `[out, in]`, `bias` `[out]`."""
 

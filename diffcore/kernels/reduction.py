@@ -1,4 +1,7 @@
-"""Reductions. Axes are normalised tuples of negative numbers, so that leading direction axes pass through untouched."""
+"""Reductions. Axes are normalised tuples of negative numbers, so that leading direction axes pass through untouched.
+
+Rules reduce with the kernel `sum`: for an operand without axes the tuple is empty, which the method `sum` of a tensor takes for all axes.
+"""
 
 from __future__ import annotations
 
@@ -55,12 +58,12 @@ def _max_share(call: Call) -> Any:
     """1 / (number of maxima) where `x` is maximal, else 0: the gradient is shared evenly among ties."""
     axis = call.params["axis"]
     largest = equal(call.primals[0], call.out.reshape(kept(call.shapes[0], axis)))
-    return 1.0 * largest / (1.0 * largest).sum(axis=axis, keepdims=True)
+    return 1.0 * largest / sum(1.0 * largest, axis=axis, keepdims=True)
 
 
 def _max_pushforward(call: Call, tangents: Any) -> Any:
     (t,) = tangents
-    return (t * _same_type(_max_share(call), t)).sum(axis=call.params["axis"], keepdims=call.params.get("keepdims", False))
+    return sum(t * _same_type(_max_share(call), t), **call.params)
 
 
 def _max_pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
@@ -101,7 +104,7 @@ def _softmax_of(call: Call) -> Any:
 
 
 def _logsumexp_pushforward(call: Call, tangents: Any) -> Any:
-    return (_softmax_of(call) * tangents[0]).sum(axis=call.params["axis"], keepdims=call.params.get("keepdims", False))
+    return sum(_softmax_of(call) * tangents[0], **call.params)
 
 
 def _logsumexp_pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:

@@ -51,9 +51,10 @@ class Slots(NamedTuple):
 
     def fill(self, values: Sequence[Any]) -> None:
         """Put `values` in the places of the parameters, shared ones everywhere they occur."""
+        put = dict.__setitem__  # notes no change: the structure stays as it is
         for value, places in zip(values, self.places, strict=True):
             for registry, name in places:
-                dict.__setitem__(registry, name, value)  # the structure stays as it is
+                put(registry, name, value)
 
 
 class Module:
@@ -280,13 +281,17 @@ class Module:
 
     def _variables(self) -> Slots:
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
-        names, _, places = self._slots()
-        values = [where[0][0][where[0][1]] for where in places]
-        wanted = [p.level > 0 or not p.is_constant for p in values]
-        if all(wanted):
-            return Slots(names, values, places)
-        chosen = [i for i, want in enumerate(wanted) if want]
-        return Slots(tuple(names[i] for i in chosen), [values[i] for i in chosen], [places[i] for i in chosen])
+        slots = self._slots()
+        values, frozen = [], False
+        for places in slots.places:
+            registry, name = places[0]
+            value = registry[name]
+            values.append(value)
+            frozen = frozen or value.carried is None and value.level == 0
+        if not frozen:
+            return Slots(slots.names, values, slots.places)
+        chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level > 0]
+        return Slots(*(type(part)([part[i] for i in chosen]) for part in (slots.names, values, slots.places)))  # type: ignore[arg-type]
 
     # printing
     def extra_repr(self) -> str:
@@ -301,7 +306,7 @@ class Module:
 
 
 class ParameterMark(Boxed):
-    """Mixin that marks a tensor as a parameter, so that assigning it to a module registers it."""
+    """Marks a tensor as a parameter, so that assigning it to a module registers it."""
 
     __slots__ = ()
 

@@ -66,7 +66,7 @@ ROWS = [
     *(Scenario("pow", f"exponent {p}", lambda x, p=p: ops.pow(x, p), away((2, 3)), torch=lambda torch, x, p=p: torch.pow(x, p)) for p in (0, 1, 2, 3, -1, -2, 2.0)),
     *(Scenario("pow", f"root {p}", lambda x, p=p: ops.pow(x, p), positive((2, 3)), torch=lambda torch, x, p=p: torch.pow(x, p)) for p in (0.5, -0.5)),
     Scenario("pow", "base 2", lambda y: ops.pow(2.0, y), normal((2, 3)), torch=lambda torch, y: torch.pow(2.0, y)),
-    Scenario("pow", "whole exponents of negative bases", lambda x: ops.pow(x, np.array([[0], [1], [2], [3]])), away((4, 2))),
+    Scenario("pow", "whole exponents of negative bases", lambda x: ops.pow(x, np.array([[0], [1], [2], [3]], np.int8)), away((4, 2))),
     *(
         Scenario("pow", f"0 to the number {p}", lambda x, p=p: ops.pow(x, p), exactly([0.0, 1.5]), smooth=False, torch=lambda torch, x, p=p: torch.pow(x, p))
         for p in (0, 1, 2, 3)

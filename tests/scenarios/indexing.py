@@ -14,14 +14,14 @@ def item(case, shape, index, **options):
 
 
 def scattered(case, shape, index, target, **options):
-    """The transpose of an index; its reference adds into zeros one by one."""
-
-    def reference(jax, g):
-        zeros = np.zeros(target)
-        np.add.at(zeros, index, np.asarray(g))
-        return zeros
-
-    return Scenario("scatter_index", case, lambda g: k.scatter_index(g, index=index, shape=target), normal(shape), reference=reference, **options)
+    return Scenario(
+        "scatter_index",
+        case,
+        lambda g: k.scatter_index(g, index=index, shape=target),
+        normal(shape),
+        reference=lambda jax, g: jax.numpy.zeros(target, g.dtype).at[index].add(g),
+        **options,
+    )
 
 
 def gathered(case, shape, axis, indices, **options):
@@ -37,12 +37,8 @@ def gathered(case, shape, axis, indices, **options):
 
 def added(case, shape, axis, indices, size, **options):
     def reference(jax, g):
-        target = np.zeros(tuple(size if i == axis % g.ndim else n for i, n in enumerate(g.shape)))
-        for at in np.ndindex(g.shape):
-            where = list(at)
-            where[axis] = np.broadcast_to(indices, g.shape)[at]
-            target[tuple(where)] += float(g[at])
-        return target
+        chosen = jax.nn.one_hot(np.moveaxis(np.broadcast_to(indices, shape), axis, -1), size, dtype=g.dtype)
+        return jax.numpy.moveaxis(jax.numpy.einsum("...i,...is->...s", jax.numpy.moveaxis(g, axis, -1), chosen), -1, axis)
 
     return Scenario("scatter_add", case, lambda g: k.scatter_add(g, indices=indices, axis=axis, size=size), normal(shape), reference=reference, **options)
 

@@ -1,0 +1,260 @@
+"""`memory=`: the same derivative in chunks, within the budget, by a plan that never touches data."""
+
+import tracemalloc
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dualdiff
+import revdiff
+from diffcore import ops
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.dispatch import Boxed
+from diffcore.errors import AbstractValueError, MemoryBudgetError
+from dualdiff.chunks import parse_bytes
+
+RNG = np.random.default_rng(6)
+X, LABELS = RNG.normal(size=(16, 12)), RNG.integers(5, size=16)
+
+
+def net_of(engine: ModuleType = dualdiff, *widths: int) -> Any:
+    engine.manual_seed(1)
+    layers: list[Any] = []
+    for d_in, d_out in zip(widths or (12, 10, 8, 5), (widths or (12, 10, 8, 5))[1:], strict=False):
+        layers += [engine.nn.Linear(d_in, d_out, dtype=np.float64), engine.nn.Tanh()]
+    return engine.nn.Sequential(*layers[:-1])
+
+
+def loss(net: Any, x: Any, y: Any) -> Any:
+    return ops.cross_entropy(net(x), y)
+
+
+class Counted:
+    """A function that counts its calls on real arrays and on abstract ones."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.real, self.abstract = function, 0, 0
+
+    def __call__(self, *args: Any) -> Any:
+        out = self.function(*args)
+        below = out
+        while isinstance(below, Boxed):
+            below = below.primal
+        if type(below) is AbstractArray:
+            self.abstract += 1
+        else:
+            self.real += 1
+        return out
+
+
+def equal(found: dict[str, Any], expected: dict[str, Any], rtol: float = 1e-13) -> None:
+    assert list(found) == list(expected)
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=rtol, atol=1e-15, err_msg=name)
+
+
+def least_of(function: Callable[..., Any], *args: Any, seeding: str) -> int:
+    with pytest.raises(MemoryBudgetError) as caught:
+        dualdiff.value_and_grad(function, seeding=seeding, memory=1)(*args)
+    return caught.value.least
+
+
+@pytest.mark.parametrize("seeding", ["parameters", "activations", "auto"])
+def test_any_budget_gives_the_same_gradient(seeding: str) -> None:
+    net = net_of()
+    value, whole = dualdiff.value_and_grad(loss, seeding=seeding)(net, X, LABELS)
+    least = least_of(loss, net, X, LABELS, seeding=seeding)
+    counts = []
+    for budget in (least, least + 1, least + 777, 2 * least, 3 * least, 10 * least, 50 * least, 10**9):
+        counted = Counted(loss)
+        found_value, found = dualdiff.value_and_grad(counted, seeding=seeding, memory=budget)(net, X, LABELS)
+        np.testing.assert_array_equal(found_value, value)
+        equal(found, whole)
+        counts.append(counted.real)
+    assert counts == sorted(counts, reverse=True), "more memory never takes more runs"
+    assert counts[-1] == 1
+    assert counts[0] > 5
+
+
+def test_each_chunk_is_one_run_and_the_plan_touches_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dualdiff import transforms
+
+    plans: list[int] = []
+    original = transforms.plan
+    monkeypatch.setattr(transforms, "plan", lambda *args: (plans.append(0), kept := original(*args), plans.__setitem__(-1, len(kept)))[1])
+    counted = Counted(loss)
+    dualdiff.value_and_grad(counted, seeding="parameters", memory="100KB")(net_of(), X, LABELS)
+    assert len(plans) == 1
+    assert counted.real == plans[0] > 1
+    assert counted.abstract > 1
+
+
+def test_a_plan_allocates_next_to_nothing() -> None:
+    """The textbook's tangents of this net take gigabytes; asking what they would cost takes a few hundred kilobytes of bookkeeping."""
+    net = net_of(dualdiff, 400, 300, 10)
+    x, y = RNG.normal(size=(16, 400)), RNG.integers(10, size=16)
+    tracemalloc.start()
+    try:
+        least_of(loss, net, x, y, seeding="parameters")
+        assert tracemalloc.get_traced_memory()[1] < 5 * 8 * net[0].weight.numel()  # indices of the directions
+    finally:
+        tracemalloc.stop()
+
+
+def test_without_a_budget_nothing_is_planned() -> None:
+    counted = Counted(loss)
+    dualdiff.value_and_grad(counted, seeding="parameters")(net_of(), X, LABELS)
+    assert (counted.real, counted.abstract) == (1, 0)
+
+
+@pytest.mark.parametrize("memory", ["20KB", "100KB", "1MB"])
+@pytest.mark.parametrize("seeding", ["parameters", "activations", "auto"])
+def test_chunked_jacobians(seeding: str, memory: str) -> None:
+    net = net_of()
+    f = lambda net, x: net(x).mean(0)
+    expected = revdiff.jacobian(f)(net_of(revdiff), X)
+    try:
+        found = dualdiff.jacobian(f, seeding=seeding, memory=memory)(net, X)
+    except MemoryBudgetError as error:
+        assert parse_bytes(memory) < error.least  # noqa: PT017 - a budget this small may be refused, but then rightly
+        found = dualdiff.jacobian(f, seeding=seeding, memory=error.least)(net, X)
+    equal(found, expected, rtol=1e-11)
+
+
+def test_chunks_of_structures_and_of_several_arguments() -> None:
+    w, b = RNG.normal(size=(6, 12)), RNG.normal(size=6)
+    f = lambda p, x: (ops.linear(x, p["w"], p["b"]).tanh() * x[:, :6]).sum() + (p["w"] * p["w"]).sum() * p["b"][0]
+    whole = dualdiff.grad(f, (0, 1), seeding="parameters")({"w": w, "b": b}, X)
+    for seeding in ("parameters", "auto"):
+        least = least_of(f, {"w": w, "b": b}, X, seeding=seeding)
+        for budget in (least, 2 * least, 7 * least):
+            counted = Counted(f)
+            found = dualdiff.grad(counted, (0, 1), seeding=seeding, memory=max(budget, 40_000))({"w": w, "b": b}, X)
+            equal(found[0], whole[0], rtol=1e-12)
+            np.testing.assert_allclose(found[1], whole[1], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("seeding", ["parameters", "activations", "auto"])
+def test_chunks_where_examples_mix_and_weights_are_shared(seeding: str) -> None:
+    a = RNG.normal(size=(12, 12)) / 4
+
+    def f(a: Any, b: Any) -> Any:
+        h = ops.linear(X, a, b).tanh()
+        h = h - h.mean(0, keepdim=True)
+        return (ops.linear(h, a) ** 2).mean() + 0.1 * (a * a).sum()
+
+    b = RNG.normal(size=12)
+    expected = revdiff.grad(f, (0, 1))(a, b)
+    for memory in ("600KB", "1MB", "5MB"):
+        found = dualdiff.grad(f, (0, 1), seeding=seeding, memory=memory)(a, b)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)
+
+
+def test_chunks_nest_under_other_transforms() -> None:
+    f = lambda w: (ops.linear(X, w).tanh() ** 2).mean()
+    w = RNG.normal(size=(3, 12))
+    along = RNG.normal(size=w.shape)
+    expected = revdiff.hvp(f, w, along)
+    chunked = dualdiff.grad(f, seeding="parameters", memory="30KB")
+    np.testing.assert_allclose(dualdiff.jvp(chunked, (w,), (along,))[1], expected, rtol=1e-11)
+    np.testing.assert_allclose(revdiff.vjp(chunked, w)[1](along)[0], expected, rtol=1e-11)
+
+
+def test_closed_over_arrays_of_jax_take_part(x64: None) -> None:
+    import jax.numpy as jnp
+
+    x, w = jnp.asarray(X), jnp.asarray(RNG.normal(size=(3, 12)))
+    f = lambda w: ((x @ w.T).tanh() * (1.0 + x[:, :3])).sum() + (w * x[:3]).sum()
+    found = dualdiff.grad(f, memory="4KB", seeding="parameters")(w)
+    np.testing.assert_allclose(found, revdiff.grad(f)(w), rtol=1e-12)
+
+
+def test_values_cannot_steer_a_planned_function() -> None:
+    f = lambda w: (w * w).sum() if w.sum() > 0 else w.sum()
+    with pytest.raises(AbstractValueError, match="reads one, so its cost cannot be planned"):
+        dualdiff.grad(f, memory="1MB")(X)
+
+
+# ------------------------------------------------------------------------------------------------ the budget
+
+
+@pytest.mark.parametrize("seeding", ["parameters", "activations"])
+@pytest.mark.parametrize("budget", [600_000, 2_000_000])
+def test_the_budget_is_kept_by_the_allocator_too(seeding: str, budget: int) -> None:
+    """`tracemalloc` sees numpy's buffers: beyond the primal pass and the gradients at most the budget is alive, and half of it is used."""
+    net = net_of(dualdiff, 60, 50, 40, 10)
+    x, y = RNG.normal(size=(32, 60)), RNG.integers(10, size=32)
+    parameters = sum(p.numel() for p in net.parameters()) * 8
+
+    def peak(run: Callable[[], Any]) -> int:
+        run()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            run()
+            return tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+
+    with dualdiff.no_grad():
+        primal = peak(lambda: loss(net, dualdiff.tensor(x), y))
+    transform = dualdiff.value_and_grad(loss, seeding=seeding, memory=budget)
+    whole = peak(lambda: dualdiff.value_and_grad(loss, seeding=seeding)(net, x, y))
+    found = peak(lambda: transform(net, x, y))
+    slack = 4 * parameters + 200_000  # gradients so far, a part being placed and added, indices of directions, and Python's own objects
+    assert found <= primal + budget + slack
+    if whole > 2 * budget + slack:
+        assert found < whole / 1.5
+        assert found >= budget / 2
+
+
+@pytest.mark.parametrize("seeding", ["parameters", "activations", "auto"])
+@pytest.mark.parametrize("budget", [1, 100, "1KB"])
+def test_a_budget_too_small_states_the_least_that_works(seeding: str, budget: Any) -> None:
+    net = net_of()
+    with pytest.raises(MemoryBudgetError, match=rf"memory \(={parse_bytes(budget)} bytes\).*at least \d+ bytes would do") as caught:
+        dualdiff.value_and_grad(loss, seeding=seeding, memory=budget)(net, X, LABELS)
+    least = caught.value.least
+    assert str(least) in str(caught.value)
+    _, found = dualdiff.value_and_grad(loss, seeding=seeding, memory=least)(net, X, LABELS)
+    equal(found, revdiff.value_and_grad(loss)(net_of(revdiff), X, LABELS)[1], rtol=1e-11)
+    with pytest.raises(MemoryBudgetError):
+        dualdiff.value_and_grad(loss, seeding=seeding, memory=least - 1)(net, X, LABELS)
+    assert all(p.requires_grad and p.level == 0 for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (1, 1),
+        ("1", 1),
+        ("64MB", 64 * 10**6),
+        ("64 mb", 64 * 10**6),
+        ("1.5 GiB", 3 * 2**29),
+        ("2kB", 2000),
+        ("3KiB", 3072),
+        (" 7 B ", 7),
+        ("1GB", 10**9),
+    ],
+)
+def test_budgets_are_read_as_people_write_them(text: Any, count: int) -> None:
+    assert parse_bytes(text) == count
+
+
+@pytest.mark.parametrize(
+    "memory", ["12 parsecs", "", "MB", "-5MB", "0", "0MB", "1e6", "1,000", "5 iB", "inf", 0, -1, True, False, 1.5, float("inf"), [64], b"64MB"]
+)
+def test_budgets_that_are_none_are_refused(memory: Any) -> None:
+    with pytest.raises(ValueError, match=r"memory \(=.*\) must be a positive number of bytes, or a text like '64MB'"):
+        dualdiff.value_and_grad(loss, memory=memory)(net_of(), X, LABELS)
+
+
+def test_a_function_without_variables_needs_no_chunks() -> None:
+    counted = Counted(lambda w, x: (x * x).sum())
+    gradient = dualdiff.grad(counted, memory=1)(RNG.normal(size=3), X)
+    np.testing.assert_array_equal(gradient, np.zeros(3))
+    assert counted.real == 1
