@@ -45,41 +45,48 @@ class Boxed:
         """Whether the box carries no derivative information, so that its primal says everything."""
         return self.carried is None
 
+    box: type[Boxed]
+    """The class of the engine's results."""
+
     @staticmethod
-    def record(
-        kernel: Kernel, level: int, primals: list[Any], carried: list[Any], out: Any, aux: tuple[Any, ...], params: dict[str, Any]
-    ) -> Any:
-        """The box of `level` around `out = kernel(*primals)`, with what follows for it from what the operands have `carried`."""
+    def follow(kernel: Kernel, primals: list[Any], carried: list[Any], mask: int, out: Any, aux: Any, params: dict[str, Any]) -> Any:
+        """What a box around `out = kernel(*primals)` carries, given what its operands have `carried`.
+
+        Bit `i` of `mask` says whether operand `i` carries anything. The lists are the callee's to change.
+        """
         raise NotImplementedError
 
 
 def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
     """The value of `kernel` at `operands`: an array for arrays, a tensor of the highest level's engine for tensors.
 
-    For tensors the value is computed one level down; then their engine carries or records its derivative.
+    For tensors the value is computed one level down; then their engine says what the result carries.
     """
     top: Boxed | None = None
+    level = -1
     for x in operands:
-        if isinstance(x, Boxed) and (top is None or x.level > top.level):
-            top = x
+        if isinstance(x, Boxed) and x.level > level:
+            top, level = x, x.level
     if top is None:
         return _compute(kernel, kernel.compute, operands, params)
-    level, engine, lower = top.level, top.engine, False
-    primals: list[Any] = []
-    carried: list[Any] = []
-    for x in operands:
-        what = None
+    engine, lower, mask = top.engine, False, 0
+    primals: list[Any] = list(operands)
+    carried: list[Any] = [None] * len(primals)
+    for i, x in enumerate(operands):
         if isinstance(x, Boxed):
             if x.level == level:
                 if x.engine is not engine:
                     raise mixed_engines(engine, x.engine)
-                what = x.carried
-                x = x.primal
-            if isinstance(x, Boxed):
-                x = x if what is not None else unboxed(x)
-                lower = lower or isinstance(x, Boxed)
-        primals.append(x)
-        carried.append(what)
+                what, x = x.carried, x.primal
+                if what is not None:
+                    carried[i] = what
+                    mask |= 1 << i
+                elif isinstance(x, Boxed):
+                    x = unboxed(x)
+            else:
+                x = unboxed(x)
+            lower = lower or isinstance(x, Boxed)
+            primals[i] = x
     aux = ()
     if lower:
         out = apply(kernel, *primals, **params)
@@ -89,7 +96,7 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
         out, aux = _compute(kernel, kernel.forward, primals, params)
     else:
         out = _compute(kernel, kernel.compute, primals, params)
-    return top.record(kernel, level, primals, carried, out, aux, params)
+    return top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
 
 
 def _compute(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:

@@ -199,16 +199,14 @@ def cross_entropy(input: Tensor, target: Tensor, *, reduction: str = "mean") -> 
     target = target if is_array(target) else np.asarray(target)
     if target.dtype.kind not in "iu":
         raise DTypeError(f"cross_entropy: expected `target` to hold class indices (an integer dtype), got {target.dtype}")
-    if input.ndim == 0:
-        raise ShapeError("cross_entropy: `input` needs at least one axis, got ()")
-    shape = tuple(input.shape)
-    expected = shape[:-1] if len(shape) == 1 else (shape[0], *shape[2:])
-    if tuple(target.shape) != expected:
-        raise ShapeError(
-            f"cross_entropy: expected `target` of shape {expected} for `input` {shape}, got {tuple(target.shape)}"
-        )
     if input.ndim == 2:
         return _l.cross_entropy(input, target, reduction=reduction)
+    shape = tuple(input.shape)
+    if not shape:
+        raise ShapeError("cross_entropy: `input` needs at least one axis, got ()")
+    expected = shape[:-1] if len(shape) == 1 else (shape[0], *shape[2:])
+    if tuple(target.shape) != expected:
+        raise ShapeError(f"cross_entropy: expected `target` of shape {expected} for `input` {shape}, got {tuple(target.shape)}")
     if input.ndim > 2:
         input = permute(input, (0, *range(2, input.ndim), 1))
     losses = _l.cross_entropy(reshape(input, (-1, input.shape[-1])), target.reshape(-1), reduction=reduction)

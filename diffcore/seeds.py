@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from diffcore.arrays import Array, namespace
 from diffcore.dispatch import Boxed
 
@@ -18,6 +20,8 @@ def array_under(x: Any) -> Array:
 def ones_of(x: Any, shape: tuple[int, ...] | None = None) -> Array:
     """Ones of the shape (or `shape`), dtype and backend of `x`."""
     x = array_under(x)
+    if isinstance(x, np.generic) and shape is None:
+        return x.dtype.type(1)  # the common case, many times faster than ones_like
     return namespace((x,)).ones_like(x, shape=shape)
 
 

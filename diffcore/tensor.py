@@ -168,6 +168,11 @@ class TensorSurface(Boxed):
     def __int__(self) -> int:
         return int(self.item())
 
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub" or self.numel() != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
     def __bool__(self) -> bool:
         if self.numel() != 1:
             raise DiffError(f"Boolean value of Tensor with {self.numel()} values is ambiguous")
@@ -193,7 +198,11 @@ class TensorSurface(Boxed):
                 raise
             text = f"..., shape={self.shape}"
         default = self.dtype in (np.float32, np.int64, np.bool_)
-        return f"tensor({text}{'' if default else f', dtype={self.dtype}'}{self._repr_suffix()})"
+        where = "" if self.device.startswith(("cpu", "jax")) else f", device='{self.device}'"
+        return f"tensor({text}{'' if default else f', dtype={self.dtype}'}{where}{self._repr_suffix()})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and not self.ndim else format(str(self), spec)
 
     def detach(self) -> Self:
         """A constant with the same values, sharing memory."""
@@ -202,7 +211,7 @@ class TensorSurface(Boxed):
     def to(self, target: Any) -> Any:
         """A cast (`dtype`) or a move (`device`); where nothing changes, the tensor itself. A move is not recorded."""
         if not devices.is_device(target):
-            return ops.astype(self, target)
+            return ops.astype(self, devices.as_dtype(target))
         if not self.is_constant and target != self.device:
             raise GradientError(f"cannot move a tensor that carries a derivative to {target!r}: move the leaf before using it")
         return self if target == self.device else self._like(devices.place(self.array, target))

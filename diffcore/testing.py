@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from diffcore import ops, tree
-from diffcore.arrays import is_array, is_float, namespace
+from diffcore.arrays import is_array, is_float
 from diffcore.dispatch import new_level
 from diffcore.kernels.record import Call, Kernel
 from diffcore.tensor import TensorSurface
@@ -148,20 +148,15 @@ class _Traced(TensorSurface):
     engine = "trace"
 
     @staticmethod
-    def record(kernel: Kernel, level: int, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        calls: list[Call] = next(x.carried for x in operands if isinstance(x, _Traced))
-        primals = [x.primal if isinstance(x, _Traced) else x for x in operands]
-        calls.append(call_of(kernel, primals, params))
-        out = calls[-1].out
-        return _Traced(out, level, calls) if is_float(out.dtype) else out
+    def follow(
+        kernel: Kernel, primals: list[Any], carried: list[Any], mask: int, shapes: tuple[Any, ...], out: Any, aux: Any, params: dict[str, Any]
+    ) -> Any:
+        calls: list[Call] = next(c for c in carried if c is not None)
+        calls.append(Call(kernel, primals, out, params, shapes, tuple(out.shape), aux))
+        return calls if is_float(out.dtype) else None
 
 
-def call_of(kernel: Kernel, primals: Sequence[Any], params: dict[str, Any]) -> Call:
-    """One application of `kernel` to arrays, with everything its rules may read."""
-    xp = namespace(primals)
-    out, aux = kernel.forward(xp, *primals, **params) if kernel.aux else (kernel.compute(xp, *primals, **params), ())
-    shapes = tuple(tuple(x.shape) if is_array(x) else () for x in primals)
-    return Call(kernel, list(primals), out, params, shapes, tuple(out.shape), aux)
+_Traced.box = _Traced
 
 
 def calls_of(scenario: Scenario, dtype: Any = np.float64) -> list[Call]:
@@ -286,16 +281,17 @@ def _pull(call: Call, cotangent: Any, operands: Sequence[int], lead: tuple[int, 
 
 
 def _kept(call: Call, operands: Sequence[int]) -> Call:
-    """`call` with only the residuals that reverse mode keeps when `operands` need a cotangent."""
-    primals, out, aux = call.kernel.plan(tuple(i in operands for i in range(len(call.shapes))))
+    """`call` with only the residuals that reverse mode keeps when `operands` need a cotangent, by the kernel's own declaration."""
+    kernel = call.kernel
+    read = frozenset[str]().union(*(kernel.keeps[i] for i in operands))
     return Call(
-        call.kernel,
-        [x if kept else None for x, kept in zip(call.primals, primals, strict=True)],
-        call.out if out else None,
+        kernel,
+        [x if name in read else None for x, name in zip(call.primals, kernel.operands, strict=True)],
+        call.out if "out" in read else None,
         call.params,
         call.shapes,
         call.shape,
-        tuple(a if kept else None for a, kept in zip(call.aux, aux, strict=True)),
+        tuple(a if name in read else None for a, name in zip(call.aux, kernel.aux, strict=True)),
     )
 
 

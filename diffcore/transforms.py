@@ -6,7 +6,7 @@ structure of arrays (its leaves). The function is called with tensors of a fresh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,22 +62,28 @@ class Arguments:
     def call(self, function: Callable[..., Any], variables: Sequence[Any], constant: Callable[[Any], Any]) -> Any:
         """`function` with `variables` in the places of the primals; other arrays are passed through `constant`."""
         args = [_constants(argument, constant) for argument in self.args]
-        swaps: list[tuple[Slots, list[Any]]] = []
-        start = 0
-        for number, (count, build) in zip(self.argnums, self._builds, strict=True):
-            own = list(variables[start : start + count])
-            start += count
-            if isinstance(build, Slots):
-                swaps.append((build, own))
-            else:
-                args[number] = build(own)
-        for slots, own in swaps:
-            slots.fill(own)
+        nets = []
         try:
+            for number, build, own in self._parts(variables):
+                if type(build) is Slots:
+                    nets.append(build)
+                    build.fill(own)
+                else:
+                    args[number] = build(own)
             return function(*args)
         finally:
-            for slots, _ in swaps:
+            for slots in nets:
                 slots.fill(slots.values)
+
+    def _parts(self, values: Sequence[Any]) -> Iterator[tuple[int, Any, Sequence[Any]]]:
+        """Per differentiated argument: its position, how it is built, and its share of `values`."""
+        if self.single:
+            yield self.argnums[0], self._builds[0][1], values
+            return
+        start = 0
+        for number, (count, build) in zip(self.argnums, self._builds, strict=True):
+            yield number, build, values[start : start + count]
+            start += count
 
     def unpack(self, values: Any, what: str) -> list[Any]:
         """One value per primal from `values`, which has the structure that `pack` gives. Raises `GradientError` where it has not."""
@@ -87,17 +93,16 @@ class Arguments:
 
     def pack(self, values: Sequence[Any]) -> Any:
         """One value per primal, in the structure of the arguments: a dict by name for a module, else the argument's own."""
-        packed = []
-        start = 0
-        for count, build in self._builds:
-            own = list(values[start : start + count])
-            start += count
-            packed.append(dict(zip(build.names, own, strict=True)) if isinstance(build, Slots) else build(own))
+        packed = [
+            dict(zip(build.names, own, strict=True)) if type(build) is Slots else build(own) for _, build, own in self._parts(values)
+        ]
         return packed[0] if self.single else tuple(packed)
 
 
 def _constants(argument: Any, constant: Callable[[Any], Any]) -> Any:
     """`argument` with constants of the transform's level for the arrays and tensors in it."""
+    if isinstance(argument, Module):
+        return argument
     if is_array(argument):
         return constant(argument)
     if isinstance(argument, Boxed):
@@ -117,6 +122,8 @@ def value_and_aux(transform: str, out: Any) -> tuple[Any, Any]:
 
 def scalar_of(transform: str, out: Any) -> Any:
     """`out`, checked to be a single floating-point value. Raises `GradientError` worded like JAX's."""
+    if isinstance(out, Boxed) and out.primal.shape == () and out.primal.dtype.kind == "f":
+        return out
     shape = tuple(getattr(out, "shape", ()))
     if not isinstance(out, Boxed) and not is_array(out) and not isinstance(out, int | float):
         raise GradientError(f"{transform} requires a function that returns one scalar, got {type(out).__name__}")

@@ -29,13 +29,12 @@ mode = Mode()
 
 
 def record(
-    kernel: Kernel, primals: list[Any], carried: list[Tangents | None], out: Any, aux: tuple[Any, ...], params: dict[str, Any]
+    kernel: Kernel, primals: list[Any], carried: list[Tangents | None], mask: int, out: Any, aux: Any, params: dict[str, Any]
 ) -> Tangents | None:
     """The tangents of `out = kernel(*primals)` from those of its operands; `None` for a constant."""
-    if not any(carried) or kernel.pushforward is None or not mode.enabled or not is_float(out.dtype):
+    if kernel.pushforward is None or not mode.enabled or not is_float(out.dtype):
         return None
-    shapes = tuple([tuple(x.shape) if hasattr(x, "shape") else () for x in primals])
-    call = Call(kernel, primals, out, params, shapes, tuple(out.shape), aux)
+    call = Call(kernel, primals, out, params, tuple([getattr(x, "shape", ()) for x in primals]), out.shape, aux)
     outer = state.phase, state.kernel
     state.phase, state.kernel = "tangent", kernel.name
     try:

@@ -7,7 +7,6 @@ from typing import Any
 
 from diffcore.dispatch import unboxed
 from diffcore.errors import GradientError
-from diffcore.kernels.record import Kernel
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.tensor import TensorSurface, check_cotangent, own_memory, tensor_of
 from dualdiff import pushing
@@ -22,6 +21,7 @@ class Tensor(TensorSurface):
     __slots__ = ("variable",)
     engine = "dualdiff"
     carried: Tangents | None
+    follow = staticmethod(pushing.record)
 
     def __init__(self, primal: Any, level: int = 0, carried: Tangents | None = None, variable: Variable | None = None) -> None:
         self.primal = primal
@@ -33,10 +33,6 @@ class Tensor(TensorSurface):
     def tangents(self) -> Tangents:
         """The tangents per seed, none for a constant."""
         return {} if self.carried is None else self.carried
-
-    @staticmethod
-    def record(kernel: Kernel, level: int, primals: Any, carried: Any, out: Any, aux: Any, params: Any) -> Tensor:
-        return Tensor(out, level, pushing.record(kernel, primals, carried, out, aux, params))
 
     def _like(self, primal: Any) -> Tensor:
         return Tensor(primal, self.level)
@@ -94,6 +90,9 @@ class Tensor(TensorSurface):
 
     def _repr_suffix(self) -> str:
         return super()._repr_suffix() if self.is_leaf else ", carries tangents"
+
+
+Tensor.box = Tensor  # results are plain tensors, also those of parameters
 
 
 def directions_last(block: Any, shape: tuple[int, ...], variable: tuple[int, ...]) -> Any:

@@ -14,8 +14,9 @@ from revdiff import tape
 from revdiff.tensor import Tensor
 
 
-def _roots(tensors: Sequence[Tensor], gradients: Sequence[Any], create: bool) -> list[tuple[tape.Node, Any]]:
-    roots = []
+def _roots(tensors: Sequence[Tensor], gradients: Sequence[Any], create: bool) -> tuple[list[tape.Node], list[Any]]:
+    """The nodes to start from and their cotangents, ones where none is given."""
+    nodes, cotangents = [], []
     if len(tensors) != len(gradients):
         raise GradientError(f"got {len(tensors)} tensors and {len(gradients)} gradients: one cotangent (or None) is needed per tensor")
     for i, (y, g) in enumerate(zip(tensors, gradients, strict=True)):
@@ -26,8 +27,9 @@ def _roots(tensors: Sequence[Tensor], gradients: Sequence[Any], create: bool) ->
             g = ones_of(y.primal)
         elif not create:
             g = unboxed(g.detach()) if isinstance(g, Boxed) else g  # type: ignore[attr-defined]
-        roots.append((y.node, Tensor(unboxed(g), y.level) if create and not isinstance(g, Tensor) else g))
-    return roots
+        nodes.append(y.node)
+        cotangents.append(Tensor(unboxed(g), y.level) if create and not isinstance(g, Tensor) else g)
+    return nodes, cotangents
 
 
 def _listed(value: Any) -> list[Any]:
@@ -37,10 +39,10 @@ def _listed(value: Any) -> list[Any]:
 def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
     """Add the derivative of the sum of `<grad_tensors[i], tensors[i]>` to `.grad` of every leaf; see `Tensor.backward`."""
     outputs = _listed(tensors)
-    roots = _roots(outputs, [None] * len(outputs) if grad_tensors is None else _listed(grad_tensors), create_graph)
+    nodes, cotangents = _roots(outputs, [None] * len(outputs) if grad_tensors is None else _listed(grad_tensors), create_graph)
     keep = create_graph if retain_graph is None else retain_graph
-    found = tape.backward(roots, keep=keep, create=(Tensor, outputs[0].level) if create_graph else None)
-    taken = {id(g) for _, g in roots}
+    found = tape.backward(nodes, cotangents, keep=keep, create=(Tensor, outputs[0].level) if create_graph else None)
+    taken = {id(g) for g in cotangents}
     for node, g in found.items():
         assert isinstance(node, tape.Leaf)  # only leaves are found where no stops are given
         new = g if isinstance(g, Tensor) else Tensor(own_memory(g, taken))
@@ -60,10 +62,10 @@ def grad(
     for x in xs:
         if x.node is None:
             raise GradientError("One of the differentiated Tensors does not require grad")
-    roots = _roots(ys, [None] * len(ys) if grad_outputs is None else _listed(grad_outputs), create_graph)
+    nodes, cotangents = _roots(ys, [None] * len(ys) if grad_outputs is None else _listed(grad_outputs), create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     stops = frozenset(x.node for x in xs)
-    found = tape.backward(roots, keep=keep, create=(Tensor, ys[0].level) if create_graph else None, stops=stops)
+    found = tape.backward(nodes, cotangents, keep=keep, create=(Tensor, ys[0].level) if create_graph else None, stops=stops)
     result = []
     for x in xs:
         g = found.get(x.node)

@@ -7,7 +7,7 @@ tensors: what no tensor reaches is freed at once, and the backward pass frees ea
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -82,18 +82,17 @@ class Leaf(Node):
 
 
 def record(
-    kernel: Kernel, primals: list[Any], parents: list[Node | None], out: Any, aux: tuple[Any, ...], params: dict[str, Any]
+    kernel: Kernel, primals: list[Any], parents: list[Node | None], mask: int, out: Any, aux: Any, params: dict[str, Any]
 ) -> Node | None:
     """The node of `out = kernel(*primals)`, with the residuals that `parents` will need; `None` when no cotangent is needed."""
-    needs = tuple([node is not None for node in parents])
     dtype = out.dtype
-    if True not in needs or kernel.pullback is None or not mode.enabled or not (dtype.kind == "f" or is_float(dtype)):
+    if kernel.pullback is None or not mode.enabled or dtype.kind != "f" and not is_float(dtype):
         return None
-    keep, keep_out, keep_aux = kernel.plan(needs)
-    shapes = tuple([getattr(x, "shape", ()) for x in primals])
-    if False in keep:
-        primals = [x if kept else None for x, kept in zip(primals, keep, strict=True)]
-    if aux:
+    needs, drop, keep_out, keep_aux = kernel._plans.get(mask) or kernel.plan(mask)
+    shapes = [getattr(x, "shape", ()) for x in primals]
+    for i in drop:
+        primals[i] = None
+    if False in keep_aux:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node = Node(kernel, parents, needs, primals, out if keep_out else None, params, shapes, out.shape, aux, dtype)
     if state.ledger is not None:
@@ -114,35 +113,51 @@ def replay(node: Node, box: type, level: int) -> Call:
 
 
 def backward(
-    roots: Iterable[tuple[Node, Any]],
+    roots: Sequence[Node],
+    cotangents: Sequence[Any],
     *,
     keep: bool = False,
     create: tuple[type, int] | None = None,
     stops: frozenset[Node] = frozenset(),
 ) -> dict[Node, Any]:
-    """Carry cotangents from `roots` to the leaves; returns the cotangent of every leaf (and of every node in `stops`) reached.
+    """Carry `cotangents` of `roots` to the leaves; returns the cotangent of every leaf (and of every node in `stops`) reached.
 
     Nodes are visited newest first, each once, when all its cotangents have arrived. Cotangents may have a leading axis of directions.
     `keep` leaves the graph whole; `create` (Tensor class, level) records the pass itself.
     """
-    cotangents: dict[Node, Any] = {}
+    waiting: dict[Node, Any] = {}
+    found: dict[Node, Any] = {}
     owned: set[Node] = set()
     heap: list[tuple[int, Node]] = []
-    found: dict[Node, Any] = {}
     booked = state.ledger is not None
     outer = state.phase, mode.enabled
     state.phase, mode.enabled = "adjoint", mode.enabled or create is not None
+    parents: Sequence[Node | None] | None = roots
     try:
-        for root, g in roots:
-            _accumulate(cotangents, owned, heap, [root], [g], booked)
-        while heap:
-            node = heappop(heap)[1]
-            g = cotangents.pop(node)
-            kernel = node.kernel
-            if kernel is None or node in stops:
-                found[node] = g
-                if kernel is None:
+        while True:
+            for node, g in zip(parents, cotangents, strict=True):
+                if node is None or g is None:
                     continue
+                if g.dtype != node.dtype:
+                    g = g.astype(node.dtype)
+                if booked:
+                    label(g, "cotangent", only="workspace")
+                sums = found if node.kernel is None else waiting
+                if node not in sums:  # the first is kept as it is, the second makes a sum of ours, later ones go into that
+                    sums[node] = g
+                    if sums is waiting:
+                        heappush(heap, (-node.order, node))
+                elif node in owned and is_mutable(sums[node]) and not isinstance(g, Boxed):
+                    sums[node] += g
+                else:
+                    sums[node] = sums[node] + g
+                    owned.add(node)
+            if not heap:
+                return found
+            node = heappop(heap)[1]
+            g = waiting.pop(node)
+            if node in stops:
+                found[node] = g
             parents = node.parents
             if parents is None:
                 raise GradientError(
@@ -150,32 +165,9 @@ def backward(
                     "was called. Specify retain_graph=True if you need to backward through the graph a second time."
                 )
             if booked:
-                state.kernel = kernel.name
-            call = node if create is None else replay(node, *create)
-            _accumulate(cotangents, owned, heap, parents, kernel.pullback(call, g, node.needs), booked)
+                state.kernel = node.kernel.name
+            cotangents = node.kernel.pullback(node if create is None else replay(node, *create), g, node.needs)
             if not keep:
                 node.free()
     finally:
         (state.phase, mode.enabled), state.kernel = outer, ""
-    return found
-
-
-def _accumulate(
-    cotangents: dict[Node, Any], owned: set[Node], heap: list[tuple[int, Node]], parents: Sequence[Any], cotangent: Sequence[Any], booked: bool
-) -> None:
-    """Add to the cotangents of `parents`: the first is kept as it is, the second makes a sum of ours, later ones go into that."""
-    for node, g in zip(parents, cotangent, strict=True):
-        if node is None or g is None:
-            continue
-        if g.dtype != node.dtype:
-            g = g.astype(node.dtype)
-        if booked:
-            label(g, "cotangent", only="workspace")
-        if node not in cotangents:
-            cotangents[node] = g
-            heappush(heap, (-node.order, node))
-        elif node in owned and is_mutable(cotangents[node]) and not isinstance(g, Boxed):
-            cotangents[node] += g
-        else:
-            cotangents[node] = cotangents[node] + g
-            owned.add(node)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from diffcore.kernels.record import Kernel
 from diffcore.tensor import TensorSurface, tensor_of
 from revdiff import tape
 from revdiff.tape import Leaf, Node
@@ -16,10 +15,7 @@ class Tensor(TensorSurface):
     __slots__ = ()
     engine = "revdiff"
     carried: Node | None
-
-    @staticmethod
-    def record(kernel: Kernel, level: int, primals: Any, carried: Any, out: Any, aux: Any, params: Any) -> Tensor:
-        return Tensor(out, level, tape.record(kernel, primals, carried, out, aux, params))
+    follow = staticmethod(tape.record)
 
     def _like(self, primal: Any) -> Tensor:
         return Tensor(primal, self.level)
@@ -53,6 +49,9 @@ class Tensor(TensorSurface):
 
     def _repr_suffix(self) -> str:
         return super()._repr_suffix() if self.is_leaf else f", grad_fn=<{self.carried.kernel.name}>"  # type: ignore[union-attr]
+
+
+Tensor.box = Tensor  # results are plain tensors, also those of parameters
 
 
 def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:

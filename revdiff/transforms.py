@@ -13,7 +13,6 @@ import numpy as np
 
 from diffcore import tree
 from diffcore.dispatch import new_level
-from diffcore.errors import GradientError
 from diffcore.ledger import label, state
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
 from diffcore.tensor import check_cotangent
@@ -45,8 +44,8 @@ def _below(out: Any, level: int) -> Any:
 
 
 def _pull(outs: Sequence[Any], cotangents: Sequence[Any], leaves: list[tape.Node], level: int, *, keep: bool = False) -> dict[Any, Any]:
-    roots = [(y.node, g) for y, g in zip(outs, cotangents, strict=True) if _is_own(y, level) and y.node is not None]
-    return tape.backward(roots, keep=keep)
+    pairs = [(y.carried, g) for y, g in zip(outs, cotangents, strict=True) if _is_own(y, level) and y.carried is not None]
+    return tape.backward([node for node, _ in pairs], [g for _, g in pairs], keep=keep)
 
 
 def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -89,8 +88,8 @@ def value_and_grad(
         out, leaves, level = _run(function, arguments)
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
         value = _below(scalar_of("value_and_grad", out), level)
-        found = _pull([out], [ones_of(value)], leaves, level)
-        gradients = [_or_zeros(found.get(n), p) for n, p in zip(leaves, arguments.primals, strict=True)]
+        found = tape.backward((out.carried,), (ones_of(value),)) if _is_own(out, level) and out.carried is not None else {}
+        gradients = [found[n] if n in found else zeros_of(p) for n, p in zip(leaves, arguments.primals, strict=True)]
         if state.ledger is not None:
             for g in gradients:
                 label(g, "gradient")

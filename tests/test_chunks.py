@@ -1,5 +1,6 @@
 """`memory=`: the same derivative in chunks, within the budget, by a plan that never touches data."""
 
+import itertools
 import tracemalloc
 from collections.abc import Callable
 from types import ModuleType
@@ -23,7 +24,7 @@ X, LABELS = RNG.normal(size=(16, 12)), RNG.integers(5, size=16)
 def net_of(engine: ModuleType = dualdiff, *widths: int) -> Any:
     engine.manual_seed(1)
     layers: list[Any] = []
-    for d_in, d_out in zip(widths or (12, 10, 8, 5), (widths or (12, 10, 8, 5))[1:], strict=False):
+    for d_in, d_out in itertools.pairwise(widths or (12, 10, 8, 5)):
         layers += [engine.nn.Linear(d_in, d_out, dtype=np.float64), engine.nn.Tanh()]
     return engine.nn.Sequential(*layers[:-1])
 
@@ -246,7 +247,8 @@ def test_budgets_are_read_as_people_write_them(text: Any, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "memory", ["12 parsecs", "", "MB", "-5MB", "0", "0MB", "1e6", "1,000", "5 iB", "inf", 0, -1, True, False, 1.5, float("inf"), [64], b"64MB"]
+    "memory",
+    ["12 parsecs", "", "MB", "-5MB", "0", "0MB", "1e6", "1,000", "5 iB", "inf", 0, -1, True, False, 1.5, float("inf"), [64], b"64MB"],
 )
 def test_budgets_that_are_none_are_refused(memory: Any) -> None:
     with pytest.raises(ValueError, match=r"memory \(=.*\) must be a positive number of bytes, or a text like '64MB'"):

@@ -286,7 +286,7 @@ def test_autograd_grad_takes_results_as_inputs() -> None:
 
 def test_autograd_grad_of_an_unused_input() -> None:
     x, w = variable(revdiff), variable(revdiff)
-    with pytest.raises(GradientError, match="not have been used in the graph.*allow_unused=True"):
+    with pytest.raises(GradientError, match=r"not have been used in the graph.*allow_unused=True"):
         revdiff.autograd.grad((x * x).sum(), [x, w])
     gx, gw = revdiff.autograd.grad((x * x).sum(), [x, w], allow_unused=True)
     exact(gx, 2 * A)

@@ -68,7 +68,7 @@ def test_five_levels_of_alternating_engines() -> None:
 def test_an_inner_level_sees_the_imperative_one_through(engine: ModuleType) -> None:
     for inner in (revdiff, dualdiff):
         x = engine.tensor(0.7, dtype=np.float64, requires_grad=True)
-        y = inner.grad(lambda z: z * z * x)(np.array(2.0))
+        y = inner.grad(lambda z, x=x: z * z * x)(np.array(2.0))
         y.backward()
         assert float(y) == pytest.approx(4 * 0.7, rel=1e-15)
         assert float(x.grad) == 4.0
@@ -77,8 +77,8 @@ def test_an_inner_level_sees_the_imperative_one_through(engine: ModuleType) -> N
 def test_a_value_that_leaks_from_a_finished_level_is_a_constant_of_the_others() -> None:
     for first, second in itertools.product((revdiff, dualdiff), repeat=2):
         leaked: list[Any] = []
-        first.grad(lambda x: (leaked.append(x), x * x)[1])(POINT)
-        assert float(second.grad(lambda x: x * leaked[0].detach())(POINT)) == pytest.approx(0.7)
+        first.grad(lambda x, leaked=leaked: (leaked.append(x), x * x)[1])(POINT)
+        assert float(second.grad(lambda x, leaked=leaked: x * leaked[0].detach())(POINT)) == pytest.approx(0.7)
 
 
 # ------------------------------------------------------------------------------------------------ second order

@@ -76,7 +76,7 @@ def directions_of(loss: Callable[..., Any], *args: Any, mode: str = "activations
 def mlp(engine: ModuleType, widths: list[int], activation: str) -> Any:
     engine.manual_seed(sum(widths))
     layers: list[Any] = []
-    for d_in, d_out in zip(widths, widths[1:], strict=False):
+    for d_in, d_out in itertools.pairwise(widths):
         layers += [engine.nn.Linear(d_in, d_out, dtype=np.float64), getattr(engine.nn, activation)()]
     return engine.nn.Sequential(*layers[:-1])
 

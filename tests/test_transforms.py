@@ -412,7 +412,7 @@ def quartic(x: Any, y: Any) -> Any:
 def test_hessian_and_hvp(engine: ModuleType, array: Array) -> None:
     torch = pytest.importorskip("torch", reason="torch is the oracle here")
     (xx, xy), (yx, yy) = (
-        [np.array(block) for block in row]
+        [block.numpy() for block in row]
         for row in torch.autograd.functional.hessian(
             lambda x, y: (x @ y).tanh().sum() * (y * y).sum() + ((x * x) @ y).sum(), (torch.tensor(X), torch.tensor(Y))
         )
@@ -505,7 +505,7 @@ def test_tied_parameters_have_one_gradient_the_sum(engine: ModuleType) -> None:
     layers = engine.nn
     shared = layers.Linear(3, 3, dtype=np.float64)
     net = layers.Sequential(shared, layers.Tanh(), shared)
-    value, gradients = engine.value_and_grad(lambda net, x: net(x).sum())(net, X)
+    gradients = engine.grad(lambda net, x: net(x).sum())(net, X)
     assert list(gradients) == ["0.weight", "0.bias"]
     w, b = (p.detach().numpy() for p in shared.parameters())
     first, second = engine.grad(lambda u, v: ((X @ u[0].T + u[1]).tanh() @ v[0].T + v[1]).sum(), (0, 1))((w, b), (w, b))
@@ -585,7 +585,7 @@ def test_functional_call_swaps_and_puts_back(engine: ModuleType, array: Array) -
     close(value, expected_value, rtol=1e-12)
     for name in expected:
         close(gradients[name], expected[name], rtol=1e-11)
-    with pytest.raises(DiffError, match="has no parameter named 'nope', '2.gain'"):
+    with pytest.raises(DiffError, match=r"has no parameter named 'nope', '2\.gain'"):
         engine.nn.functional.functional_call(net, {"nope": 1.0, "0.bias": np.zeros(4), "2.gain": 2.0}, X)
     assert all(p is before[name] for name, p in net.named_parameters())
 

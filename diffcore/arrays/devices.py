@@ -13,10 +13,22 @@ from diffcore.errors import DeviceError, DTypeError
 
 _JAX = re.compile(r"(jax|jax:cpu|(?:jax:)?(?:cuda|gpu|tpu)(?::\d+)?)\Z")
 
+_EXPECTED = '"cpu" (numpy), "jax", "jax:cpu", "cuda:0", "gpu:0", "tpu:0" or "meta"'
+
 
 def is_device(text: Any) -> bool:
     """Whether `text` names a device (it need not be there)."""
     return isinstance(text, str) and (text in ("cpu", "meta") or _JAX.match(text) is not None)
+
+
+def as_dtype(target: Any) -> np.dtype[Any]:
+    """`target` as a dtype. Raises `DeviceError` for what is neither a dtype nor a device."""
+    try:
+        if target is not None:
+            return np.dtype(target)
+    except TypeError:
+        pass
+    raise DeviceError(f"{target!r} is neither a dtype nor a device: expected one like `numpy.float32`, or {_EXPECTED}")
 
 
 def place(array: Array, device: str | None) -> Array:
@@ -24,13 +36,13 @@ def place(array: Array, device: str | None) -> Array:
     if device is None or device == device_of(array):
         return array
     if not is_device(device):
-        raise DeviceError(f'device {device!r} is unknown: expected "cpu" (numpy), "jax", "jax:cpu", "cuda:0", "gpu:0", "tpu:0" or "meta"')
+        raise DeviceError(f"device {device!r} is unknown: expected {_EXPECTED}")
     if device == "meta":
         return AbstractArray(tuple(array.shape), array.dtype)
     if isinstance(array, AbstractArray):
         raise DeviceError(f'a "meta" tensor has no data, so it cannot be moved to {device!r}')
     if device == "cpu":
-        return np.asarray(array)
+        return np.array(array)  # a copy: what jax lends is read-only
     import jax
 
     return jax.device_put(array, _jax_device(device))

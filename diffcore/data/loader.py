@@ -29,8 +29,8 @@ class DataLoader:
         seed: int | None = None,
         drop_last: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"DataLoader: `batch_size` (={batch_size}) must be at least 1")
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            raise ValueError(f"DataLoader: `batch_size` (={batch_size!r}) must be a positive integer")
         if len(dataset) == 0:
             raise ValueError("DataLoader: the data set is empty")
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last

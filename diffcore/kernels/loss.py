@@ -24,32 +24,42 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 """By item size: as an unsigned number a negative index is huge, so that one pass checks both bounds."""
 
 
-def _check_target(target: Any, classes: int) -> None:
-    """Class indices must lie in [0, classes). Traced and abstract targets have no values to check."""
-    if type(target) is np.ndarray and target.size and np.maximum.reduce(target.view(_UNSIGNED[target.itemsize]), axis=None) >= classes:
+def _check_target(logits: Any, target: Any) -> None:
+    """One class index in [0, classes) per example. Traced and abstract targets have no values to check."""
+    if target.shape != logits.shape[:1]:
+        raise ValueError("one class index per example is needed")
+    classes = logits.shape[-1]
+    if type(target) is np.ndarray and target.size and np.maximum.reduce(target.view(_UNSIGNED[target.itemsize])) >= classes:
         bad = target[(target < 0) | (target >= classes)][0]
         raise IndexError(f"target {bad} is out of bounds: class indices must be in [0, {classes})")
 
 
 def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, tuple[Any]]:
-    _check_target(target, logits.shape[-1])
-    columns = logits.T.copy() if is_mutable(logits) else logits.T  # numpy reduces along the first axis several times faster
-    top = columns.max(axis=0)
-    columns = columns - top if not is_mutable(columns) else np.subtract(columns, top, out=columns)
-    picked = columns[target, np.arange(columns.shape[1])]
-    columns = xp.exp(columns) if not is_mutable(columns) else np.exp(columns, out=columns)
-    log_sum = xp.log(columns.sum(axis=0))
+    _check_target(logits, target)
+    rows = np.arange(logits.shape[0])
+    if is_mutable(logits):  # numpy reduces along the first axis several times faster, and the copy is ours to change
+        columns = logits.T.copy()
+        top = np.maximum.reduce(columns, axis=0)
+        columns -= top
+        picked = columns[target, rows]
+        log_sum = np.log(np.add.reduce(np.exp(columns, out=columns), axis=0))
+    else:
+        top = logits.max(axis=-1)
+        shifted = logits - top[:, None]
+        picked = shifted[rows, target]
+        log_sum = xp.log(xp.exp(shifted).sum(axis=-1))
     return _reduce(log_sum - picked, reduction), ((log_sum + top).reshape(-1, 1),)
 
 
 def _residual(call: Call) -> Any:
     """softmax(logits) - one_hot(target), `[n, c]`: the derivative of each example's loss. A new array or tensor."""
     logits, target = call.primals
-    residual = exp(logits - call.aux[0])
+    residual = logits - call.aux[0]
     if is_mutable(residual):
+        np.exp(residual, out=residual)
         residual[np.arange(residual.shape[0]), target] -= 1
         return residual
-    return residual - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
+    return exp(residual) - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
 
 
 def _weight(call: Call) -> float:

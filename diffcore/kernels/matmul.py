@@ -145,6 +145,12 @@ def _weight_adjoint(g: Any, call: Call, x: Any) -> Any:
     return matmul(_flat(g, g.ndim - len(call.shape)).mT, _flat(x, 0))
 
 
+def _bias_adjoint(g: Any, call: Call) -> Any:
+    if type(g) is np.ndarray and g.ndim == 2:
+        return np.add.reduce(g, axis=0)  # what `sum` comes to, without its detours
+    return g.sum(axis=tuple(range(-len(call.shape), -1)))
+
+
 def _input_adjoint(g: Any, call: Call, weight: Any) -> Any:
     return g @ weight if g.ndim == 2 else matmul(g, weight)
 
@@ -163,7 +169,7 @@ linear = multilinear(
     explain=_explain_linear,
     x=_input_adjoint,
     weight=_weight_adjoint,
-    bias=lambda g, call: g.sum(axis=-2) if len(call.shape) == 2 else g.sum(axis=tuple(range(-len(call.shape), -1))),
+    bias=_bias_adjoint,
 )
 """`x @ weight.T + bias` for `x` `[..., in]` (two axes or more), `weight` `[out, in]`, `bias` `[out]`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 from diffcore.dispatch import apply
 
@@ -35,6 +35,15 @@ class Call:
         self.shapes = shapes
         self.shape = shape
         self.aux = aux
+
+
+class Plan(NamedTuple):
+    """What one call keeps: `needs` per operand, the positions of operands to `drop`, whether the result stays, and which aux."""
+
+    needs: tuple[bool, ...]
+    drop: tuple[int, ...]
+    keep_out: bool
+    keep_aux: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +83,7 @@ class Kernel:
     """Operands the kernel is linear in that are typically parameters: their directions may be seeded on the result."""
     explain: Callable[..., str | None] | None = None
     """`explain(shapes, params)`: why these shapes do not fit, or `None`."""
-    _plans: dict[tuple[bool, ...], Any] = field(default_factory=dict)
+    _plans: dict[int, Plan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.forward is None:
@@ -93,13 +102,19 @@ class Kernel:
     def differentiable(self) -> bool:
         return self.pullback is not None
 
-    def plan(self, needs: tuple[bool, ...]) -> tuple[tuple[bool, ...], bool, tuple[bool, ...]]:
-        """What to keep when the operands in `needs` want a cotangent: which operands, whether the result, which aux."""
-        found = self._plans.get(needs)
+    def plan(self, mask: int) -> Plan:
+        """What reverse mode keeps when the operands in `mask` (bit `i` for operand `i`) want a cotangent. Worked out once per mask."""
+        found = self._plans.get(mask)
         if found is None:
-            read = frozenset().union(*(names for names, need in zip(self.keeps, needs, strict=True) if need))
-            found = (tuple(n in read for n in self.operands), "out" in read, tuple(n in read for n in self.aux))
-            self._plans[needs] = found
+            needs = tuple(bool(mask >> i & 1) for i in range(len(self.operands)))
+            read = frozenset[str]().union(*(names for names, need in zip(self.keeps, needs, strict=True) if need))
+            found = Plan(
+                needs,
+                tuple(i for i, name in enumerate(self.operands) if name not in read),
+                "out" in read,
+                tuple(name in read for name in self.aux),
+            )
+            self._plans[mask] = found
         return found
 
     def derive_aux(self, out: Any, primals: Any, params: dict[str, Any]) -> tuple[Any, ...]:

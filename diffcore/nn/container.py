@@ -40,6 +40,9 @@ class Sequential(Module):
         return children[index]
 
     def append(self, module: Module) -> Sequential:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
+        """Add a module at the end, under the first number that is free from its position on."""
+        number = len(self)
+        while str(number) in self._modules:
+            number += 1
+        self.add_module(str(number), module)
         return self

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from diffcore.arrays import devices, is_array
+from diffcore.arrays import devices, is_array, is_float
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import DiffError
 
@@ -43,18 +43,24 @@ class Registry(dict[str, Any]):
 
 
 class Slots(NamedTuple):
-    """Where the parameters of a network stand: `names` and `values`, each once, and per value the registry entries that hold it."""
+    """Where the parameters of a network stand: `names` and `values`, each once, and the registry entries with the position of their value."""
 
     names: tuple[str, ...]
     values: list[Any]
-    places: list[list[tuple[Registry, str]]]
+    places: list[tuple[Registry, str, int]]
 
     def fill(self, values: Sequence[Any]) -> None:
         """Put `values` in the places of the parameters, shared ones everywhere they occur."""
         put = dict.__setitem__  # notes no change: the structure stays as it is
-        for value, places in zip(values, self.places, strict=True):
-            for registry, name in places:
-                put(registry, name, value)
+        for registry, name, i in self.places:
+            put(registry, name, values[i])
+
+    def now(self) -> list[Any]:
+        """What stands in the places now."""
+        current = list(self.values)
+        for registry, name, i in self.places:
+            current[i] = registry[name]
+        return current
 
 
 class Module:
@@ -88,17 +94,18 @@ class Module:
             self._register(self._parameters, name, value)
         elif isinstance(value, Module):
             self._register(self._modules, name, value)
-        elif name in self._parameters and value is not None:
-            raise TypeError(f"cannot assign {type(value).__name__!r} as parameter {name!r} (a Parameter or None is expected)")
-        elif name in self._parameters or name in self._modules or name in self._buffers:
-            self._registry_of(name)[name] = value
+        elif name in self._parameters:
+            self.register_parameter(name, value)
+        elif name in self._modules:
+            self.add_module(name, value)
+        elif name in self._buffers:
+            self.register_buffer(name, value)
         else:
             object.__setattr__(self, name, value)
 
-    def _registry_of(self, name: str) -> dict[str, Any]:
-        return next(registry for registry in (self._parameters, self._modules, self._buffers) if name in registry)
-
     def _register(self, registry: dict[str, Any], name: str, value: Any) -> None:
+        if not isinstance(name, str) or not name or "." in name:
+            raise KeyError(f"name {name!r} of a parameter, buffer or module must be a text, not empty and without a dot")
         self.__dict__.pop(name, None)
         for other in (self._parameters, self._modules, self._buffers):
             if other is not registry and name in other:
@@ -121,18 +128,20 @@ class Module:
 
     def register_parameter(self, name: str, parameter: Any) -> None:
         """Register a parameter (or `None`, a parameter that is absent) under `name`."""
+        if parameter is not None and not isinstance(parameter, ParameterMark):
+            raise TypeError(f"cannot assign {type(parameter).__name__!r} as parameter {name!r} (a Parameter or None is expected)")
         self._register(self._parameters, name, parameter)
 
     def register_buffer(self, name: str, tensor: Any) -> None:
-        """Register a tensor that is state but no parameter."""
+        """Register a tensor that is state but no parameter, or `None`."""
+        if tensor is not None and not isinstance(tensor, Boxed):
+            raise TypeError(f"cannot assign {type(tensor).__name__!r} as buffer {name!r} (a Tensor or None is expected)")
         self._register(self._buffers, name, tensor)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Register a submodule under `name`."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
-        if "." in name or not name:
-            raise KeyError(f"module name {name!r} must not be empty or contain a dot")
+            raise TypeError(f"cannot assign {type(module).__name__!r} as child module {name!r} (a Module or None is expected)")
         self._register(self._modules, name, module)
 
     # calls
@@ -186,17 +195,18 @@ class Module:
     # state
     def state_dict(self) -> OrderedDict[str, Any]:
         """Names and tensors of parameters and buffers, detached but sharing memory; shared ones under each of their names."""
-        entries: OrderedDict[str, Any] = OrderedDict()
-        for path, module in self.named_modules():
-            for registry in (module._parameters, module._buffers):
-                for name, value in registry.items():
-                    if value is not None:
-                        entries[f"{path}.{name}" if path else name] = value.detach()
-        return entries
+        return OrderedDict((name, value.detach()) for name, value in self._entries())
+
+    def _entries(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
+        """Names and tensors of parameters and buffers, shared ones under each of their names."""
+        for registry in (self._parameters, self._buffers):
+            yield from ((prefix + name, value) for name, value in registry.items() if value is not None)
+        for name, child in self.named_children():
+            yield from child._entries(f"{prefix}{name}.")
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
         """Copy values in by name. Raises `DiffError` listing every missing, unexpected and misshapen entry; then nothing has changed."""
-        own = self._slots_by_name()
+        own = dict(self._entries())
         problems = []
         missing, unexpected = [n for n in own if n not in state_dict], [n for n in state_dict if n not in own]
         if strict and missing:
@@ -208,27 +218,22 @@ class Module:
                 problems.append(f"size mismatch for {name}: {tuple(np.shape(_array(state_dict[name])))} given, {own[name].shape} expected.")
         if problems:
             raise DiffError(f"Error(s) in loading state_dict for {type(self).__name__}: {' '.join(problems)}")
-        for name, tensor in own.items():
-            if name in state_dict:
-                device = tensor.device
-                tensor.data = devices.new_array(_array(state_dict[name]), tensor.dtype, device)
-
-    def _slots_by_name(self) -> dict[str, Any]:
-        return {
-            (f"{path}.{name}" if path else name): value
-            for path, module in self.named_modules()
-            for registry in (module._parameters, module._buffers)
-            for name, value in registry.items()
-            if value is not None
-        }
+        new = {name: devices.new_array(_array(state_dict[name]), t.dtype, t.device) for name, t in own.items() if name in state_dict}
+        for name, array in new.items():
+            own[name].data = array
 
     def to(self, target: Any) -> Self:
-        """Cast (`dtype`) or move (`device`) all parameters and buffers in place."""
+        """Cast (`dtype`) or move (`device`) all parameters and buffers in place, gradients with them; a cast leaves integers alone."""
+        moves = devices.is_device(target)
+        target = target if moves else devices.as_dtype(target)
+        if not moves and not is_float(target):
+            raise DiffError(f"{type(self).__name__}.to only accepts floating point dtypes, got {target}")
         for tensor in [*self.parameters(), *(b for _, b in self.named_buffers())]:
-            if devices.is_device(target):
-                tensor.data = devices.place(tensor.array, target)
-            elif tensor.is_floating_point():
-                tensor.data = tensor.array.astype(target)
+            if moves or tensor.is_floating_point():
+                gradient = tensor.grad
+                tensor.data = tensor.detach().to(target)
+                if gradient is not None:
+                    tensor.grad = gradient.to(target)
         return self
 
     def double(self) -> Self:
@@ -270,28 +275,28 @@ class Module:
         """All parameters and their places; remembered until some module's structure changes."""
         version, slots = self._walked
         if version != _Structure.version:
-            places: dict[int, list[tuple[Registry, str]]] = {}
-            for module in self.modules():
-                for name, value in module._parameters.items():
-                    places.setdefault(id(value), []).append((module._parameters, name))  # type: ignore[arg-type]
             named = list(self.named_parameters())
-            slots = Slots(tuple(name for name, _ in named), [p for _, p in named], [places[id(p)] for _, p in named])
+            position = {id(parameter): i for i, (_, parameter) in enumerate(named)}
+            places = [
+                (module._parameters, name, position[id(value)])
+                for module in self.modules()
+                for name, value in module._parameters.items()
+                if value is not None
+            ]
+            slots = Slots(tuple(name for name, _ in named), [p for _, p in named], places)  # type: ignore[arg-type]
             object.__setattr__(self, "_walked", (_Structure.version, slots))
         return slots  # type: ignore[no-any-return]
 
     def _variables(self) -> Slots:
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
-        slots = self._slots()
-        values, frozen = [], False
-        for places in slots.places:
-            registry, name = places[0]
-            value = registry[name]
-            values.append(value)
-            frozen = frozen or value.carried is None and value.level == 0
-        if not frozen:
-            return Slots(slots.names, values, slots.places)
-        chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level > 0]
-        return Slots(*(type(part)([part[i] for i in chosen]) for part in (slots.names, values, slots.places)))  # type: ignore[arg-type]
+        names, _, places = slots = self._slots()
+        values = slots.now()
+        chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level]
+        if len(chosen) == len(values):
+            return Slots(names, values, places)
+        new = {old: position for position, old in enumerate(chosen)}
+        kept = [(registry, name, new[i]) for registry, name, i in places if i in new]
+        return Slots(tuple(names[i] for i in chosen), [values[i] for i in chosen], kept)
 
     # printing
     def extra_repr(self) -> str:
@@ -325,7 +330,7 @@ def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kw
     unknown = [name for name in parameters if name not in slots.names]
     if unknown:
         raise DiffError(f"functional_call: {type(net).__name__} has no parameter named {', '.join(map(repr, unknown))}")
-    before = [places[0][0][places[0][1]] for places in slots.places]
+    before = slots.now()
     slots.fill([parameters.get(name, old) for name, old in zip(slots.names, before, strict=True)])
     try:
         return net(*args, **kwargs)

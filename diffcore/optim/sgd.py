@@ -26,8 +26,14 @@ class Optimizer:
             groups = [{"params": groups}]
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
+        seen: set[int] = set()
         for group in groups:
+            unknown = group.keys() - defaults.keys() - {"params"}
+            if unknown:
+                raise TypeError(f"optimizer got unexpected options {', '.join(map(repr, sorted(unknown)))} in a parameter group")
             tensors = [group["params"]] if isinstance(group["params"], Boxed) else list(group["params"])
+            for tensor in tensors:
+                _check(tensor, seen)
             self.param_groups.append({**defaults, **group, "params": tensors})
         self.state: dict[int, Any] = {}
 
@@ -54,10 +60,21 @@ class Optimizer:
         raise NotImplementedError
 
 
+def _check(tensor: Any, seen: set[int]) -> None:
+    """A parameter must be a leaf tensor that no group has yet; worded like PyTorch's."""
+    if not isinstance(tensor, Boxed):
+        raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(tensor).__name__}")
+    if not tensor.is_leaf:  # type: ignore[attr-defined]
+        raise ValueError("can't optimize a non-leaf Tensor")
+    if id(tensor) in seen:
+        raise ValueError("a parameter appears more than once in the parameter groups")
+    seen.add(id(tensor))
+
+
 class SGD(Optimizer):
     """`v <- momentum * v + (1 - dampening) * (g + weight_decay * w)`, `w <- w - lr * v` (Nesterov: `w - lr * (g + momentum * v)`).
 
-    Raises `ValueError` for a negative rate, momentum or decay, and for Nesterov without momentum or with dampening.
+    Raises `ValueError` for a rate, momentum or decay that is negative or NaN, and for Nesterov without momentum or with dampening.
     """
 
     def __init__(
@@ -70,7 +87,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         for name, value in (("learning rate", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
-            if value < 0:
+            if not value >= 0:  # NaN neither
                 raise ValueError(f"Invalid {name} value: {value}")
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
