@@ -148,9 +148,8 @@ class _Traced(TensorSurface):
     engine = "trace"
 
     @staticmethod
-    def follow(
-        kernel: Kernel, primals: list[Any], carried: list[Any], mask: int, shapes: tuple[Any, ...], out: Any, aux: Any, params: dict[str, Any]
-    ) -> Any:
+    def follow(kernel: Kernel, primals: list[Any], carried: list[Any], mask: int, out: Any, aux: Any, params: dict[str, Any]) -> Any:
+        shapes = tuple(getattr(x, "shape", ()) for x in primals)
         calls: list[Call] = next(c for c in carried if c is not None)
         calls.append(Call(kernel, primals, out, params, shapes, tuple(out.shape), aux))
         return calls if is_float(out.dtype) else None

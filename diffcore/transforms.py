@@ -26,6 +26,8 @@ def as_primal(value: Any) -> Any:
 
 def variable_primal(value: Any, transform: str) -> Any:
     """`as_primal` of something to differentiate by. Raises `GradientError` unless it is floating point."""
+    if isinstance(value, Module):
+        raise GradientError(f"{transform}: a Module ({type(value).__name__}) must be an argument of its own, not part of a structure")
     primal = as_primal(value)
     if not is_float(primal.dtype):
         raise GradientError(

@@ -145,7 +145,7 @@ def _scaled(scale: Any, rule: Any, call: Call) -> Any:
         return times(scale, partial)
     if type(partial) is int and partial == 1:
         return None
-    whole = getattr(partial, "dtype", None) == call.out.dtype and tuple(partial.shape) == call.shape
+    whole = hasattr(partial, "dtype") and partial.dtype == call.out.dtype and tuple(partial.shape) == call.shape
     return partial if whole else times(ones_of(call.out), partial)
 
 
@@ -224,11 +224,12 @@ def expand(site: Site, form: Form, primal: Any, shape: tuple[int, ...]) -> list[
         n = p.shape[0]  # type: ignore[union-attr]
         if site.examples:
             batch = shape[0]
-            p = p.reshape((n, batch, -1))[:, :, site.rows]  # type: ignore[union-attr]
-            mixed = permute(p, (1, 0, 2)) @ permute(t.reshape((k, batch, -1)), (1, 0, 2))
+            p = p.reshape((n, batch, site.size))[:, :, site.rows]  # type: ignore[union-attr]
+            mixed = permute(p, (1, 0, 2)) @ permute(t.reshape((k, batch, math.prod(shape[1:]))), (1, 0, 2))
             tangent = permute(mixed, (1, 0, 2)).reshape((n, *shape))
         else:
-            tangent = (p.reshape((n, -1))[:, site.rows] @ t.reshape((k, -1))).reshape((n, *shape))  # type: ignore[union-attr]
+            p = p.reshape((n, site.size))[:, site.rows]  # type: ignore[union-attr]
+            tangent = (p @ t.reshape((k, math.prod(shape)))).reshape((n, *shape))
         expanded.append((whole, tangent))
     return expanded
 

@@ -216,45 +216,59 @@ def _double_backward(function, primals, along):
     return tuple(np.zeros_like(p) if x.grad is None else x.grad.numpy() for x, p in zip(xs, primals, strict=True))
 
 
-# jax: the other backend, and an oracle. The rows of a kernel share one compilation
+# jax: the other backend, and an oracle. The rows of a kernel share one compilation, which is what takes the time
 
 
-def _all_of(rows):
-    """What jax and the engines make of each row: value, reference, derivatives by jax, derivatives by the engines."""
+def _compiled(function, operands):
     import jax
 
-    def compiled(operands):
-        return [_one(jax, row, scalar_of(row), xs) for row, xs in zip(rows, operands, strict=True)]
-
-    return jax.jit(compiled)([row.operands() for row in rows])
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})(operands)
 
 
-def _one(jax, row, scalar, operands):
-    by_jax = {
+def _by_jax(row, operands, second):
+    """Value, Jacobian, gradient and (where `second`) Hessian, as jax differentiates our ops on its own arrays, or the reference."""
+    import jax
+
+    scalar = scalar_of(row)
+    return {
         "value": row.function(*operands) if row.reference is None else row.reference(jax, *operands),
-        "jacobian": jax.jacfwd(row.function, row.variables)(*operands),
+        "jacobian": jax.jacrev(row.function, row.variables)(*operands),
         "gradient": jax.grad(scalar, row.variables)(*operands),
-        "hessian": jax.hessian(scalar, row.variables)(*operands),
+        "hessian": jax.hessian(scalar, row.variables)(*operands) if second else None,
     }
-    by_engines = {
+
+
+def _by_engines(row, operands):
+    """The same by both engines, traced."""
+    scalar = scalar_of(row)
+    return {
         "value": {"ops": row.function(*operands)},
-        "jacobian": {name: jacobian(row.function, row.variables)(*operands) for name, jacobian in JACOBIANS.items()},
-        "gradient": {name: grad(scalar, row.variables)(*operands) for name, grad in GRADIENTS.items()},
+        "jacobian": {name: JACOBIANS[name](row.function, row.variables)(*operands) for name in ("revdiff", "dualdiff seeding auto")},
+        "gradient": {name: GRADIENTS[name](scalar, row.variables)(*operands) for name in ("revdiff", "dualdiff seeding activations")},
     }
-    return by_jax, by_engines
 
 
 @pytest.mark.parametrize("kernel", sorted({row.kernel for row in SMOOTH}))
 def test_jax_agrees(kernel, x64):
-    smooth = [row for row in BY_KERNEL[kernel] if row in SMOOTH]
-    for row, (by_jax, by_engines) in zip(smooth, _all_of(smooth), strict=True):
-        operands, scalar = row.operands(), scalar_of(row)
-        expect_close(f"{row.id}: value on numpy", row.function(*operands), by_jax["value"], 1e-14)
-        expect_close(f"{row.id}: jacobian on numpy", revdiff.jacobian(row.function, row.variables)(*operands), by_jax["jacobian"], 1e-12)
-        expect_close(f"{row.id}: hessian on numpy", revdiff.hessian(scalar, row.variables)(*operands), by_jax["hessian"], 1e-10)
-        for quantity, found in by_engines.items():
+    smooth = [row for row in BY_KERNEL[kernel] if row in SMOOTH and not row.strided]
+
+    def everything(operands):
+        return [
+            (_by_jax(row, xs, i % 2 == 0), _by_engines(row, xs) if i % 3 == 0 else {})
+            for i, (row, xs) in enumerate(zip(smooth, operands, strict=True))
+        ]
+
+    for row, (expected, traced) in zip(smooth, _compiled(everything, [row.operands() for row in smooth]), strict=True):
+        operands = row.operands()
+        expect_close(f"{row.id}: value on numpy", row.function(*operands), expected["value"], 1e-14)
+        expect_close(f"{row.id}: jacobian on numpy", revdiff.jacobian(row.function, row.variables)(*operands), expected["jacobian"], 1e-12)
+        expect_close(f"{row.id}: gradient on numpy", revdiff.grad(scalar_of(row), row.variables)(*operands), expected["gradient"], 1e-12)
+        if expected["hessian"] is not None:
+            hessian = revdiff.hessian(scalar_of(row), row.variables)(*operands)
+            expect_close(f"{row.id}: hessian on numpy", hessian, expected["hessian"], 1e-10)
+        for quantity, found in traced.items():
             for name, value in found.items():
-                expect_close(f"{row.id}: {quantity} under jit by {name}", value, by_jax[quantity], 1e-12)
+                expect_close(f"{row.id}: {quantity} under jit by {name}", value, expected[quantity], 1e-12)
 
 
 EAGER = (
@@ -284,20 +298,26 @@ def test_eager_jax_agrees_with_numpy(row, x64):
         expect_close(f"{row.id} {name}", found, JACOBIANS[name](row.function, row.variables)(*operands), 1e-12)
 
 
-def test_kinks_and_constants_on_jax(x64):
-    import jax
-
+def test_constants_on_jax(x64):
     constant = [row for row in SCENARIOS if row not in DIFFERENTIABLE]
-    for row, found in zip(constant, jax.jit(lambda xs: [r.function(*x) for r, x in zip(constant, xs, strict=True)])([r.operands() for r in constant]), strict=True):
-        expect_close(row.id, row.function(*row.operands()), found, 0)
+    found = _compiled(lambda xs: [row.function(*x) for row, x in zip(constant, xs, strict=True)], [row.operands() for row in constant])
+    for row, value in zip(constant, found, strict=True):
+        expect_close(row.id, row.function(*row.operands()), value, 0)
+
+
+def test_kinks_on_jax(x64):
     scalars = [scalar_of(row, squared=False) for row in KINKS]
 
     def gradients(operands):
-        return [[grad(f, row.variables)(*xs) for grad in GRADIENTS.values()] for f, row, xs in zip(scalars, KINKS, operands, strict=True)]
+        return [
+            {name: GRADIENTS[name](f, row.variables)(*xs) for name in ("revdiff", "dualdiff seeding auto")}
+            for f, row, xs in zip(scalars, KINKS, operands, strict=True)
+        ]
 
-    for row, scalar, found in zip(KINKS, scalars, jax.jit(gradients)([row.operands() for row in KINKS]), strict=True):
-        for name, own in zip(GRADIENTS, found, strict=True):
-            expect_close(f"{row.id} {name}", own, revdiff.grad(scalar, row.variables)(*row.operands()), 1e-14 * precision(row))
+    for row, scalar, found in zip(KINKS, scalars, _compiled(gradients, [row.operands() for row in KINKS]), strict=True):
+        expected = revdiff.grad(scalar, row.variables)(*row.operands())
+        for name, value in found.items():
+            expect_close(f"{row.id} {name}", value, expected, 1e-14 * precision(row))
 
 
 @rows([row for row in SCENARIOS if row.reference and row not in SMOOTH])
@@ -320,11 +340,19 @@ def test_torch_agrees(row):
     expect_close(f"{row.id}: value", value, out.detach().numpy(), 1e-14)
     if row not in DIFFERENTIABLE:
         return
-    weights = np.asarray(row.rng.uniform(0.5, 1.5, value.shape))
-    gradients = torch.autograd.grad((out * torch.tensor(weights)).sum(), [tensors[i] for i in row.variables])
-    expect_close(
-        f"{row.id}: gradient",
-        revdiff.grad(scalar_of(row, squared=False), row.variables)(*operands),
-        tuple(g.numpy() for g in gradients),
-        1e-12,
-    )
+    weights = torch.tensor(np.asarray(row.rng.uniform(0.5, 1.5, value.shape)))
+    gradients = torch.autograd.grad((out * weights).sum(), [tensors[i] for i in row.variables])
+    found = revdiff.grad(scalar_of(row, squared=False), row.variables)(*operands)
+    expect_close(f"{row.id}: gradient", found, tuple(g.numpy() for g in gradients), 1e-12)
+    if not row.smooth or any(np.size(x) == 0 for x in operands):
+        return
+
+    def scalar(*values):
+        full = list(tensors)
+        for i, v in zip(row.variables, values, strict=True):
+            full[i] = v
+        return (row.torch(torch, *full) ** 2 * weights).sum()
+
+    hessian = torch.autograd.functional.hessian(scalar, tuple(tensors[i].detach() for i in row.variables))
+    found = revdiff.hessian(scalar_of(row), row.variables)(*operands)
+    expect_close(f"{row.id}: hessian", found, tuple(tuple(h.numpy() for h in line) for line in hessian), 1e-10)

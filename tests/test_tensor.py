@@ -423,7 +423,7 @@ def test_meta_tensors_have_shapes_only(engine: ModuleType) -> None:
     for read in (lambda y: y.detach().numpy(), lambda y: y.sum().item(), lambda y: float(y.sum()), lambda y: bool(y.sum() > 0)):
         with pytest.raises(AbstractValueError, match="has no values"):
             read(y)
-    with pytest.raises(DeviceError, match='"meta" tensor has no data, so it cannot be moved to \'cpu\''):
+    with pytest.raises(DeviceError, match="\"meta\" tensor has no data, so it cannot be moved to 'cpu'"):
         x.detach().cpu()
     assert x.detach().to(np.float32).dtype == np.float32
 

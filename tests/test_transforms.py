@@ -474,6 +474,11 @@ def test_a_module_is_differentiated_by_its_parameters(engine: ModuleType) -> Non
         close(gradients[name], parameter.grad.numpy(), rtol=1e-13)
 
 
+def test_a_module_is_an_argument_of_its_own(engine: ModuleType) -> None:
+    with pytest.raises(GradientError, match=r"a Module \(Sequential\) must be an argument of its own"):
+        engine.grad(lambda pair: pair[0](pair[1]).sum())((net_of(engine), X))
+
+
 def test_a_module_and_an_input_together(engine: ModuleType) -> None:
     net = net_of(engine)
     by_name, by_x = engine.grad(cross_entropy, (0, 1))(net, X, LABELS)

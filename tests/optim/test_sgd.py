@@ -23,7 +23,9 @@ OPTIONS: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def torch() -> Any:
-    return pytest.importorskip("torch", reason="torch is the oracle here")
+    torch = pytest.importorskip("torch", reason="torch is the oracle here")
+    torch.set_num_threads(1)  # tiny nets, and the tests run side by side
+    return torch
 
 
 def nets(engine: ModuleType, torch: Any, dtype: type = np.float64) -> tuple[Any, Any]:
