@@ -61,8 +61,8 @@ class Storage:
 class Ledger:
     """Books operations and live bytes of everything that runs on abstract arrays inside `with Ledger() as ledger:`.
 
-    `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs; `timeline` lists `(label, {role: live bytes})`
-    after each allocation; `live` maps role to bytes alive now; `peak` is the largest total and `peak_roles` its composition.
+    `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs; `timeline` lists `(label, {role: live
+    bytes})` after each allocation; `live` maps role to bytes alive now; `peak` is the largest total and `peak_roles` its composition.
     """
 
     convention = CONVENTION

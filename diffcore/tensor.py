@@ -49,7 +49,7 @@ class TensorSurface(Boxed):
 
     @property
     def ndim(self) -> int:
-        return self.primal.ndim  # type: ignore[no-any-return]
+        return self.primal.ndim
 
     @property
     def device(self) -> str:
@@ -64,11 +64,11 @@ class TensorSurface(Boxed):
         return x
 
     @property
-    def T(self) -> Any:  # noqa: N802 - PyTorch's name
+    def T(self) -> Any:
         return ops.permute(self, tuple(range(self.ndim))[::-1])
 
     @property
-    def mT(self) -> Any:  # noqa: N802 - PyTorch's name
+    def mT(self) -> Any:
         return ops.transpose(self, -1, -2)
 
     def dim(self) -> int:
@@ -334,8 +334,8 @@ def _operand(value: Any) -> bool:
 def tensor_of(kind: type[Any], data: Any, dtype: Any, device: str | None, requires_grad: bool) -> Any:
     """A new tensor of class `kind` holding a copy of `data`: what `tensor` of each engine does."""
     if isinstance(data, TensorSurface):
-        if data.engine != kind.engine and not data.is_constant:  # type: ignore[attr-defined]
-            raise mixed_engines(kind.engine, data.engine)  # type: ignore[attr-defined]
+        if data.engine != kind.engine and not data.is_constant:
+            raise mixed_engines(kind.engine, data.engine)
         data = data.array
     made = kind(devices.new_array(data, dtype, device))
     return made.requires_grad_() if requires_grad else made

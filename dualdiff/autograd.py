@@ -6,13 +6,13 @@ from diffcore.modes import Switch
 from dualdiff import pushing
 
 
-class no_grad(Switch):  # noqa: N801 - PyTorch's name
+class no_grad(Switch):
     """Operations inside carry no tangents: `with no_grad(): ...` or `@no_grad()`."""
 
     mode, enabled = pushing.mode, False
 
 
-class enable_grad(Switch):  # noqa: N801 - PyTorch's name
+class enable_grad(Switch):
     """Operations inside carry tangents even within `no_grad`."""
 
     mode, enabled = pushing.mode, True

@@ -34,7 +34,7 @@ def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
     """`form` of a tensor (`primal`, of `shape`) as a dense tangent `[k, *shape]`."""
     if not isinstance(form, Diagonal):
         return form
-    assert isinstance(seed, Site | Variable)  # noqa: S101 - only these are planted as identities
+    assert isinstance(seed, Site | Variable)
     scale = form.scale
     if seed.examples:
         batch, features = shape[0], math.prod(shape[1:])

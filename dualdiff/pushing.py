@@ -48,9 +48,9 @@ def push(call: Call, carried: list[Tangents]) -> Tangents:
     result: Tangents = {}
     groups = _by_seed(call, carried, result)
     if math.prod(call.shape) == 1 and any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms):
-        single = {seed: forms for seed, forms in groups.items() if isinstance(seed, Directions) and seed.lead == 0}
-        _contract_all(call, {seed: forms for seed, forms in groups.items() if seed not in single}, result)
-        groups = single
+        alone: dict[Seed, dict[int, Form]] = {s: f for s, f in groups.items() if isinstance(s, Directions) and s.lead == 0}
+        _contract_all(call, {s: f for s, f in groups.items() if s not in alone}, result)
+        groups = alone
     for seed, forms in groups.items():
         if seed.examples and not all(call.kernel.examples(i, call.shapes, call.shape, call.params) for i in forms):
             for variable, forms_of_variable in _expanded(call, seed, forms).items():
@@ -205,7 +205,7 @@ def _expanded(call: Call, seed: Seed, forms: dict[int, Form]) -> dict[Seed, dict
 
     `T[j, b, ...] = sum over f of P[j, b, f] t[f, b, ...]`, where `P` is what the textbook's seeding would have at the site.
     """
-    assert isinstance(seed, Site)  # noqa: S101 - only sites share directions between examples
+    assert isinstance(seed, Site)
     result: dict[Seed, dict[int, Form]] = {}
     for i, form in forms.items():
         for variable, tangent in expand(seed, form, call.primals[i], call.shapes[i]):

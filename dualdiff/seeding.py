@@ -91,7 +91,8 @@ def features_of(shape: tuple[int, ...]) -> tuple[int, bool]:
 class Seeding:
     """How the variables of one level are seeded.
 
-    `mode` is `"parameters"`, `"activations"` or `"auto"` (per site, whichever needs fewer directions). `windows` names the directions of this
+    `mode` is `"parameters"`, `"activations"` or `"auto"` (per site, whichever needs fewer directions). `windows` names the directions of
+    this
     run; `None` means all. `sizes` records, in order, every seed planted and its number of directions, which is what chunks are cut from.
     """
 

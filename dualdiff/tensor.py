@@ -66,8 +66,8 @@ class Tensor(TensorSurface):
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Deliver the derivative of this scalar (or of `<gradient, self>`), which is carried already, into `.grad` of every variable.
 
-        **Arguments:** `gradient`: a cotangent of this tensor's shape, optional for one element; `retain_graph` is accepted and changes nothing,
-        since forward mode keeps no graph. Raises `GradientError` for a tensor without derivatives, a missing or misshapen
+        **Arguments:** `gradient`: a cotangent of this tensor's shape, optional for one element; `retain_graph` is accepted and changes
+        nothing, since forward mode keeps no graph. Raises `GradientError` for a tensor without derivatives, a missing or misshapen
         cotangent, and for `create_graph`, whose job `dualdiff.jacobian(dualdiff.grad(f))` and `dualdiff.hvp` do.
         """
         if create_graph:
@@ -109,4 +109,4 @@ def tangent_of(out: Tensor, seed: Seed) -> Any:
 
 def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """A new tensor holding a copy of `data`; arguments and errors as for `revdiff.tensor`."""
-    return tensor_of(Tensor, data, dtype, device, requires_grad)  # type: ignore[no-any-return]
+    return tensor_of(Tensor, data, dtype, device, requires_grad)

@@ -146,7 +146,8 @@ def value_and_grad(
 ) -> Callable[..., tuple[Any, Any]]:
     """The function that returns `(function(*args), gradient)` for a scalar-valued `function`; arguments as for `revdiff.value_and_grad`.
 
-    **Arguments:** `seeding`: `"parameters"`, one direction per scalar variable (the textbook's `n x m`); `"activations"`, one per feature of
+    **Arguments:** `seeding`: `"parameters"`, one direction per scalar variable (the textbook's `n x m`); `"activations"`, one per
+    feature of
     each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per site whichever needs fewer directions.
     `memory`: a bound in bytes (or `"64MB"`) on what the tangents add to the primal pass; directions run in chunks, and the primal
     is evaluated anew for each. Raises `MemoryBudgetError` stating the least that would do.
@@ -256,7 +257,8 @@ def forward_gradient(
     For `v ~ N(0, I)`, `E[(grad . v) v] = grad`; the estimate is the mean over `directions` draws, and its variance is
     `(n + 1) |grad|^2 / directions` for `n` variables (Baydin, Pearlmutter, Syme, Wood, Torr 2022, "Gradients without backpropagation").
 
-    **Arguments:** `rng`: a `numpy.random.Generator`, a seed, a jax key (needed for new draws under `jax.jit`), or `None` for the shared generator.
+    **Arguments:** `rng`: a `numpy.random.Generator`, a seed, a jax key (needed for new draws under `jax.jit`), or `None` for the shared
+    generator.
     """
     if not isinstance(directions, int) or isinstance(directions, bool) or directions < 1:
         raise ValueError(f"forward_gradient: `directions` (={directions!r}) must be a positive integer")

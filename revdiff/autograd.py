@@ -57,7 +57,9 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Any, ...]:
-    """The derivative of the sum of `<grad_outputs[i], outputs[i]>` with respect to each leaf in `inputs`, as tensors; `.grad` is untouched."""
+    """The derivative of the sum of `<grad_outputs[i], outputs[i]>` with respect to each leaf in `inputs`, as tensors; `.grad` is
+    untouched.
+    """
     ys, xs = _listed(outputs), _listed(inputs)
     for x in xs:
         if x.node is None:
@@ -71,19 +73,20 @@ def grad(
         g = found.get(x.node)
         if g is None and not allow_unused:
             raise GradientError(
-                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
+                "One of the differentiated Tensors appears to not have been used in the graph. "
+                "Set allow_unused=True if this is the desired behavior."
             )
         result.append(g if g is None or isinstance(g, Tensor) else Tensor(g))
     return tuple(result)
 
 
-class no_grad(Switch):  # noqa: N801 - PyTorch's name
+class no_grad(Switch):
     """Operations inside are not recorded: `with no_grad(): ...` or `@no_grad()`."""
 
     mode, enabled = tape.mode, False
 
 
-class enable_grad(Switch):  # noqa: N801 - PyTorch's name
+class enable_grad(Switch):
     """Operations inside are recorded even within `no_grad`."""
 
     mode, enabled = tape.mode, True

@@ -32,7 +32,8 @@ class Node(Call):
     """
 
     __slots__ = ("__weakref__", "dtype", "needs", "order", "parents")
-    parents: Sequence[Node | None] | None
+    kernel: Any  # `None` for a leaf
+    parents: Any  # per operand its node or `None`; `None` once freed
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ def backward(
     booked = state.ledger is not None
     outer = state.phase, mode.enabled
     state.phase, mode.enabled = "adjoint", mode.enabled or create is not None
-    parents: Sequence[Node | None] | None = roots
+    parents: Any = roots
     try:
         while True:
             for node, g in zip(parents, cotangents, strict=True):

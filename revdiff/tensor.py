@@ -14,8 +14,8 @@ class Tensor(TensorSurface):
 
     __slots__ = ()
     engine = "revdiff"
-    carried: Node | None
-    follow = staticmethod(tape.record)
+    carried: Any  # a `Node`, or `None` for a constant
+    follow = staticmethod(tape.record)  # type: ignore[assignment]  # names what is carried: parents
 
     def _like(self, primal: Any) -> Tensor:
         return Tensor(primal, self.level)
@@ -48,7 +48,7 @@ class Tensor(TensorSurface):
         backward((self,), (gradient,), retain_graph=retain_graph, create_graph=create_graph)
 
     def _repr_suffix(self) -> str:
-        return super()._repr_suffix() if self.is_leaf else f", grad_fn=<{self.carried.kernel.name}>"  # type: ignore[union-attr]
+        return super()._repr_suffix() if self.is_leaf else f", grad_fn=<{self.carried.kernel.name}>"
 
 
 Tensor.box = Tensor  # results are plain tensors, also those of parameters
@@ -57,8 +57,8 @@ Tensor.box = Tensor  # results are plain tensors, also those of parameters
 def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """A new tensor holding a copy of `data`.
 
-    **Arguments:** `data`: nested lists, numbers, an array or a tensor; `dtype`: by default that of arrays and tensors, and float32 for Python
-    floats; `device`: `"cpu"`, `"jax"`, `"cuda:0"`, `"meta"`, ... (by default where `data` is); `requires_grad`: make it a variable.
+    **Arguments:** `data`: nested lists, numbers, an array or a tensor; `dtype`: by default that of arrays and tensors, and float32 for
+    Python floats; `device`: `"cpu"`, `"jax"`, `"cuda:0"`, `"meta"`, ... (by default where `data` is); `requires_grad`: make it a variable.
     Raises `GradientError` for an integer variable, `DeviceError` for a device that is not there.
     """
-    return tensor_of(Tensor, data, dtype, device, requires_grad)  # type: ignore[no-any-return]
+    return tensor_of(Tensor, data, dtype, device, requires_grad)

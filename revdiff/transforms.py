@@ -21,7 +21,7 @@ from revdiff import tape
 from revdiff.tensor import Tensor
 
 
-def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[tape.Node], int]:
+def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[tape.Leaf], int]:
     """The function's result on variables of a fresh level, and their nodes."""
     level = new_level()
     leaves = [tape.Leaf(p.shape, p.dtype) for p in arguments.primals]
@@ -43,7 +43,7 @@ def _below(out: Any, level: int) -> Any:
     return out.primal if _is_own(out, level) else as_primal(out)
 
 
-def _pull(outs: Sequence[Any], cotangents: Sequence[Any], leaves: list[tape.Node], level: int, *, keep: bool = False) -> dict[Any, Any]:
+def _pull(outs: Sequence[Any], cotangents: Sequence[Any], leaves: Sequence[tape.Node], level: int, *, keep: bool = False) -> dict[Any, Any]:
     pairs = [(y.carried, g) for y, g in zip(outs, cotangents, strict=True) if _is_own(y, level) and y.carried is not None]
     return tape.backward([node for node, _ in pairs], [g for _, g in pairs], keep=keep)
 
@@ -64,7 +64,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
         for value, g in zip(values, given, strict=True):
             check_cotangent(value, g)
         found = _pull(outs, given, leaves, level, keep=True)
-        return arguments.pack([_or_zeros(found.get(n), p) for n, p in zip(leaves, arguments.primals, strict=True)])  # type: ignore[no-any-return]
+        return arguments.pack([_or_zeros(found.get(n), p) for n, p in zip(leaves, arguments.primals, strict=True)])
 
     return build(values), pullback
 
@@ -110,8 +110,8 @@ def jacobian(
 ) -> Callable[..., Any]:
     """The function that returns the Jacobian of `function`, row by row of outputs: shape `[*output, *input]` per output and input.
 
-    One forward pass; the cotangents of `chunk_size` outputs (all by default) go back together. Structures of outputs and inputs nest, outputs
-    outside, as in `jax.jacrev`. Raises `ValueError` for a `chunk_size` that is not a positive integer.
+    One forward pass; the cotangents of `chunk_size` outputs (all by default) go back together. Structures of outputs and inputs nest,
+    outputs outside, as in `jax.jacrev`. Raises `ValueError` for a `chunk_size` that is not a positive integer.
     """
     if chunk_size is not None and (not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1):
         raise ValueError(f"jacobian: `chunk_size` (={chunk_size!r}) must be a positive integer or None")
@@ -125,7 +125,7 @@ def jacobian(
     return differentiated
 
 
-def _rows(y: Any, arguments: Arguments, leaves: list[tape.Node], level: int, chunk_size: int | None) -> Any:
+def _rows(y: Any, arguments: Arguments, leaves: Sequence[tape.Node], level: int, chunk_size: int | None) -> Any:
     value = _below(y, level)
     shape, size = tuple(value.shape), int(np.prod(value.shape, dtype=np.int64))
     step = max(size, 1) if chunk_size is None else chunk_size

@@ -58,11 +58,11 @@ class AbstractArray(NDArrayOperatorsMixin):
         return self.size * self.dtype.itemsize
 
     @property
-    def T(self) -> AbstractArray:  # noqa: N802 - numpy's name
+    def T(self) -> AbstractArray:
         return self.transpose()
 
     @property
-    def mT(self) -> AbstractArray:  # noqa: N802 - numpy's name
+    def mT(self) -> AbstractArray:
         return _view(self, np.matrix_transpose)
 
     def __len__(self) -> int:
@@ -143,7 +143,8 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
         total = self.sum(axis=axis, keepdims=keepdims)
-        return np.true_divide(total, self.size / max(total.size, 1), out=total)
+        total /= self.size / max(total.size, 1)
+        return total
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> AbstractArray:
         _book(self.size)

@@ -14,8 +14,8 @@ from diffcore.data.dataset import Dataset, TensorDataset
 class DataLoader:
     """Iterates over `dataset` in batches: tuples of arrays with a batch axis in front.
 
-    **Arguments:** `batch_size`: examples a batch; `shuffle`: a new order in every epoch; `generator`: a `numpy.random.Generator`, or `seed`: its seed (by
-    default the shared generator, see `manual_seed`); `drop_last`: leave out a last batch that is not full.
+    **Arguments:** `batch_size`: examples a batch; `shuffle`: a new order in every epoch; `generator`: a `numpy.random.Generator`, or
+    `seed`: its seed (by default the shared generator, see `manual_seed`); `drop_last`: leave out a last batch that is not full.
     Raises `ValueError` for a batch size below 1, and for an empty data set.
     """
 

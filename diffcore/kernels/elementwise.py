@@ -1,4 +1,6 @@
-"""Elementwise kernels. The ambiguous points have one answer in both modes: `relu'(0) = 0`, `abs'(0) = 0`, ties of `maximum` go half and half."""
+"""Elementwise kernels. The ambiguous points have one answer in both modes: `relu'(0) = 0`, `abs'(0) = 0`, ties of `maximum` go half and
+half.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,10 @@ maximum = elementwise(
 )
 minimum = elementwise("minimum", lambda xp, x, y: xp.minimum(x, y), x=lambda x, y: _share(x, y, less), y=lambda x, y: _share(y, x, less))
 where = elementwise(
-    "where", lambda xp, condition, x, y: xp.where(condition, x, y), x=lambda condition: condition, y=lambda condition: logical_not(condition)
+    "where",
+    lambda xp, condition, x, y: xp.where(condition, x, y),
+    x=lambda condition: condition,
+    y=lambda condition: logical_not(condition),
 )
 
 equal = irregular("equal", lambda xp, x, y: xp.equal(x, y))

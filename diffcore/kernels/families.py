@@ -142,7 +142,8 @@ def _do_not_broadcast(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str 
     for axis in range(-1, -widest - 1, -1):
         sizes = {s[axis] for s in shapes if len(s) >= -axis and s[axis] != 1}
         if len(sizes) > 1:
-            return f"shapes {' and '.join(str(s) for s in shapes if s)} do not broadcast: they disagree at axis {axis}, {' != '.join(map(str, sorted(sizes)))}"
+            shown = " and ".join(str(s) for s in shapes if s)
+            return f"shapes {shown} do not broadcast: they disagree at axis {axis}, {' != '.join(map(str, sorted(sizes)))}"
     return None
 
 

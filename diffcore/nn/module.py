@@ -37,13 +37,15 @@ class Registry(dict[str, Any]):
     __slots__ = ()
     __setitem__ = _noted(dict.__setitem__)
     __delitem__ = _noted(dict.__delitem__)
-    __ior__ = _noted(dict.__ior__)  # type: ignore[assignment]
+    __ior__ = _noted(dict.__ior__)
     pop, popitem, clear = _noted(dict.pop), _noted(dict.popitem), _noted(dict.clear)
     update, setdefault = _noted(dict.update), _noted(dict.setdefault)
 
 
 class Slots(NamedTuple):
-    """Where the parameters of a network stand: `names` and `values`, each once, and the registry entries with the position of their value."""
+    """Where the parameters of a network stand: `names` and `values`, each once, and the registry entries with the position of their
+    value.
+    """
 
     names: tuple[str, ...]
     values: list[Any]
@@ -83,7 +85,8 @@ class Module:
 
     def _parameter(self, value: Any) -> Any:
         raise DiffError(
-            f"{type(self).__name__} belongs to no engine, so it cannot make parameters: use the class of that name in revdiff.nn or dualdiff.nn"
+            f"{type(self).__name__} belongs to no engine, so it cannot make parameters: "
+            f"use the class of that name in revdiff.nn or dualdiff.nn"
         )
 
     # attributes
@@ -285,7 +288,7 @@ class Module:
             ]
             slots = Slots(tuple(name for name, _ in named), [p for _, p in named], places)  # type: ignore[arg-type]
             object.__setattr__(self, "_walked", (_Structure.version, slots))
-        return slots  # type: ignore[no-any-return]
+        return slots
 
     def _variables(self) -> Slots:
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""

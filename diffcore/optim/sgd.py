@@ -13,7 +13,8 @@ from diffcore.ledger import label, state
 class Optimizer:
     """Base of optimizers: parameter groups, `zero_grad`, and `step`, which reads `.grad` of each parameter.
 
-    **Arguments:** `params`: tensors, or dicts `{"params": tensors, option: value, ...}`; `defaults`: options of groups that do not set them.
+    **Arguments:** `params`: tensors, or dicts `{"params": tensors, option: value, ...}`; `defaults`: options of groups that do not set
+    them.
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
