@@ -87,15 +87,20 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
                 x = unboxed(x)
             lower = lower or isinstance(x, Boxed)
             primals[i] = x
-    aux = ()
+    aux: Any = ()
     if lower:
         out = apply(kernel, *primals, **params)
         if kernel.aux:
             aux = kernel.derive_aux(out, primals, params)
     elif kernel.aux:
         out, aux = _compute(kernel, kernel.forward, primals, params)
+    elif state.ledger is not None:
+        out = _booked(kernel, kernel.compute, primals, params)
     else:
-        out = _compute(kernel, kernel.compute, primals, params)
+        try:
+            out = kernel.compute(namespace(primals), *primals, **params)
+        except (ValueError, TypeError, IndexError) as error:
+            raise explained(kernel, primals, params, error) from None
     return top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
 
 

@@ -327,8 +327,11 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, Boxed) or is_array(value)
 
 
+_OPERAND = (Boxed, int, float)
+
+
 def _operand(value: Any) -> bool:
-    return isinstance(value, Boxed | int | float) or is_array(value)
+    return isinstance(value, _OPERAND) or is_array(value)
 
 
 def tensor_of(kind: type[Any], data: Any, dtype: Any, device: str | None, requires_grad: bool) -> Any:

@@ -67,15 +67,28 @@ class Arguments:
         nets = []
         try:
             for number, build, own in self._parts(variables):
-                if type(build) is Slots:
+                if type(build) is not Slots:
+                    args[number] = build(own)
+                elif own is not build.values:  # lifted parameters are in their places already
                     nets.append(build)
                     build.fill(own)
-                else:
-                    args[number] = build(own)
             return function(*args)
         finally:
             for slots in nets:
                 slots.fill(slots.values)
+
+    def liftable(self, kind: type[Boxed]) -> list[Any] | None:
+        """The parameters of the one net to differentiate by, if all are at level 0 and of class `kind`.
+
+        Then an engine may raise the parameters themselves to its level for the time of the call, which is cheaper than stand-ins.
+        """
+        slots = self._builds[0][1]
+        if not self.single or type(slots) is not Slots:
+            return None
+        for value in slots.values:
+            if value.level or not isinstance(value, kind):
+                return None
+        return slots.values
 
     def _parts(self, values: Sequence[Any]) -> Iterator[tuple[int, Any, Sequence[Any]]]:
         """Per differentiated argument: its position, how it is built, and its share of `values`."""

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from diffcore.kernels.broadcast import fill
+from diffcore.ops import permute
 from diffcore.seeds import eye_of
 from dualdiff.seeding import Seed, Site, Variable
 
@@ -61,8 +62,8 @@ def contract(form: Form, seed: Seed, row: Any, shape: tuple[int, ...]) -> Any:
         if len(shape) == 1:
             return (form * row).T
         features = math.prod(shape[1:])
-        per_example = form.reshape((k, batch, features)) * row.reshape((1, batch, features))
-        return per_example.sum(axis=-1).T
+        of_example = permute(form.reshape((k, batch, features)), (1, 0, 2))
+        return (of_example @ row.reshape((batch, features, 1))).reshape((batch, k))
     if isinstance(form, Diagonal):
         scaled = row if form.scale is None else form.scale * row
         return scaled.reshape(-1)[seed.rows]  # type: ignore[attr-defined]

@@ -24,13 +24,22 @@ from revdiff.tensor import Tensor
 def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[tape.Leaf], int]:
     """The function's result on variables of a fresh level, and their nodes."""
     level = new_level()
-    leaves = [tape.Leaf(p.shape, p.dtype) for p in arguments.primals]
+    lifted = arguments.liftable(Tensor) or ()
     outer, tape.mode.enabled = tape.mode.enabled, True
     try:
-        variables = [Tensor(p, level, node) for p, node in zip(arguments.primals, leaves, strict=True)]
-        out = arguments.call(function, variables, lambda array: Tensor(array, level))
+        if lifted:  # a leaf is only where a cotangent ends, so parameters keep theirs
+            leaves = [parameter.carried for parameter in lifted]
+            for parameter in lifted:
+                parameter.level = level
+            out = arguments.call(function, lifted, lambda array: Tensor(array, level))
+        else:
+            leaves = [tape.Leaf(p.shape, p.dtype) for p in arguments.primals]
+            variables = [Tensor(p, level, node) for p, node in zip(arguments.primals, leaves, strict=True)]
+            out = arguments.call(function, variables, lambda array: Tensor(array, level))
     finally:
         tape.mode.enabled = outer
+        for parameter in lifted:
+            parameter.level = 0
     return out, leaves, level
 
 

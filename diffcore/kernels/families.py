@@ -68,9 +68,12 @@ class _Names:
         return frozenset(n for n in names_of(rule)[given:] if n not in self.params)
 
 
+_NUMBER = (int, float)
+
+
 def times(t: Any, partial: Any) -> Any:
     """`t * partial` for a partial that may be a number, an array, or a mask of booleans (which selects)."""
-    if isinstance(partial, int | float):
+    if isinstance(partial, _NUMBER):
         return t if partial == 1 else -t if partial == -1 else t * partial
     if partial.dtype.kind == "b":
         from diffcore.kernels.elementwise import where
@@ -128,6 +131,7 @@ def elementwise(
             partials=rules if smooth else (),
             examples=_rows_align,
             sites=tuple(range(len(names.operands))) if several and smooth else (),
+            reads_shapes=several,
             explain=_do_not_broadcast if several else None,
         )
     )
@@ -201,6 +205,7 @@ def multilinear(
     diagonal: Rule | None = None,
     examples: Callable[..., bool] = never,
     sites: tuple[int, ...] = (),
+    reads_shapes: bool = True,
     explain: Callable[..., str | None] | None = None,
     **adjoints: Rule,
 ) -> Kernel:
@@ -234,6 +239,7 @@ def multilinear(
             diagonal=diagonal,
             examples=examples,
             sites=sites,
+            reads_shapes=reads_shapes,
             explain=explain,
         )
     )

@@ -29,37 +29,44 @@ def _check_target(logits: Any, target: Any) -> None:
     if target.shape != logits.shape[:1]:
         raise ValueError("one class index per example is needed")
     classes = logits.shape[-1]
-    if type(target) is np.ndarray and target.size and np.maximum.reduce(target.view(_UNSIGNED[target.itemsize])) >= classes:
+    if type(target) is not np.ndarray or not target.size:
+        return
+    indices = target.view(_UNSIGNED[target.itemsize])
+    if indices[indices.argmax()] >= classes:  # `argmax` takes a third of the time of `max`
         bad = target[(target < 0) | (target >= classes)][0]
         raise IndexError(f"target {bad} is out of bounds: class indices must be in [0, {classes})")
 
 
 def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, tuple[Any]]:
     _check_target(logits, target)
-    rows = np.arange(logits.shape[0])
+    picked = logits.reshape(-1)[_positions(logits.shape, target)]
     if is_mutable(logits):  # numpy reduces along the first axis several times faster, and the copy is ours to change
         columns = logits.T.copy()
         top = np.maximum.reduce(columns, axis=0)
         columns -= top
-        picked = columns[target, rows]
-        log_sum = np.log(np.add.reduce(np.exp(columns, out=columns), axis=0))
+        lse = np.log(np.add.reduce(np.exp(columns, out=columns), axis=0))
+        lse += top
     else:
         top = logits.max(axis=-1)
-        shifted = logits - top[:, None]
-        picked = shifted[rows, target]
-        log_sum = xp.log(xp.exp(shifted).sum(axis=-1))
-    return _reduce(log_sum - picked, reduction), ((log_sum + top).reshape(-1, 1),)
+        lse = xp.log(xp.exp(logits - top[:, None]).sum(axis=-1)) + top
+    return _reduce(lse - picked, reduction), (lse.reshape(-1, 1),)
+
+
+def _positions(shape: Shape, target: Any) -> Any:
+    """Where each example's class stands in the flattened logits: one axis is indexed in half the time of two."""
+    return np.arange(0, shape[0] * shape[1], shape[1]) + target
 
 
 def _residual(call: Call) -> Any:
     """softmax(logits) - one_hot(target), `[n, c]`: the derivative of each example's loss. A new array or tensor."""
     logits, target = call.primals
-    residual = logits - call.aux[0]
-    if is_mutable(residual):
+    (lse,) = call.aux
+    if is_mutable(logits) and is_mutable(lse):
+        residual = np.subtract(logits, lse, order="C")  # so that flattening it makes a view
         np.exp(residual, out=residual)
-        residual[np.arange(residual.shape[0]), target] -= 1
+        residual.reshape(-1)[_positions(call.shapes[0], target)] -= 1
         return residual
-    return exp(residual) - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
+    return exp(logits - lse) - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
 
 
 def _weight(call: Call) -> float:

@@ -46,7 +46,7 @@ class Plan(NamedTuple):
     keep_aux: tuple[bool, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)  # `jax.jit` refers weakly to what it compiles
 class Kernel:
     """A primitive operation with its derivative rules; made by the families, called like a function.
 
@@ -81,6 +81,8 @@ class Kernel:
     """`examples(operand, shapes, shape, params)`: row `b` of the result depends on row `b` of that operand alone."""
     sites: tuple[int, ...] = ()
     """Operands the kernel is linear in that are typically parameters: their directions may be seeded on the result."""
+    reads_shapes: bool = True
+    """Whether the pullback reads the operands' shapes."""
     explain: Callable[..., str | None] | None = None
     """`explain(shapes, params)`: why these shapes do not fit, or `None`."""
     _plans: dict[int, Plan] = field(default_factory=dict)
