@@ -48,18 +48,17 @@ class Arguments:
         for number in self.argnums:
             if not -len(args) <= number < len(args):
                 raise ValueError(f"{transform}: argnums {number} is out of range for a call with {len(args)} positional arguments")
-            if not self.single and [n % len(args) for n in self.argnums].count(number % len(args)) > 1:
-                raise ValueError(f"{transform}: argnums {self.argnums} name an argument more than once")
             argument = args[number]
             if isinstance(argument, Module):
-                slots = argument._variables()
-                leaves: list[Any] = [p.primal if p.level == 0 else p for p in slots.values]
-                build: Any = slots
+                build: Any = argument._variables()
+                leaves = [p if p.level else p.primal for p in build.values]
             else:
                 values, build = tree.flatten(argument)
                 leaves = [variable_primal(v, transform) for v in values]
             self.primals += leaves
             self._builds.append((len(leaves), build))
+        if not self.single and len({n % len(args) for n in self.argnums}) < len(self.argnums):
+            raise ValueError(f"{transform}: argnums {self.argnums} name an argument more than once")
 
     def call(self, function: Callable[..., Any], variables: Sequence[Any], constant: Callable[[Any], Any]) -> Any:
         """`function` with `variables` in the places of the primals; other arrays are passed through `constant`."""
@@ -108,18 +107,21 @@ class Arguments:
 
     def pack(self, values: Sequence[Any]) -> Any:
         """One value per primal, in the structure of the arguments: a dict by name for a module, else the argument's own."""
-        packed = [
-            dict(zip(build.names, own, strict=True)) if type(build) is Slots else build(own) for _, build, own in self._parts(values)
-        ]
-        return packed[0] if self.single else tuple(packed)
+        if self.single:
+            return _packed(self._builds[0][1], values)
+        return tuple(_packed(build, own) for _, build, own in self._parts(values))
+
+
+def _packed(build: Any, values: Sequence[Any]) -> Any:
+    return dict(zip(build.names, values, strict=True)) if type(build) is Slots else build(values)
 
 
 def _constants(argument: Any, constant: Callable[[Any], Any]) -> Any:
     """`argument` with constants of the transform's level for the arrays and tensors in it."""
-    if isinstance(argument, Module):
-        return argument
     if is_array(argument):
         return constant(argument)
+    if isinstance(argument, Module):
+        return argument
     if isinstance(argument, Boxed):
         return constant(unboxed(argument))
     if isinstance(argument, dict | list | tuple):

@@ -139,7 +139,7 @@ def backward(
             for node, g in zip(parents, cotangents, strict=True):
                 if node is None or g is None:
                     continue
-                if g.dtype != node.dtype:
+                if g.dtype is not node.dtype and g.dtype != node.dtype:
                     g = g.astype(node.dtype)
                 if booked:
                     label(g, "cotangent", only="workspace")
@@ -157,7 +157,7 @@ def backward(
                 return found
             node = heappop(heap)[1]
             g = waiting.pop(node)
-            if node in stops:
+            if stops and node in stops:
                 found[node] = g
             parents = node.parents
             if parents is None:

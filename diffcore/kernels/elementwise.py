@@ -7,6 +7,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
+from diffcore.arrays import is_mutable
 from diffcore.kernels.families import elementwise, irregular
 
 add = elementwise("add", lambda xp, x, y: x + y, x=1, y=1)
@@ -18,7 +21,14 @@ neg = elementwise("neg", lambda xp, x: -x, x=-1)
 exp = elementwise("exp", lambda xp, x: xp.exp(x), x=lambda out: out)
 log = elementwise("log", lambda xp, x: xp.log(x), x=lambda x: 1 / x)
 sqrt = elementwise("sqrt", lambda xp, x: xp.sqrt(x), x=lambda out: 0.5 / out)
-tanh = elementwise("tanh", lambda xp, x: xp.tanh(x), x=lambda out: 1 - out * out)
+
+
+def _one_minus_square(out: Any) -> Any:
+    square = out * out
+    return np.subtract(1, square, out=square) if is_mutable(square) else 1 - square
+
+
+tanh = elementwise("tanh", lambda xp, x: xp.tanh(x), x=lambda out: _one_minus_square(out))
 
 
 def _sigmoid(xp: Any, x: Any) -> Any:

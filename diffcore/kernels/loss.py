@@ -16,7 +16,7 @@ from diffcore.kernels.reduction import logsumexp
 def _reduce(losses: Any, reduction: str) -> Any:
     if reduction == "none":
         return losses
-    total = losses.sum(axis=-1)
+    total = np.add.reduce(losses) if type(losses) is np.ndarray and losses.ndim == 1 else losses.sum(axis=-1)
     return total / losses.shape[-1] if reduction == "mean" else total
 
 

@@ -294,9 +294,12 @@ class Module:
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
         names, _, places = slots = self._slots()
         values = slots.now()
-        chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level]
-        if len(chosen) == len(values):
+        for value in values:
+            if value.carried is None and not value.level:
+                break
+        else:
             return Slots(names, values, places)
+        chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level]
         new = {old: position for position, old in enumerate(chosen)}
         kept = [(registry, name, new[i]) for registry, name, i in places if i in new]
         return Slots(tuple(names[i] for i in chosen), [values[i] for i in chosen], kept)
