@@ -127,7 +127,7 @@ class Ledger:
         snapshot = {name: count for name, count in self.live.items() if count}
         self.timeline.append((f"{state.phase} {state.kernel}".rstrip(), snapshot))
         self.peaks[role] = max(self.peaks.get(role, 0), self.live[role])
-        if self._total > self.peak:
+        if self._total >= self.peak:  # also when a buffer made at the peak is given its role
             self.peak, self.peak_roles = self._total, snapshot
 
 

@@ -78,7 +78,7 @@ class AbstractArray(NDArrayOperatorsMixin):
             f"an abstract array {self.shape} has no values: this program reads one, so its cost cannot be planned without running it"
         )
 
-    __bool__ = __int__ = __float__ = __index__ = __complex__ = __iter__ = item = tolist = __array__ = _no_value
+    __bool__ = __int__ = __float__ = __index__ = __complex__ = __iter__ = item = tolist = nonzero = __array__ = _no_value
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         target = out[0] if isinstance(out, tuple) else out
@@ -99,7 +99,10 @@ class AbstractArray(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> AbstractArray:
         parts = index if isinstance(index, tuple) else (index,)
         if all(part is None or part is Ellipsis or isinstance(part, int | slice | np.integer) for part in parts):
-            return _view(self, lambda layout: layout[index])
+            taken = _layout(self)[index]
+            if not isinstance(taken, np.ndarray):  # one element: numpy makes a scalar of it, which is a copy
+                return AbstractArray((), self.dtype)
+            return AbstractArray(taken.shape, self.dtype, self.storage, taken.strides)
         stand_ins = tuple(_index_stand_in(part) for part in parts)
         return AbstractArray(_weightless(self.shape)[stand_ins].shape, self.dtype)
 
@@ -108,7 +111,7 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, copy: bool = True) -> AbstractArray:
         """A cast: a new buffer, no arithmetic."""
-        return self if not copy and self.dtype == np.dtype(dtype) else AbstractArray(self.shape, dtype)
+        return self if not copy and self.dtype == np.dtype(dtype) else _new((self,), self.shape, np.dtype(dtype))
 
     def copy(self, order: str = "C") -> AbstractArray:
         return AbstractArray(self.shape, self.dtype)
@@ -143,6 +146,8 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
         total = self.sum(axis=axis, keepdims=keepdims)
+        if self.dtype.kind in "iub":
+            total = total.astype(np.float64)
         total /= self.size / max(total.size, 1)
         return total
 
@@ -185,15 +190,34 @@ def _elementwise(ufunc: np.ufunc, inputs: Any, out: Any, options: dict[str, Any]
         _book(0, size)
     elif ufunc.__name__ not in _FREE:
         _book(size)
-    return _into(out, shape, dtype)
+    return _into(out, shape, dtype, inputs)
 
 
-def _into(out: Any, shape: Shape, dtype: Any) -> Any:
+def _into(out: Any, shape: Shape, dtype: Any, inputs: Any = ()) -> Any:
     if out is None:
-        return AbstractArray(shape, dtype)
+        return _new(inputs, shape, np.dtype(dtype))
     if _shape(out) != shape:
         raise ValueError(f"non-broadcastable output operand with shape {_shape(out)} doesn't match the broadcast shape {shape}")
     return out
+
+
+def _new(inputs: Any, shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
+    """A new array for the result of an elementwise operation, its axes ordered in memory as numpy orders them after `inputs`.
+
+    It decides whether a later reshape copies. numpy is asked, with stand-ins of at most two elements along each axis.
+    """
+    if all(getattr(x, "strides", None) is None or x.ndim < 2 for x in inputs):
+        return AbstractArray(shape, dtype)
+    layouts = [_layout(x) if isinstance(x, AbstractArray) else np.asarray(x) for x in inputs]
+    stand_ins = [as_strided(x, tuple(min(n, 2) for n in x.shape), x.strides, writeable=False) for x in layouts]
+    flags = [["readonly"]] * len(stand_ins) + [["writeonly", "allocate"]]
+    made = np.nditer((*stand_ins, None), ["zerosize_ok"], flags, itershape=tuple(min(n, 2) for n in shape))  # type: ignore[arg-type]
+    small = made.operands[-1].strides
+    strides, step = [0] * len(shape), dtype.itemsize
+    for axis in sorted(range(len(shape)), key=lambda i: (small[i] if shape[i] > 1 else 0, -i)):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return AbstractArray(shape, dtype, strides=tuple(strides))
 
 
 def _matmul(inputs: Any, out: Any) -> Any:
@@ -267,6 +291,8 @@ def _index_stand_in(part: Any) -> Any:
     if isinstance(part, AbstractArray):
         if part.dtype == np.bool_:
             part._no_value()
+        return np.zeros(part.shape, np.intp)
+    if hasattr(part, "shape") and not isinstance(part, np.ndarray | np.generic):  # traced: there is no value to look at
         return np.zeros(part.shape, np.intp)
     return part
 

@@ -204,3 +204,24 @@ def test_flatten(engine: ModuleType) -> None:
         engine.nn.Flatten(2, 1)(x)
     with pytest.raises((IndexError, DiffError), match="Dimension out of range"):
         engine.nn.Flatten(5)(x)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"])
+def test_cross_entropy_takes_every_integer_dtype(engine: ModuleType, dtype: str) -> None:
+    logits = np.random.default_rng(0).normal(size=(300, 7))  # 7 * 300 is beyond what 8 bits index
+    labels = np.arange(300) % 7
+
+    def loss(x: Any, y: Any) -> Any:
+        return engine.nn.functional.cross_entropy(x, y)
+
+    value, gradient = engine.value_and_grad(loss)(logits, labels.astype(dtype))
+    expected_value, expected = engine.value_and_grad(loss)(logits, labels)
+    assert value == expected_value
+    assert np.array_equal(gradient, expected)
+
+
+def test_cross_entropy_of_large_float32_logits_keeps_its_digits(engine: ModuleType) -> None:
+    logits = np.array([[10000.0, 10000.5, 9999.0]], np.float32)
+    value, _ = engine.value_and_grad(lambda x: engine.nn.functional.cross_entropy(x, np.array([1])))(logits)
+    shifted = logits.astype(np.float64) - 10000.5
+    assert abs(float(value) - (np.log(np.exp(shifted).sum()) - shifted[0, 1])) < 1e-6

@@ -62,13 +62,29 @@ ROWS = [
         for f in (ops.add, ops.sub, ops.mul, ops.div)
         for side, function in (("left", lambda x, f=f: f(2.5, x)), ("right", lambda x, f=f: f(x, 3)))
     ),
-    *(Scenario("maximum", f"number on the {s}", g, away((5,))) for s, g in (("left", lambda x: ops.maximum(0, x)), ("right", lambda x: ops.maximum(x, 0.1)))),
-    *(Scenario("pow", f"exponent {p}", lambda x, p=p: ops.pow(x, p), away((2, 3)), torch=lambda torch, x, p=p: torch.pow(x, p)) for p in (0, 1, 2, 3, -1, -2, 2.0)),
-    *(Scenario("pow", f"root {p}", lambda x, p=p: ops.pow(x, p), positive((2, 3)), torch=lambda torch, x, p=p: torch.pow(x, p)) for p in (0.5, -0.5)),
+    *(
+        Scenario("maximum", f"number on the {s}", g, away((5,)))
+        for s, g in (("left", lambda x: ops.maximum(0, x)), ("right", lambda x: ops.maximum(x, 0.1)))
+    ),
+    *(
+        Scenario("pow", f"exponent {p}", lambda x, p=p: ops.pow(x, p), away((2, 3)), torch=lambda torch, x, p=p: torch.pow(x, p))
+        for p in (0, 1, 2, 3, -1, -2, 2.0)
+    ),
+    *(
+        Scenario("pow", f"root {p}", lambda x, p=p: ops.pow(x, p), positive((2, 3)), torch=lambda torch, x, p=p: torch.pow(x, p))
+        for p in (0.5, -0.5)
+    ),
     Scenario("pow", "base 2", lambda y: ops.pow(2.0, y), normal((2, 3)), torch=lambda torch, y: torch.pow(2.0, y)),
     Scenario("pow", "whole exponents of negative bases", lambda x: ops.pow(x, np.array([[0], [1], [2], [3]], np.int8)), away((4, 2))),
     *(
-        Scenario("pow", f"0 to the number {p}", lambda x, p=p: ops.pow(x, p), exactly([0.0, 1.5]), smooth=False, torch=lambda torch, x, p=p: torch.pow(x, p))
+        Scenario(
+            "pow",
+            f"0 to the number {p}",
+            lambda x, p=p: ops.pow(x, p),
+            exactly([0.0, 1.5]),
+            smooth=False,
+            torch=lambda torch, x, p=p: torch.pow(x, p),
+        )
         for p in (0, 1, 2, 3)
     ),
     Scenario("pow", "0 to the array", ops.pow, exactly([0.0, 0.0, 0.0, 2.0], [1.0, 2.0, 3.0, 0.0]), smooth=False, torch=torch("pow")),
@@ -112,7 +128,14 @@ ROWS = [
             (k.greater, "gt"),
             (k.greater_equal, "ge"),
         )
-        for case, draw in (("columns and rows", exactly([[0.0], [1.0]], [0.0, 1.0, 2.0])), ("0-d", normal((), ())), ("empty", normal((0,), (1,))))
+        for case, draw in (
+            ("columns and rows", exactly([[0.0], [1.0]], [0.0, 1.0, 2.0])),
+            ("0-d", normal((), ())),
+            ("empty", normal((0,), (1,))),
+        )
     ),
-    *(Scenario("logical_not", c, k.logical_not, mask(s), **both("logical_not")) for c, s in (("0-d", ()), ("matrix", (3, 2)), ("empty", (0,)))),
+    *(
+        Scenario("logical_not", c, k.logical_not, mask(s), **both("logical_not"))
+        for c, s in (("0-d", ()), ("matrix", (3, 2)), ("empty", (0,)))
+    ),
 ]

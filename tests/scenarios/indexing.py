@@ -40,7 +40,14 @@ def added(case, shape, axis, indices, size, **options):
         chosen = jax.nn.one_hot(np.moveaxis(np.broadcast_to(indices, shape), axis, -1), size, dtype=g.dtype)
         return jax.numpy.moveaxis(jax.numpy.einsum("...i,...is->...s", jax.numpy.moveaxis(g, axis, -1), chosen), -1, axis)
 
-    return Scenario("scatter_add", case, lambda g: k.scatter_add(g, indices=indices, axis=axis, size=size), normal(shape), reference=reference, **options)
+    return Scenario(
+        "scatter_add",
+        case,
+        lambda g: k.scatter_add(g, indices=indices, axis=axis, size=size),
+        normal(shape),
+        reference=reference,
+        **options,
+    )
 
 
 ROWS = [
@@ -84,7 +91,13 @@ ROWS = [
     item("mask without True", (2, 3), np.zeros(2, bool)),
     item("strided", (4, 3), (slice(None, None, 2), np.array([2, 0, 2])), strided=True),
     Scenario("getitem", "list", lambda x: ops.getitem(x, [2, 0, 2]), normal((3, 2)), reference=lambda jax, x: x[np.array([2, 0, 2])]),
-    Scenario("getitem", "twice", lambda x: ops.add(ops.getitem(x, slice(0, 2)), ops.getitem(x, slice(1, 3))), normal((3, 2)), reference=lambda jax, x: x[:2] + x[1:]),
+    Scenario(
+        "getitem",
+        "twice",
+        lambda x: ops.add(ops.getitem(x, slice(0, 2)), ops.getitem(x, slice(1, 3))),
+        normal((3, 2)),
+        reference=lambda jax, x: x[:2] + x[1:],
+    ),
     scattered("slice", (2, 3), (slice(1, 3),), (4, 3)),
     scattered("step", (2,), (slice(0, None, 3),), (5,)),
     scattered("integer", (3,), (1,), (2, 3)),

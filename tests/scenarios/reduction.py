@@ -44,9 +44,30 @@ ROWS = [
     *(row for row in over("logsumexp", ops.logsumexp, normal, lambda jax: jax.nn.logsumexp, "logsumexp") if "no element" not in row.case),
     Scenario("max", "ties", lambda x: ops.amax(x, -1), exactly(TIED), smooth=False, torch=lambda torch, x: torch.amax(x, -1)),
     Scenario("max", "ties in all", ops.amax, exactly(TIED), smooth=False, torch=lambda torch, x: torch.amax(x)),
-    Scenario("max", "ties in two axes kept", lambda x: ops.amax(x, (0, 1), True), exactly(TIED), smooth=False, torch=lambda torch, x: torch.amax(x, (0, 1), True)),
-    Scenario("gather", "max along an axis", lambda x: ops.max(x, 1).values, distinct((3, 4)), reference=lambda jax, x: x.max(1), torch=lambda torch, x: torch.max(x, 1).values),
-    Scenario("gather", "max along an axis, ties", lambda x: ops.max(x, -1, True).values, exactly(TIED), smooth=False, torch=lambda torch, x: torch.max(x, -1, True).values),
+    Scenario(
+        "max",
+        "ties in two axes kept",
+        lambda x: ops.amax(x, (0, 1), True),
+        exactly(TIED),
+        smooth=False,
+        torch=lambda torch, x: torch.amax(x, (0, 1), True),
+    ),
+    Scenario(
+        "gather",
+        "max along an axis",
+        lambda x: ops.max(x, 1).values,
+        distinct((3, 4)),
+        reference=lambda jax, x: x.max(1),
+        torch=lambda torch, x: torch.max(x, 1).values,
+    ),
+    Scenario(
+        "gather",
+        "max along an axis, ties",
+        lambda x: ops.max(x, -1, True).values,
+        exactly(TIED),
+        smooth=False,
+        torch=lambda torch, x: torch.max(x, -1, True).values,
+    ),
     Scenario("sum", "repeated operand", lambda x: ops.mul(ops.sum(x), x), normal((2, 3)), reference=lambda jax, x: x.sum() * x),
     *(
         Scenario(
@@ -58,10 +79,28 @@ ROWS = [
             reference=lambda jax, x, axis=axis: jax.numpy.argmax(x, axis),
             torch=lambda torch, x, axis=axis: torch.argmax(x, axis),
         )
-        for case, draw, axis in (("all", distinct((2, 3)), None), ("last", distinct((2, 3)), -1), ("first of ties", exactly(TIED), 1), ("0-d", normal(()), None))
+        for case, draw, axis in (
+            ("all", distinct((2, 3)), None),
+            ("last", distinct((2, 3)), -1),
+            ("first of ties", exactly(TIED), 1),
+            ("0-d", normal(()), None),
+        )
     ),
-    Scenario("logsumexp", "far out", lambda x: ops.logsumexp(x, -1), exactly([[900.0, 899.0], [-900.0, -901.0]]), reference=lambda jax, x: jax.nn.logsumexp(x, -1)),
-    Scenario("logsumexp", "one infinite", lambda x: ops.logsumexp(x, -1), exactly([[-np.inf, 1.0, 2.0]]), smooth=False, torch=lambda torch, x: torch.logsumexp(x, -1)),
+    Scenario(
+        "logsumexp",
+        "far out",
+        lambda x: ops.logsumexp(x, -1),
+        exactly([[900.0, 899.0], [-900.0, -901.0]]),
+        reference=lambda jax, x: jax.nn.logsumexp(x, -1),
+    ),
+    Scenario(
+        "logsumexp",
+        "one infinite",
+        lambda x: ops.logsumexp(x, -1),
+        exactly([[-np.inf, 1.0, 2.0]]),
+        smooth=False,
+        torch=lambda torch, x: torch.logsumexp(x, -1),
+    ),
     *(
         Scenario(
             "log_softmax",
@@ -82,6 +121,19 @@ ROWS = [
             ("strided", (2, 3), -1),
         )
     ),
-    Scenario("log_softmax", "softmax", lambda x: ops.softmax(x, 0), normal((3, 2)), reference=lambda jax, x: jax.nn.softmax(x, 0), torch=lambda torch, x: torch.softmax(x, 0)),
-    Scenario("log_softmax", "far out", lambda x: ops.log_softmax(x, -1), exactly([[900.0, 0.0], [-900.0, -900.5]]), reference=lambda jax, x: jax.nn.log_softmax(x, -1)),
+    Scenario(
+        "log_softmax",
+        "softmax",
+        lambda x: ops.softmax(x, 0),
+        normal((3, 2)),
+        reference=lambda jax, x: jax.nn.softmax(x, 0),
+        torch=lambda torch, x: torch.softmax(x, 0),
+    ),
+    Scenario(
+        "log_softmax",
+        "far out",
+        lambda x: ops.log_softmax(x, -1),
+        exactly([[900.0, 0.0], [-900.0, -900.5]]),
+        reference=lambda jax, x: jax.nn.log_softmax(x, -1),
+    ),
 ]
