@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compare import records
-from compare.errors import WorkerError
+from compare.errors import TrainingError, WorkerError
 from compare.messages import Array, Trained
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DTYPE = "float64"
 """The comparison is made in this dtype, whatever the run trains in."""
+DIVERGED = 1e5
+"""Parameters beyond this are the work of a learning rate that is too large; float64 cannot hold them to `TOLERANCE`."""
 TOLERANCE = 1e-10
 """Largest absolute difference of two parameters at which strategies are said to agree."""
 
@@ -26,6 +28,12 @@ def agreement(strategy: str, trained: Trained, reference: str, expected: Trained
     ours, theirs = trained.parameters, expected.parameters
     if {name: array.shape for name, array in ours.items()} != {name: array.shape for name, array in theirs.items()}:
         raise WorkerError(f"the networks of {strategy} and {reference} differ: parameters {sorted(ours)} and {sorted(theirs)}")
+    largest = max(float(abs(_array(array)).max()) for array in theirs.values())
+    if not largest <= DIVERGED:
+        raise TrainingError(
+            f"training diverged: parameters reached {largest:.3g} by {reference} in {len(expected.losses)} steps, so strategies cannot be"
+            f" compared; a smaller `lr` or `momentum` may help"
+        )
     return records.Agreement(
         strategy=strategy,
         reference=reference,

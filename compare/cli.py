@@ -133,7 +133,9 @@ def bench(rounds: int, as_json: bool) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; `arguments` default to those of the process."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _interrupt)
+    for wanted in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wanted, _terminate)
     sys.exit(_main(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -141,7 +143,19 @@ class _Terminated(BaseException):
     """The signal TERM, as an exception, so that workers are ended and nothing half-written stays."""
 
 
+def _deaf() -> None:
+    """Let no further signal interrupt the cleaning up that the first one began."""
+    for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wanted, signal.SIG_IGN)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    _deaf()
+    raise KeyboardInterrupt
+
+
 def _terminate(*_: object) -> NoReturn:
+    _deaf()
     raise _Terminated
 
 

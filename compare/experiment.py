@@ -128,6 +128,8 @@ class Experiment:
         return max(1, min(wanted, int(limit / max(1, cost))))
 
     def _prepare(self, workers: dict[str, Worker]) -> None:
+        for name in workers:  # before anything is built: parameters, gradients and momentum at the least
+            self._check_memory(name, 3 * self._settings.parameters * DTYPES[self._settings.dtype])
         phase = self._progress.phase("prepare", len(workers))
         # Loading is not measured, so the workers may load side by side.
         for name, worker in workers.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shlex
 
@@ -18,6 +19,8 @@ DTYPES = {"float32": 4, "float64": 8}
 NAME_LENGTH = 100
 LARGEST = 10**9
 """No count may be larger; what is meant is always far below, and a typing error ends in a message instead of a hang."""
+LARGEST_OF = {"width": 2**16, "depth": 1000}
+"""Tighter bounds, for the same reason."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +91,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return network.shape(data.features, data.classes, width=self.width, depth=self.depth)
 
     @property
+    def parameters(self) -> int:
+        """The number of scalar parameters, weights and biases of layers of the sizes in `shape`."""
+        sizes = [int(size) for size in self.shape.split("-")]
+        return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(sizes))
+
+    @property
     def activation_directions(self) -> int:
         """The tangent directions of activation seeding."""
         network, data = NETWORKS[self.network], self.dataset
@@ -108,8 +117,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _require_count(name: str, value: int, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
-        raise InputError(f"`{name}` (={value!r}) must be a whole number from {least} to {LARGEST}")
+    most = LARGEST_OF.get(name, LARGEST)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InputError(f"`{name}` (={value!r}) must be a whole number from {least} to {most}")
 
 
 def _require_name(name: str) -> None:

@@ -304,7 +304,7 @@ def _kept(call: Call, operands: Sequence[int]) -> Call:
 def check_jacobian(
     name: str, jacobian: Callable[..., Any], scenario: Scenario, operands: Sequence[Any], expected: Any, *, tolerance: float = 1e-12
 ) -> None:
-    """`jacobian(function, argnums)(*operands)`, by the engine called `name`, is `expected`, in its operands' dtypes, and changes none of them."""
+    """`jacobian(function, argnums)(*operands)`, by the engine `name`, is `expected`, has the operands' dtypes and changes none of them."""
     with unchanged(f"{scenario.id}: operands of {name}", list(operands)):
         found = jacobian(scenario.function, scenario.variables)(*operands)
     expect_close(f"{scenario.id}: {name}", found, expected, tolerance)

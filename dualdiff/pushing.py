@@ -46,6 +46,8 @@ def record(
 def push(call: Call, carried: list[Tangents]) -> Tangents:
     """The tangents of `call.out` from those of its operands, per seed."""
     result: Tangents = {}
+    if call.kernel.keeps_order:
+        result, carried = _still_fresh(carried[0])
     groups = _by_seed(call, carried, result)
     if math.prod(call.shape) == 1 and any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms):
         alone: dict[Seed, dict[int, Form]] = {s: f for s, f in groups.items() if isinstance(s, Directions) and s.lead == 0}
@@ -61,6 +63,15 @@ def push(call: Call, carried: list[Tangents]) -> Tangents:
         for form in result.values():
             label(form.scale if isinstance(form, Diagonal) else form, "tangent")
     return result
+
+
+def _still_fresh(tangents: Tangents) -> tuple[Tangents, list[Tangents]]:
+    """Tangents of a reshape's or cast's operand: variables that stay as fresh as they were, and the rest.
+
+    Whether a run carries a variable's own directions is asked where they are used, so that all runs meet the same sites.
+    """
+    fresh: Tangents = {seed: form for seed, form in tangents.items() if form is IDENTITY and type(seed) is Variable}
+    return fresh, [{seed: form for seed, form in tangents.items() if seed not in fresh}]
 
 
 def _by_seed(call: Call, carried: list[Tangents], result: Tangents) -> dict[Seed, dict[int, Form]]:
@@ -106,7 +117,7 @@ def _push_one(call: Call, seed: Seed, forms: dict[int, Form]) -> Form | None:
             return _push_diagonal(call, forms)
         if kernel.keeps_order and (not seed.examples or call.shape[:1] == call.shapes[0][:1]):
             scale = forms[0].scale
-            return forms[0] if scale is None else Diagonal(kernel.pushforward(call, (scale,)))  # type: ignore[misc]
+            return Diagonal() if scale is None else Diagonal(kernel.pushforward(call, (scale,)))  # type: ignore[misc]
     total = None
     rest: list[Any] = [None] * len(call.shapes)
     for i, form in forms.items():
@@ -246,7 +257,7 @@ def by_variable(tangents: Tangents, primal: Any, *, cotangent: Any = None) -> di
         result[variable] = value if variable not in result else result[variable] + value
 
     for seed, form in tangents.items():
-        if isinstance(seed, Variable):
+        if isinstance(seed, Variable) and seed.is_active():
             add(seed, dense(form, seed, primal, shape) if cotangent is None else contract(form, seed, cotangent, shape))
         elif isinstance(seed, Site) and cotangent is None:
             for variable, tangent in expand(seed, form, primal, shape):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from diffcore.errors import GradientError
 from diffcore.kernels.record import Call
 
 Window = tuple[int, int]
@@ -91,16 +92,24 @@ def features_of(shape: tuple[int, ...]) -> tuple[int, bool]:
 class Seeding:
     """How the variables of one level are seeded.
 
-    `mode` is `"parameters"`, `"activations"` or `"auto"` (per site, whichever needs fewer directions). `windows` names the directions of
-    this
-    run; `None` means all. `sizes` records, in order, every seed planted and its number of directions, which is what chunks are cut from.
+    `mode` is `"parameters"`, `"activations"` or `"auto"` (per site, whichever needs fewer directions). `windows` names the directions
+    of this run; `None` means all. `sizes` records, in order, every seed planted and its number of directions, which is what
+    chunks are cut from. `known` are the seeds that the plan met: meeting another would lose its derivative, and raises.
     """
 
     MODES = ("auto", "activations", "parameters")
 
-    def __init__(self, mode: str = "auto", windows: dict[Key, Window] | None = None, *, planning: bool = False) -> None:
+    def __init__(
+        self,
+        mode: str = "auto",
+        windows: dict[Key, Window] | None = None,
+        *,
+        planning: bool = False,
+        known: frozenset[Key] | None = None,
+    ) -> None:
         self.mode = mode
         self.windows = windows
+        self.known = known
         self.sizes: dict[Key, int] | None = {} if planning else None
         self._sites = 0
 
@@ -111,7 +120,12 @@ class Seeding:
         return self.windows.get(key)
 
     def note(self, key: Key, size: int) -> None:
-        """Seed `key` of `size` directions is in use."""
+        """Seed `key` of `size` directions is in use. Raises `GradientError` when the plan did not meet it."""
+        if self.known is not None and size and key not in self.known:
+            raise GradientError(
+                f"memory=...: the function took another path than when it was planned on abstract arrays (it now uses {key[0]} {key[1]}): "
+                f"leave `memory` out for functions that look at values"
+            )
         if self.sizes is not None:
             self.sizes[key] = size
 

@@ -100,11 +100,14 @@ def _seedings(function: Callable[..., Any], arguments: Arguments, mode: str, mem
         return [Seeding(mode)]
     run, budget = _abstract(function, arguments), parse_bytes(memory)
     try:
-        return [Seeding(mode, windows) for windows in plan(run, mode, budget)]
+        chunks = plan(run, mode, budget)
     except MemoryBudgetError:
         if mode != "auto":
             raise
-    return [Seeding("parameters", windows) for windows in plan(run, "parameters", budget)]
+        mode = "parameters"
+        chunks = plan(run, mode, budget)
+    known = frozenset(key for windows in chunks for key in windows)
+    return [Seeding(mode, windows, known=known) for windows in chunks]
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ from diffcore import tree
 from diffcore.dispatch import new_level
 from diffcore.ledger import label, state
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
-from diffcore.tensor import check_cotangent
+from diffcore.tensor import check_cotangent, own_memory
 from diffcore.transforms import Arguments, as_primal, scalar_of, value_and_aux
 from revdiff import tape
 from revdiff.tensor import Tensor
@@ -52,9 +52,10 @@ def _below(out: Any, level: int) -> Any:
     return out.primal if _is_own(out, level) else as_primal(out)
 
 
-def _pull(outs: Sequence[Any], cotangents: Sequence[Any], leaves: Sequence[tape.Node], level: int, *, keep: bool = False) -> dict[Any, Any]:
+def _pull(outs: Sequence[Any], cotangents: Sequence[Any], level: int) -> dict[Any, Any]:
+    """Cotangents of the leaves for those of `outs`; the graph stays whole."""
     pairs = [(y.carried, g) for y, g in zip(outs, cotangents, strict=True) if _is_own(y, level) and y.carried is not None]
-    return tape.backward([node for node, _ in pairs], [g for _, g in pairs], keep=keep)
+    return tape.backward([node for node, _ in pairs], [g for _, g in pairs], keep=True)
 
 
 def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -72,14 +73,19 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
         given = [as_primal(g) for g in tree.leaves_as(cotangent, out, "vjp: the cotangent must be like the result")]
         for value, g in zip(values, given, strict=True):
             check_cotangent(value, g)
-        found = _pull(outs, given, leaves, level, keep=True)
-        return arguments.pack([_or_zeros(found.get(n), p) for n, p in zip(leaves, arguments.primals, strict=True)])
+        found = _pull(outs, given, level)
+        taken = {id(g) for g in given}
+        return arguments.pack(_gradients(found, leaves, arguments, taken))  # type: ignore[no-any-return]
 
     return build(values), pullback
 
 
-def _or_zeros(g: Any, primal: Any) -> Any:
-    return zeros_of(primal) if g is None else g
+def _gradients(found: dict[Any, Any], leaves: Sequence[tape.Node], arguments: Arguments, taken: set[int]) -> list[Any]:
+    """One gradient per variable, zeros where no cotangent arrived; numpy arrays share memory neither with each other nor with `taken`."""
+    return [
+        own_memory(found[node], taken) if node in found else zeros_of(primal)
+        for node, primal in zip(leaves, arguments.primals, strict=True)
+    ]
 
 
 def value_and_grad(
@@ -98,7 +104,7 @@ def value_and_grad(
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
         value = _below(scalar_of("value_and_grad", out), level)
         found = tape.backward((out.carried,), (ones_of(value),)) if _is_own(out, level) and out.carried is not None else {}
-        gradients = [found[n] if n in found else zeros_of(p) for n, p in zip(leaves, arguments.primals, strict=True)]
+        gradients = _gradients(found, leaves, arguments, set())
         if state.ledger is not None:
             for g in gradients:
                 label(g, "gradient")
@@ -141,7 +147,7 @@ def _rows(y: Any, arguments: Arguments, leaves: Sequence[tape.Node], level: int,
     blocks: list[list[Any]] = [[] for _ in leaves]
     for start in range(0, size, step):
         rows = eye_of(value, size, slice(start, start + step))
-        found = _pull([y], [rows.reshape((-1, *shape))], leaves, level, keep=True)
+        found = _pull([y], [rows.reshape((-1, *shape))], level)
         for block, node, primal in zip(blocks, leaves, arguments.primals, strict=True):
             g = found.get(node)
             block.append(zeros_of(primal, (rows.shape[0], *primal.shape)) if g is None else g)

@@ -14,7 +14,7 @@ import revdiff
 from diffcore import ops
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import Boxed
-from diffcore.errors import AbstractValueError, MemoryBudgetError
+from diffcore.errors import GradientError, AbstractValueError, MemoryBudgetError
 from dualdiff.chunks import parse_bytes
 
 RNG = np.random.default_rng(6)
@@ -260,3 +260,49 @@ def test_a_function_without_variables_needs_no_chunks() -> None:
     gradient = dualdiff.grad(counted, memory=1)(RNG.normal(size=3), X)
     np.testing.assert_array_equal(gradient, np.zeros(3))
     assert counted.real == 1
+
+
+S = np.eye(4) + 1
+
+
+@pytest.mark.parametrize("seeding", ["auto", "activations", "parameters"])
+@pytest.mark.parametrize("memory", ["1MB", "20KB"])
+@pytest.mark.parametrize(
+    ("function", "shape", "dtype"),
+    [
+        (lambda w: (S @ w).tanh().sum(), (4,), "float64"),
+        (lambda w: (w.reshape(2, 2).exp().sum() + (S @ w).tanh().sum()), (4,), "float64"),
+        (lambda w: dualdiff.nn.functional.linear(S, w.reshape(5, 4)).tanh().sum(), (20,), "float64"),
+        (lambda w: dualdiff.nn.functional.linear(S, w.flatten(1)).tanh().sum(), (5, 2, 2), "float64"),
+        (lambda w: dualdiff.nn.functional.linear(S, w.double()).tanh().sum(), (5, 4), "float32"),
+        (lambda b: (S + b.reshape(1, 4)).tanh().sum(), (4,), "float64"),
+        (lambda w: w.reshape(()), (1,), "float64"),
+    ],
+    ids=["matrix times vector", "two uses", "reshaped weight", "flattened weight", "cast weight", "reshaped bias", "the variable itself"],
+)
+def test_variables_reshaped_or_cast_before_their_site_keep_their_gradient(
+    function: Any, shape: tuple[int, ...], dtype: str, memory: str, seeding: str
+) -> None:
+    w = np.random.default_rng(3).normal(size=shape).astype(dtype)
+    expected = dualdiff.grad(function, seeding="parameters")(w)
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(dualdiff.grad(function, seeding=seeding, memory=memory)(w), expected, rtol=1e-6 if dtype == "float32" else 1e-12)
+    jacobian = dualdiff.jacobian(function, seeding=seeding, memory=memory)(w)
+    np.testing.assert_allclose(jacobian, expected, rtol=1e-6 if dtype == "float32" else 1e-12)
+
+
+def test_the_jacobian_of_the_variable_itself_is_whole_in_chunks() -> None:
+    assert np.array_equal(dualdiff.jacobian(lambda w: w, memory="1KB")(np.ones(9)), np.eye(9))
+
+
+def test_a_function_that_leaves_its_plan_is_an_error_and_not_a_wrong_gradient() -> None:
+    calls: list[int] = []
+
+    def function(w: Any) -> Any:
+        calls.append(1)
+        planned = isinstance(w.array, AbstractArray)
+        return (S @ w).sum() if planned else (S @ w).sum() + ((S * 2) @ (w * 1)).sum()
+
+    with pytest.raises(GradientError, match="took another path than when it was planned"):
+        dualdiff.grad(function, seeding="activations", memory="1MB")(np.ones(4))
+    assert calls

@@ -208,8 +208,7 @@ def _new(inputs: Any, shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
     """
     if all(getattr(x, "strides", None) is None or x.ndim < 2 for x in inputs):
         return AbstractArray(shape, dtype)
-    layouts = [_layout(x) if isinstance(x, AbstractArray) else np.asarray(x) for x in inputs]
-    stand_ins = [as_strided(x, tuple(min(n, 2) for n in x.shape), x.strides, writeable=False) for x in layouts]
+    stand_ins = [_tiny(x) for x in inputs]
     flags = [["readonly"]] * len(stand_ins) + [["writeonly", "allocate"]]
     made = np.nditer((*stand_ins, None), ["zerosize_ok"], flags, itershape=tuple(min(n, 2) for n in shape))  # type: ignore[arg-type]
     small = made.operands[-1].strides
@@ -218,6 +217,13 @@ def _new(inputs: Any, shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
         strides[axis] = step
         step *= max(shape[axis], 1)
     return AbstractArray(shape, dtype, strides=tuple(strides))
+
+
+def _tiny(x: Any) -> Any:
+    """`x` cut to two elements along each axis, with its own strides; never read."""
+    shape = tuple(min(n, 2) for n in _shape(x))
+    strides = _layout(x).strides if isinstance(x, AbstractArray) else getattr(x, "strides", None)
+    return np.empty(shape) if strides is None else as_strided(np.zeros(()), shape, strides, writeable=False)
 
 
 def _matmul(inputs: Any, out: Any) -> Any:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from diffcore.arrays import is_array, namespace
 from diffcore.kernels.broadcast import unbroadcast
 from diffcore.kernels.families import linear_map
@@ -56,12 +58,21 @@ def _whole_first(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: 
     return bool(shapes[0]) and (not index or isinstance(index[0], slice) and index[0] == slice(None)) and not _scattered(index)
 
 
-getitem = linear_map("getitem", lambda xp, x, *, index: x[index], _pull_getitem, push=_push_getitem, examples=_whole_first)
+
+def _meeting(x: Any, arrays: Any) -> Any:
+    """`x` on jax where one of the index `arrays` is: numpy cannot be indexed by what is traced."""
+    xp = namespace((x, *arrays))
+    return xp.asarray(x) if xp.__name__ != "numpy" and isinstance(x, np.ndarray) else x
+
+
+getitem = linear_map("getitem", lambda xp, x, *, index: _meeting(x, index)[index], _pull_getitem, push=_push_getitem, examples=_whole_first)
 
 
 def _scatter_index(xp: Any, g: Any, *, index: Index, shape: Shape) -> Any:
+    g = _meeting(g, index)
+    xp = namespace((g,))
     zeros = xp.zeros_like(g, shape=shape)
-    if namespace((g,)).__name__ != "numpy":
+    if xp.__name__ != "numpy":
         return zeros.at[index].add(g)
     if any(_is_advanced(part) for part in index):
         xp.add.at(zeros, index, g)  # repeated indices add up
@@ -94,20 +105,19 @@ def _with_lead(indices: Any, lead: int) -> Any:
 
 
 def _gather(xp: Any, x: Any, *, indices: Any, axis: int) -> Any:
-    return xp.take_along_axis(x, indices, axis=axis)
+    x = _meeting(x, (indices,))
+    return namespace((x,)).take_along_axis(x, indices, axis=axis)
 
 
 def _scatter_add(xp: Any, g: Any, *, indices: Any, axis: int, size: int) -> Any:
     shape = list(g.shape)
     shape[axis] = size
     where = tuple(_arange_at(i - g.ndim, n, g.ndim) for i, n in enumerate(g.shape))
-    index = tuple(xp.broadcast_to(indices, g.shape) if i == axis + g.ndim else part for i, part in enumerate(where))
+    index = tuple(namespace((g, indices)).broadcast_to(indices, g.shape) if i == axis + g.ndim else part for i, part in enumerate(where))
     return _scatter_index(xp, g, index=index, shape=tuple(shape))
 
 
 def _arange_at(axis: int, n: int, ndim: int) -> Any:
-    import numpy as np
-
     return np.arange(n).reshape(tuple(n if i - ndim == axis else 1 for i in range(ndim)))
 
 

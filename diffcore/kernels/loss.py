@@ -20,10 +20,6 @@ def _reduce(losses: Any, reduction: str) -> Any:
     return total / losses.shape[-1] if reduction == "mean" else total
 
 
-_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-"""By item size: as an unsigned number a negative index is huge, so that one pass checks both bounds."""
-
-
 def _check_target(logits: Any, target: Any) -> None:
     """One class index in [0, classes) per example. Traced and abstract targets have no values to check."""
     if target.shape != logits.shape[:1]:
@@ -31,7 +27,7 @@ def _check_target(logits: Any, target: Any) -> None:
     classes = logits.shape[-1]
     if type(target) is not np.ndarray or not target.size:
         return
-    indices = target.view(_UNSIGNED[target.itemsize])
+    indices = target.astype(np.intp, copy=False).view(np.uintp)  # as an unsigned number a negative index is huge
     if indices[indices.argmax()] >= classes:  # `argmax` takes a third of the time of `max`
         bad = target[(target < 0) | (target >= classes)][0]
         raise IndexError(f"target {bad} is out of bounds: class indices must be in [0, {classes})")
@@ -69,7 +65,7 @@ def _residual(call: Call) -> Any:
 
 
 def _weight(call: Call) -> float:
-    return 1 / call.shapes[0][0] if call.params.get("reduction", "mean") == "mean" else 1
+    return 1 / max(call.shapes[0][0], 1) if call.params.get("reduction", "mean") == "mean" else 1
 
 
 def _pushforward(call: Call, tangents: Any) -> Any:
