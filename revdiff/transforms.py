@@ -75,7 +75,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
             check_cotangent(value, g)
         found = _pull(outs, given, level)
         taken = {id(g) for g in given}
-        return arguments.pack(_gradients(found, leaves, arguments, taken))  # type: ignore[no-any-return]
+        return arguments.pack(_gradients(found, leaves, arguments, taken))
 
     return build(values), pullback
 

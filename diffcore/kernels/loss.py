@@ -40,7 +40,7 @@ def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> t
         columns = logits.T.copy()
         top = np.maximum.reduce(columns, axis=0)
         columns -= top
-        picked = columns.reshape(-1)[target.astype(np.intp, copy=False) * n + np.arange(n)]
+        picked = columns.reshape(-1)[_indices(target) * n + np.arange(n)]
         log_sum = np.log(np.add.reduce(np.exp(columns, out=columns), axis=0))
     else:
         top = logits.max(axis=-1)
@@ -48,6 +48,11 @@ def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> t
         picked = shifted[np.arange(n), target]
         log_sum = xp.log(xp.exp(shifted).sum(axis=-1))
     return _reduce(log_sum - picked, reduction), ((log_sum + top).reshape(-1, 1),)
+
+
+def _indices(target: Any) -> Any:
+    """`target` in a dtype that holds every position of the logits; a traced one (of a function being planned under `jit`) as it is."""
+    return target.astype(np.intp, copy=False) if is_mutable(target) else target
 
 
 def _residual(call: Call) -> Any:
@@ -58,7 +63,7 @@ def _residual(call: Call) -> Any:
         residual = np.subtract(logits, lse, order="C")  # so that flattening it makes a view
         np.exp(residual, out=residual)
         n, classes = residual.shape
-        flat = np.arange(0, n * classes, classes) + target.astype(np.intp, copy=False)
+        flat = np.arange(0, n * classes, classes) + _indices(target)
         residual.reshape(-1)[flat] -= 1  # one axis is indexed in half the time of two
         return residual
     return exp(logits - lse) - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
