@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.families import multilinear
 from diffcore.kernels.record import Call, Shape
@@ -65,10 +66,20 @@ def _rows_of_product(operand: int, shapes: tuple[Shape, ...], shape: Shape, para
 
 def diagonal_in_left(b: Any, scale: Any, rows: slice, batch: int) -> Any:
     """`a @ b` for a tangent of `a` `[batch, f]` whose direction `f` is column `f` of `scale`: an outer product `[k, batch, o]`."""
-    shared = b[rows].reshape((-1, 1, b.shape[-1]))
+    shared = _in_order(b[rows])
+    shared = shared.reshape((shared.shape[0], 1, shared.shape[1]))
     if scale is None:
         return fill(shared, (batch, b.shape[-1]), 1)
-    return scale.T[rows].reshape((-1, batch, 1)) * shared
+    columns = _in_order(scale.T[rows])
+    return columns.reshape((columns.shape[0], batch, 1)) * shared
+
+
+def _in_order(x: Any) -> Any:
+    """A small factor copied in C order where it can be, so that numpy lays the large product out so, directions first.
+
+    Otherwise the product takes its factors' order, and every later fold of its axes copies all directions.
+    """
+    return x.copy() if is_mutable(x) else x
 
 
 def diagonal_in_right(a: Any, scale: Any, inner: Any, outer: Any, columns: int) -> Any:
