@@ -97,6 +97,7 @@ class Seeding:
     chunks are cut from. `known` are the seeds that the plan met: meeting another would lose its derivative, and raises.
     """
 
+    __slots__ = ("_sites", "known", "mode", "sizes", "windows")
     MODES = ("auto", "activations", "parameters")
 
     def __init__(

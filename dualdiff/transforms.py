@@ -7,7 +7,7 @@ Each takes a fresh level, so they nest in each other and in those of `revdiff` i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,7 +88,7 @@ def _delivered(out: Any, level: int) -> Any:
     return pushing.by_variable(out.tangents, out.primal, cotangent=row)
 
 
-def _seedings(function: Callable[..., Any], arguments: Arguments, mode: str, memory: int | str | None) -> list[Seeding]:
+def _seedings(function: Callable[..., Any], arguments: Arguments, mode: str, memory: int | str | None) -> Iterator[Seeding]:
     """The seeding of each run: one with all directions, or chunks that fit the budget.
 
     `"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes examples
@@ -97,7 +97,7 @@ def _seedings(function: Callable[..., Any], arguments: Arguments, mode: str, mem
     if mode not in Seeding.MODES:
         raise ValueError(f"seeding (={mode!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
     if memory is None:
-        return [Seeding(mode)]
+        return iter((Seeding(mode),))
     run, budget = _abstract(function, arguments), parse_bytes(memory)
     try:
         chunks = plan(run, mode, budget)
@@ -107,7 +107,7 @@ def _seedings(function: Callable[..., Any], arguments: Arguments, mode: str, mem
         mode = "parameters"
         chunks = plan(run, mode, budget)
     known = frozenset(key for windows in chunks for key in windows)
-    return [Seeding(mode, windows, known=known) for windows in chunks]
+    return (Seeding(mode, windows, known=known) for windows in chunks)
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
