@@ -46,7 +46,7 @@ class Variable(Seed):
     `gradient` is where an imperative backward pass delivers, in `dtype`.
     """
 
-    __slots__ = ("dtype", "gradient", "key", "rows", "seeding", "shape", "whole", "window")
+    __slots__ = ("_whole", "dtype", "gradient", "key", "rows", "seeding", "shape", "window")
 
     def __init__(self, shape: tuple[int, ...], seeding: Seeding, key: Key, whole: Variable | None = None, dtype: Any = None) -> None:
         self.shape = shape
@@ -55,12 +55,17 @@ class Variable(Seed):
         self.key = key
         self.window = (0, math.prod(shape)) if whole is None else seeding.window(key, math.prod(shape))
         self.rows = slice(*(self.window or (0, 0)))
-        self.whole = whole or self
+        self._whole = whole
         self.gradient: Any = None
+
+    @property
+    def whole(self) -> Variable:
+        """The same variable with all its directions. (Not an attribute: a seed that refers to itself would wait for the collector.)"""
+        return self._whole or self
 
     def is_active(self) -> bool:
         """Whether tangents in these directions are carried in this run; asked when the variable is used other than at a site."""
-        if self.whole is not self:
+        if self._whole is not None:
             self.seeding.note(self.key, math.prod(self.shape))
         return self.window is not None
 

@@ -1,5 +1,6 @@
 """The functional transforms of both engines: what they return, for which arguments, and how often they call the function."""
 
+import gc
 from collections import namedtuple
 from collections.abc import Callable
 from types import ModuleType
@@ -679,3 +680,19 @@ def test_vjp_of_the_identity_does_not_hand_back_the_cotangent() -> None:
     (g,) = pullback(cotangent)
     g *= 3
     assert np.array_equal(cotangent, np.ones(3))
+
+
+@pytest.mark.parametrize("options", [{}, {"seeding": "parameters"}, {"memory": "1MB"}])
+def test_a_call_leaves_nothing_for_the_garbage_collector(engine: ModuleType, options: dict[str, Any]) -> None:
+    if options and engine is revdiff:
+        options = {}
+    net = net_of(engine)
+    transform = engine.value_and_grad(cross_entropy, **options)
+    transform(net, X, LABELS)
+    gc.collect()
+    gc.disable()
+    try:
+        transform(net, X, LABELS)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
