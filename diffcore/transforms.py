@@ -45,6 +45,7 @@ class Arguments:
         self.argnums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         self.primals: list[Any] = []
         self._builds: list[tuple[int, Any]] = []
+        self._lifted: list[Any] | None = None
         for number in self.argnums:
             if not -len(args) <= number < len(args):
                 raise ValueError(f"{transform}: argnums {number} is out of range for a call with {len(args)} positional arguments")
@@ -62,32 +63,34 @@ class Arguments:
 
     def call(self, function: Callable[..., Any], variables: Sequence[Any], constant: Callable[[Any], Any]) -> Any:
         """`function` with `variables` in the places of the primals; other arrays are passed through `constant`."""
-        args = [_constants(argument, constant) for argument in self.args]
+        args = [constant(x) if type(x) is np.ndarray else _constants(x, constant) for x in self.args]
+        if variables is self._lifted:  # these are in their places already
+            return function(*args)
         nets = []
         try:
             for number, build, own in self._parts(variables):
-                if type(build) is not Slots:
-                    args[number] = build(own)
-                elif own is not build.values:  # lifted parameters are in their places already
+                if type(build) is Slots:
                     nets.append(build)
                     build.fill(own)
+                else:
+                    args[number] = build(own)
             return function(*args)
         finally:
             for slots in nets:
                 slots.fill(slots.values)
 
-    def liftable(self, kind: type[Boxed]) -> list[Any] | None:
+    def lifted(self, kind: type[Boxed]) -> list[Any] | None:
         """The parameters of the one net to differentiate by, if all are at level 0 and of class `kind`.
 
         Then an engine may raise the parameters themselves to its level for the time of the call, which is cheaper than stand-ins.
         """
         slots = self._builds[0][1]
-        if not self.single or type(slots) is not Slots:
-            return None
-        for value in slots.values:
-            if value.level or not isinstance(value, kind):
-                return None
-        return slots.values
+        if self.single and type(slots) is Slots:
+            for value in slots.values:
+                if value.level or not isinstance(value, kind):
+                    return None
+            self._lifted = slots.values
+        return self._lifted
 
     def _parts(self, values: Sequence[Any]) -> Iterator[tuple[int, Any, Sequence[Any]]]:
         """Per differentiated argument: its position, how it is built, and its share of `values`."""

@@ -24,7 +24,7 @@ from revdiff.tensor import Tensor
 def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[tape.Leaf], int]:
     """The function's result on variables of a fresh level, and their nodes."""
     level = new_level()
-    lifted = arguments.liftable(Tensor) or ()
+    lifted = arguments.lifted(Tensor) or ()
     outer, tape.mode.enabled = tape.mode.enabled, True
     try:
         if lifted:  # a leaf is only where a cotangent ends, so parameters keep theirs
@@ -82,10 +82,15 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
 
 def _gradients(found: dict[Any, Any], leaves: Sequence[tape.Node], arguments: Arguments, taken: set[int]) -> list[Any]:
     """One gradient per variable, zeros where no cotangent arrived; numpy arrays share memory neither with each other nor with `taken`."""
-    return [
-        own_memory(found[node], taken) if node in found else zeros_of(primal)
-        for node, primal in zip(leaves, arguments.primals, strict=True)
-    ]
+    gradients = []
+    for node, primal in zip(leaves, arguments.primals, strict=True):
+        g = found.get(node)
+        if type(g) is np.ndarray and g.base is None and id(g) not in taken:  # the common case of what `own_memory` does
+            taken.add(id(g))
+        else:
+            g = zeros_of(primal) if g is None else own_memory(g, taken)
+        gradients.append(g)
+    return gradients
 
 
 def value_and_grad(

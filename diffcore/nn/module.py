@@ -292,13 +292,15 @@ class Module:
 
     def _variables(self) -> Slots:
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
-        names, _, places = slots = self._slots()
-        values = slots.now()
-        for value in values:
-            if value.carried is None and not value.level:
+        slots = self._slots()
+        names, known, places = slots
+        for registry, name, i in places:
+            value = registry[name]
+            if value is not known[i] or value.carried is None or value.level:
                 break
         else:
-            return Slots(names, values, places)
+            return slots
+        values = slots.now()
         chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level]
         new = {old: position for position, old in enumerate(chosen)}
         kept = [(registry, name, new[i]) for registry, name, i in places if i in new]
