@@ -278,8 +278,3 @@ def astype(x: Tensor, dtype: Any) -> Tensor:
     """A cast, recorded; to the same dtype, `x` itself."""
     dtype = np.dtype(dtype)
     return x if x.dtype == dtype else _s.astype(x, dtype=dtype)
-
-
-def equal_elements(x: Tensor, y: Tensor) -> Tensor:
-    """Elementwise `x == y`, a constant of booleans."""
-    return _e.equal(x, y)

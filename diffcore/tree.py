@@ -6,8 +6,6 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
-from diffcore.arrays import is_array
-from diffcore.dispatch import Boxed
 from diffcore.errors import GradientError
 
 
@@ -67,8 +65,3 @@ def map(function: Callable[[Any], Any], tree: Any) -> Any:
     """`tree` with `function` applied to each leaf."""
     leaves, build = flatten(tree)
     return build([function(leaf) for leaf in leaves])
-
-
-def is_value(leaf: Any) -> bool:
-    """Whether a leaf is an array, a tensor or a floating-point number: something a function can be differentiated by."""
-    return isinstance(leaf, Boxed | float) or is_array(leaf)

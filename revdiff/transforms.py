@@ -32,6 +32,8 @@ def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[
             for parameter in lifted:
                 parameter.level = level
             out = arguments.call(function, lifted, lambda array: Tensor(array, level))
+            if type(out) is not Tensor:  # a parameter handed back as it is will go down with the others
+                out = tree.map(lambda y: Tensor(y.primal, level, y.carried) if any(y is p for p in lifted) else y, out)
         else:
             leaves = [tape.Leaf(p.shape, p.dtype) for p in arguments.primals]
             variables = [Tensor(p, level, node) for p, node in zip(arguments.primals, leaves, strict=True)]

@@ -696,3 +696,17 @@ def test_a_call_leaves_nothing_for_the_garbage_collector(engine: ModuleType, opt
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_a_parameter_handed_back_as_it_is_has_the_identity_for_derivative(engine: ModuleType) -> None:
+    class Scalar(engine.nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = engine.nn.Parameter(np.array(3.0))
+
+    value, gradients = engine.value_and_grad(lambda net: net.w)(Scalar())
+    assert (float(value), float(gradients["w"])) == (3.0, 1.0)
+    net = engine.nn.Linear(2, 2, bias=False)
+    rows = engine.jacobian(lambda net: {"w": net.weight})(net)["w"]["weight"]
+    assert np.array_equal(rows.reshape(4, 4), np.eye(4))
+    assert net.weight.level == 0

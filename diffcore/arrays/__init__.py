@@ -77,8 +77,3 @@ _MUTABLE = (np.ndarray, AbstractArray)
 def is_mutable(array: Array) -> bool:
     """Whether the array can be changed in place: numpy's can, and abstract ones, which stand for them."""
     return isinstance(array, _MUTABLE)
-
-
-def is_concrete(array: Array) -> bool:
-    """Whether the values can be read: not abstract and not a tracer of `jax.jit`."""
-    return not isinstance(array, AbstractArray) and not _is_tracer(type(array))
