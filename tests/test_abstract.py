@@ -10,7 +10,7 @@ from diffcore.arrays import is_float
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.errors import AbstractValueError, UnknownCostError
 from diffcore.testing import calls_of, weighted
-from tests.scenarios.table import SCENARIOS
+from diffcore.testing.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

@@ -12,7 +12,7 @@ from diffcore import ops
 from diffcore.arrays import is_float
 from diffcore.kernels import registered
 from diffcore.testing import active, calls_of, check_finite_differences, check_jacobian, check_rules, expect_close, unchanged, weighted
-from tests.scenarios.table import SCENARIOS
+from diffcore.testing.scenarios import SCENARIOS
 
 SEEDINGS = ("parameters", "activations", "auto")
 JACOBIANS = {

@@ -16,7 +16,7 @@ from diffcore.testing import (
     unchanged,
     with_kernel,
 )
-from tests.scenarios.table import SCENARIOS
+from diffcore.testing.scenarios import SCENARIOS
 
 ROWS = {row.id: row for row in SCENARIOS}
 ALIKE = ("tanh-matrix", "mul-rows and columns", "matmul-matrices", "cross_entropy-batch mean")

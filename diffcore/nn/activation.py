@@ -6,6 +6,7 @@ from typing import Any
 
 from diffcore import ops
 from diffcore.nn.module import Module
+from diffcore.ops import neural
 
 
 class Tanh(Module):
@@ -58,4 +59,4 @@ class CrossEntropyLoss(Module):
         self.reduction = reduction
 
     def forward(self, input: Any, target: Any) -> Any:
-        return ops.cross_entropy(input, target, reduction=self.reduction)
+        return neural.cross_entropy(input, target, reduction=self.reduction)

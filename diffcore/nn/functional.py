@@ -1,6 +1,7 @@
 """Functions of layers without parameters, under PyTorch's names; the same for both engines."""
 
 from diffcore.nn.module import functional_call
-from diffcore.ops import cross_entropy, linear, log_softmax, relu, sigmoid, softmax, tanh
+from diffcore.ops import log_softmax, relu, sigmoid, softmax, tanh
+from diffcore.ops.neural import cross_entropy, linear
 
 __all__ = ["cross_entropy", "functional_call", "linear", "log_softmax", "relu", "sigmoid", "softmax", "tanh"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from diffcore import ops
 from diffcore.arrays import devices, random
 from diffcore.nn.module import Module
+from diffcore.ops import flatten, neural
 
 
 class Linear(Module):
@@ -32,7 +32,7 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         own = self._parameters
-        return ops.linear(x, own["weight"], own["bias"])
+        return neural.linear(x, own["weight"], own["bias"])
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self._parameters['bias'] is not None}"
@@ -46,7 +46,7 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Any) -> Any:
-        return ops.flatten(x, self.start_dim, self.end_dim)
+        return flatten(x, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

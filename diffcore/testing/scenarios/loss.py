@@ -1,8 +1,10 @@
+"""Fused losses."""
+
 import numpy as np
 
 from diffcore import ops
 from diffcore.testing import Scenario
-from tests.scenarios.samples import classes, exactly, joined, normal
+from diffcore.testing.scenarios.samples import classes, exactly, joined, normal
 
 
 def reference(jax, logits, target, reduction):

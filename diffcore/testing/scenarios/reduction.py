@@ -1,8 +1,10 @@
+"""Reductions."""
+
 import numpy as np
 
 from diffcore import ops
 from diffcore.testing import Scenario
-from tests.scenarios.samples import distinct, exactly, normal
+from diffcore.testing.scenarios.samples import distinct, exactly, normal
 
 AXES = {
     "all": ((2, 3), None),

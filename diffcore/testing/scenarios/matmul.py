@@ -1,6 +1,8 @@
+"""Products."""
+
 from diffcore import ops
 from diffcore.testing import Scenario
-from tests.scenarios.samples import normal
+from diffcore.testing.scenarios.samples import normal
 
 OPTIONS = {"reference": lambda jax, *xs: jax.numpy.matmul(*xs), "torch": lambda torch, *xs: torch.matmul(*xs)}
 

@@ -1,9 +1,11 @@
+"""Indexing, gathering and scattering."""
+
 import numpy as np
 
 from diffcore import ops
 from diffcore.kernels import indexing as k
 from diffcore.testing import Scenario
-from tests.scenarios.samples import normal
+from diffcore.testing.scenarios.samples import normal
 
 ROWS_TWICE = np.array([0, 2, 0])
 MASK = np.array([[True, False, True, False], [False] * 4, [True] * 4])

@@ -1,9 +1,11 @@
+"""Elementwise kernels."""
+
 import numpy as np
 
 from diffcore import ops
 from diffcore.kernels import elementwise as k
 from diffcore.testing import Scenario
-from tests.scenarios.samples import away, distinct, exactly, joined, mask, normal, positive
+from diffcore.testing.scenarios.samples import away, distinct, exactly, joined, mask, normal, positive
 
 
 def unary(kernel, function, draw, **options):

@@ -1,17 +1,16 @@
-"""Scenarios and checkers: what a kernel is tried on, and what must then hold of its rules and of an engine's derivatives.
+"""Checkers: what must hold of a kernel's rules and of an engine's derivatives on a scenario.
 
-A `Scenario` is one row of a table: a program over `diffcore.ops`, and operands to run it on. `calls_of` runs it and returns every
-kernel call it made, so that the rules of a kernel can be checked by themselves (`check_rules`, `check_finite_differences`); engines are
-handed in as functions (`check_jacobian`) and never imported. Every checker raises `CheckFailed` saying what differs by how much.
+`calls_of` runs a scenario and returns every kernel call it made, so that the rules of a kernel can be checked by themselves
+(`check_rules`, `check_finite_differences`); engines are handed in as functions (`check_jacobian`) and never imported. Every checker
+raises `CheckFailed` saying what differs by how much.
 """
 
 from __future__ import annotations
 
 import itertools
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,64 +20,11 @@ from diffcore.arrays import is_array, is_float
 from diffcore.dispatch import new_level
 from diffcore.kernels.record import Call, Kernel
 from diffcore.tensor import TensorSurface
-
-Program = Callable[..., Any]
-Sample = Callable[[np.random.Generator], tuple[Any, ...]]
+from diffcore.testing.scenario import Program, Scenario
 
 
 class CheckFailed(AssertionError):
     """A value or a derivative is not what it must be; the message says which, and by how much."""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One row of the table: `function(*operands)` exercises `kernel`.
-
-    **Arguments:** `sample`: draws the operands, floating ones in float64, from a generator seeded by the row's own name;
-    `smooth`: false at a kink, where finite differences say nothing and other systems may have other conventions;
-    `strided`: floating operands are laid out with gaps; `reference`, `torch`: the same function written independently, called as
-    `reference(jax, *operands)` and `torch(torch, *operands)`; `ulps`: how far its value may be from theirs.
-    """
-
-    kernel: str
-    case: str
-    function: Program
-    sample: Sample
-    smooth: bool = True
-    strided: bool = False
-    reference: Program | None = None
-    torch: Program | None = None
-
-    @property
-    def id(self) -> str:
-        return f"{self.kernel}-{self.case}"
-
-    @property
-    def rng(self) -> np.random.Generator:
-        """A fresh generator with the row's own seed."""
-        return np.random.default_rng(zlib.crc32(self.id.encode()))
-
-    def operands(self, dtype: Any = np.float64) -> tuple[Any, ...]:
-        """The operands, drawn anew, the floating ones in `dtype`."""
-        return tuple(self._laid_out(x, dtype) for x in self.sample(self.rng))
-
-    def _laid_out(self, x: Any, dtype: Any) -> Any:
-        if not is_array(x) or not is_float(x.dtype):
-            return x
-        return strided(x.astype(dtype)) if self.strided else x.astype(dtype)
-
-    @property
-    def variables(self) -> tuple[int, ...]:
-        """The positions of the floating operands."""
-        return tuple(i for i, x in enumerate(self.operands()) if is_array(x) and is_float(x.dtype))
-
-
-def strided(x: Any) -> Any:
-    """The values of `x` in every second element of a buffer in column-major order: neither contiguous nor aligned with its neighbours."""
-    buffer = np.full(tuple(2 * n for n in reversed(x.shape)), np.nan, x.dtype).T
-    view = buffer[tuple(slice(None, None, 2) for _ in x.shape)]
-    view[...] = x
-    return view
 
 
 def weighted(function: Program, rng: np.random.Generator, shape: tuple[int, ...], *, squared: bool = True) -> Program:

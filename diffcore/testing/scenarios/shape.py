@@ -1,8 +1,10 @@
+"""Kernels that move elements."""
+
 import numpy as np
 
 from diffcore import ops
 from diffcore.testing import Scenario
-from tests.scenarios.samples import normal
+from diffcore.testing.scenarios.samples import normal
 
 
 def reshaped(case, shape, new, **options):
