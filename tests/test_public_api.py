@@ -1,5 +1,6 @@
 """The names users may rely on, and that both engines give the same ones."""
 
+from importlib import import_module
 from types import ModuleType
 
 import numpy as np
@@ -8,11 +9,19 @@ import pytest
 import dualdiff
 import revdiff
 
-SHARED = """
-    Tensor abs add amax argmax autograd broadcast_to div enable_grad exp flatten gather grad hessian hvp is_grad_enabled jacobian log
-    log_softmax logsumexp manual_seed matmul max maximum mean minimum mul neg nn no_grad optim permute pow relu reshape sigmoid sign
-    softmax sqrt sub sum tanh tensor transpose value_and_grad where
+OPS = {
+    "arithmetic": "abs add div exp log maximum minimum mul neg pow relu sigmoid sign sqrt sub tanh where",
+    "indexing": "gather",
+    "linalg": "matmul",
+    "neural": "cross_entropy linear",
+    "reduction": "amax argmax log_softmax logsumexp max mean softmax sum",
+    "shape": "broadcast_to expand flatten permute reshape transpose",
+}
+"""The op set by module of `diffcore.ops`."""
+ENGINE = """
+    Tensor autograd enable_grad grad hessian hvp is_grad_enabled jacobian manual_seed nn no_grad optim tensor value_and_grad
 """.split()
+SHARED = ENGINE + [name for family, names in OPS.items() if family != "neural" for name in names.split()]
 OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
 NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
 FUNCTIONAL = "cross_entropy functional_call linear log_softmax relu sigmoid softmax tanh".split()
@@ -27,6 +36,11 @@ def public(module: ModuleType) -> list[str]:
 
 def test_the_engines_give_these_names(engine: ModuleType) -> None:
     assert public(engine) == sorted(SHARED + OWN[engine.__name__])
+
+
+@pytest.mark.parametrize("family", OPS)
+def test_the_op_set_has_these_names(family: str) -> None:
+    assert public(import_module(f"diffcore.ops.{family}")) == OPS[family].split()
 
 
 def test_the_engines_differ_by_their_own_transforms_alone() -> None:
@@ -47,8 +61,7 @@ def test_imperative_calls_have_these_names() -> None:
 
 
 def test_ops_of_both_engines_are_the_same_objects() -> None:
-    own = "Tensor autograd enable_grad grad hessian hvp is_grad_enabled jacobian nn no_grad optim tensor value_and_grad".split()
-    for name in set(SHARED) - set(own):
+    for name in {*SHARED} - {*ENGINE} | {"manual_seed"}:
         assert getattr(revdiff, name) is getattr(dualdiff, name), name
 
 

@@ -7,10 +7,12 @@ names of both engines (`revdiff.exp`) and, where the first operand is the tensor
 from diffcore.ops import arithmetic, indexing, linalg, reduction, shape
 from diffcore.ops.arithmetic import *
 from diffcore.ops.indexing import *
+from diffcore.ops.indexing import getitem as getitem
 from diffcore.ops.linalg import *
 from diffcore.ops.neural import *  # not in `__all__`: PyTorch has these in `nn.functional` only
 from diffcore.ops.reduction import *
 from diffcore.ops.shape import *
+from diffcore.ops.shape import astype as astype
 
 __all__: list[str] = []
 __all__ += arithmetic.__all__

@@ -13,7 +13,7 @@ from diffcore.dispatch import unboxed
 from diffcore.kernels import indexing as _i
 from diffcore.ops.axes import Tensor, axis_of
 
-__all__ = ["gather", "getitem"]
+__all__ = ["gather"]
 
 
 def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:

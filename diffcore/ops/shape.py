@@ -12,7 +12,7 @@ from diffcore.errors import ShapeError
 from diffcore.kernels import shape as _s
 from diffcore.ops.axes import Tensor, axis_of
 
-__all__ = ["astype", "broadcast_to", "expand", "flatten", "permute", "reshape", "transpose"]
+__all__ = ["broadcast_to", "expand", "flatten", "permute", "reshape", "transpose"]
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:
