@@ -11,9 +11,13 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy import ndarray
+
 from diffcore.arrays import namespace
 from diffcore.errors import DiffError, DTypeError, GradientError, ShapeError
 from diffcore.ledger import label, state
+from diffcore.watch import watch
 
 if TYPE_CHECKING:
     from diffcore.kernels.record import Kernel
@@ -62,14 +66,47 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
 
     For tensors the value is computed one level down; then their engine says what the result carries.
     """
+    if watch.count:
+        return _apply_watched(kernel, operands, params)
     top: Boxed | None = None
-    level = -1
+    mask, bit, numpy_only = 0, 1, True
+    primals: list[Any] = []
+    carried: list[Any] = []
     for x in operands:
-        if isinstance(x, Boxed) and x.level > level:
-            top, level = x, x.level
-    if top is None:
-        return _compute(kernel, kernel.compute, operands, params)
-    engine, lower, mask = top.engine, False, 0
+        what = None
+        if isinstance(x, Boxed):
+            if top is None:
+                top, level, engine = x, x.level, x.engine
+            elif x.level != level or x.engine is not engine:
+                return _apply_across(kernel, operands, params)
+            what, x = x.carried, x.primal
+            if what is not None:
+                mask += bit
+        if type(x) is not ndarray:
+            if isinstance(x, Boxed):
+                return _apply_across(kernel, operands, params)
+            numpy_only = False
+        primals.append(x)
+        carried.append(what)
+        bit += bit
+    xp = np if numpy_only else namespace(primals)
+    aux: Any = ()
+    try:
+        if top is None:
+            return kernel.compute(xp, *primals, **params)
+        if kernel.aux:
+            out, aux = kernel.forward(xp, *primals, **params)
+        else:
+            out = kernel.compute(xp, *primals, **params)
+    except (ValueError, TypeError, IndexError) as error:
+        raise explained(kernel, primals, params, error) from None
+    return top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
+
+
+def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
+    """`apply` with operands of several levels, or with tensors of a lower level under them."""
+    top: Boxed = max((x for x in operands if isinstance(x, Boxed)), key=lambda x: x.level)
+    engine, level, lower, mask = top.engine, top.level, False, 0
     primals: list[Any] = list(operands)
     carried: list[Any] = [None] * len(primals)
     for i, x in enumerate(operands):
@@ -94,14 +131,16 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
             aux = kernel.derive_aux(out, primals, params)
     elif kernel.aux:
         out, aux = _compute(kernel, kernel.forward, primals, params)
-    elif state.ledger is not None:
-        out = _booked(kernel, kernel.compute, primals, params)
     else:
-        try:
-            out = kernel.compute(namespace(primals), *primals, **params)
-        except (ValueError, TypeError, IndexError) as error:
-            raise explained(kernel, primals, params, error) from None
+        out = _compute(kernel, kernel.compute, primals, params)
     return top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
+
+
+def _apply_watched(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
+    """`apply` while something is watched (see `diffcore.watch`)."""
+    if not any(isinstance(x, Boxed) for x in operands):
+        return _compute(kernel, kernel.compute, operands, params)
+    return _apply_across(kernel, operands, params)
 
 
 def _compute(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from diffcore.watch import watch
+
 CONVENTION = (
     "A multiply-add counts 2 operations, every other elementwise operation 1 per element of its result, a reduction 1 per element "
     "it consumes; exp, log, tanh, sqrt and pow are transcendentals, counted apart; copies, casts and views count 0."
@@ -82,10 +84,12 @@ class Ledger:
     def __enter__(self) -> Ledger:
         self._outer = (state.ledger, state.phase, state.kernel, state.role)
         state.ledger, state.phase, state.kernel, state.role = self, "primal", "", "workspace"
+        watch.add(1)
         return self
 
     def __exit__(self, *_: object) -> None:
         state.ledger, state.phase, state.kernel, state.role = self._outer
+        watch.add(-1)
 
     @contextmanager
     def role(self, name: str) -> Iterator[None]:

@@ -43,9 +43,13 @@ class Arguments:
         self.args = args
         self.single = isinstance(argnums, int)
         self.argnums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-        self.primals: list[Any] = []
-        self._builds: list[tuple[int, Any]] = []
         self._lifted: list[Any] | None = None
+        if self.single and argnums == 0 and args and isinstance(args[0], Module):  # training: what follows comes to this, at a fraction of the time
+            slots = args[0]._variables()
+            self.primals: list[Any] = [p.primal for p in slots.values] if slots.box else [p if p.level else p.primal for p in slots.values]
+            self._builds: list[tuple[int, Any]] = [(len(self.primals), slots)]
+            return
+        self.primals, self._builds = [], []
         for number in self.argnums:
             if not -len(args) <= number < len(args):
                 raise ValueError(f"{transform}: argnums {number} is out of range for a call with {len(args)} positional arguments")
@@ -63,7 +67,9 @@ class Arguments:
 
     def call(self, function: Callable[..., Any], variables: Sequence[Any], constant: Callable[[Any], Any]) -> Any:
         """`function` with `variables` in the places of the primals; other arrays are passed through `constant`."""
-        args = [constant(x) if type(x) is np.ndarray else _constants(x, constant) for x in self.args]
+        args = [
+            constant(x) if type(x) is np.ndarray else x if isinstance(x, Module) else _constants(x, constant) for x in self.args
+        ]
         if variables is self._lifted:  # these are in their places already
             return function(*args)
         nets = []
@@ -85,10 +91,7 @@ class Arguments:
         Then an engine may raise the parameters themselves to its level for the time of the call, which is cheaper than stand-ins.
         """
         slots = self._builds[0][1]
-        if self.single and type(slots) is Slots:
-            for value in slots.values:
-                if value.level or not isinstance(value, kind):
-                    return None
+        if self.single and type(slots) is Slots and (slots.box is kind or all(not p.level and p.box is kind for p in slots.values)):
             self._lifted = slots.values
         return self._lifted
 

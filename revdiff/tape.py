@@ -17,6 +17,7 @@ from diffcore.errors import GradientError
 from diffcore.kernels.record import Call, Kernel
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
+from diffcore.watch import watch
 
 _order = itertools.count()
 
@@ -63,10 +64,6 @@ class Node(Call):
     def __repr__(self) -> str:
         return f"<{self.kernel.name if self.kernel else 'leaf'} {self.shape}>"
 
-    def free(self) -> None:
-        """Drop residuals and edges; a second backward pass through this node is an error."""
-        self.parents = self.primals = self.out = self.aux = None
-
 
 class Leaf(Node):
     """The node of a variable: no kernel, no parents; backward passes add to its `gradient`."""
@@ -93,10 +90,10 @@ def record(
     shapes = [getattr(x, "shape", ()) for x in primals] if kernel.reads_shapes else ()
     for i in drop:
         primals[i] = None
-    if False in keep_aux:
+    if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node = Node(kernel, parents, needs, primals, out if keep_out else None, params, shapes, out.shape, aux, dtype)
-    if state.ledger is not None:
+    if watch.count and state.ledger is not None:
         for kept in (*primals, node.out, *aux):
             label(kept, "residual", only="activation")
             label(kept, "residual", only="workspace")
@@ -130,7 +127,7 @@ def backward(
     found: dict[Node, Any] = {}
     owned: set[Node] = set()
     heap: list[tuple[int, Node]] = []
-    booked = state.ledger is not None
+    booked = watch.count and state.ledger is not None
     outer = state.phase, mode.enabled
     state.phase, mode.enabled = "adjoint", mode.enabled or create is not None
     parents: Any = roots
@@ -168,7 +165,7 @@ def backward(
             if booked:
                 state.kernel = node.kernel.name
             cotangents = node.kernel.pullback(node if create is None else replay(node, *create), g, node.needs)
-            if not keep:
-                node.free()
+            if not keep:  # nothing is left of it; a second pass says so
+                node.parents = node.primals = node.out = node.aux = None
     finally:
         (state.phase, mode.enabled), state.kernel = outer, ""

@@ -84,14 +84,11 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
 
 def _gradients(found: dict[Any, Any], leaves: Sequence[tape.Node], arguments: Arguments, taken: set[int]) -> list[Any]:
     """One gradient per variable, zeros where no cotangent arrived; numpy arrays share memory neither with each other nor with `taken`."""
-    gradients = []
-    for node, primal in zip(leaves, arguments.primals, strict=True):
-        g = found.get(node)
-        if type(g) is np.ndarray and g.base is None and id(g) not in taken:  # the common case of what `own_memory` does
-            taken.add(id(g))
-        else:
-            g = zeros_of(primal) if g is None else own_memory(g, taken)
-        gradients.append(g)
+    gradients = [found.get(node) for node in leaves]
+    ours = {id(g) for g in gradients if type(g) is np.ndarray and g.base is None}
+    if len(ours) < len(leaves) or taken & ours:
+        gradients = [zeros_of(p) if g is None else own_memory(g, taken) for g, p in zip(gradients, arguments.primals, strict=True)]
+    taken |= ours
     return gradients
 
 

@@ -38,12 +38,15 @@ class Call:
 
 
 class Plan(NamedTuple):
-    """What one call keeps: `needs` per operand, the positions of operands to `drop`, whether the result stays, and which aux."""
+    """What one call keeps: `needs` per operand, the positions of operands to `drop`, whether the result stays, and which aux.
+
+    `keep_aux` is `None` where all stay.
+    """
 
     needs: tuple[bool, ...]
     drop: tuple[int, ...]
     keep_out: bool
-    keep_aux: tuple[bool, ...]
+    keep_aux: tuple[bool, ...] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)  # `jax.jit` refers weakly to what it compiles
@@ -110,11 +113,12 @@ class Kernel:
         if found is None:
             needs = tuple(bool(mask >> i & 1) for i in range(len(self.operands)))
             read = frozenset[str]().union(*(names for names, need in zip(self.keeps, needs, strict=True) if need))
+            keep_aux = tuple(name in read for name in self.aux)
             found = Plan(
                 needs,
                 tuple(i for i, name in enumerate(self.operands) if name not in read),
                 "out" in read,
-                tuple(name in read for name in self.aux),
+                None if all(keep_aux) else keep_aux,
             )
             self._plans[mask] = found
         return found

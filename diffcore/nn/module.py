@@ -44,12 +44,13 @@ class Registry(dict[str, Any]):
 
 class Slots(NamedTuple):
     """Where the parameters of a network stand: `names` and `values`, each once, and the registry entries with the position of their
-    value.
+    value. `box` is the tensor class that all of them have in common, if any.
     """
 
     names: tuple[str, ...]
     values: list[Any]
     places: list[tuple[Registry, str, int]]
+    box: Any
 
     def fill(self, values: Sequence[Any]) -> None:
         """Put `values` in the places of the parameters, shared ones everywhere they occur."""
@@ -286,14 +287,17 @@ class Module:
                 for name, value in module._parameters.items()
                 if value is not None
             ]
-            slots = Slots(tuple(name for name, _ in named), [p for _, p in named], places)  # type: ignore[arg-type]
+            kinds = {p.box for _, p in named}
+            slots = Slots(
+                tuple(name for name, _ in named), [p for _, p in named], places, kinds.pop() if len(kinds) == 1 else None
+            )  # type: ignore[arg-type]
             object.__setattr__(self, "_walked", (_Structure.version, slots))
         return slots
 
     def _variables(self) -> Slots:
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
         slots = self._slots()
-        names, known, places = slots
+        names, known, places, _ = slots
         for registry, name, i in places:
             value = registry[name]
             if value is not known[i] or value.carried is None or value.level:
@@ -304,7 +308,7 @@ class Module:
         chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level]
         new = {old: position for position, old in enumerate(chosen)}
         kept = [(registry, name, new[i]) for registry, name, i in places if i in new]
-        return Slots(tuple(names[i] for i in chosen), [values[i] for i in chosen], kept)
+        return Slots(tuple(names[i] for i in chosen), [values[i] for i in chosen], kept, None)
 
     # printing
     def extra_repr(self) -> str:
