@@ -9,7 +9,7 @@ exception leaves nothing behind.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _levels = itertools.count(1)
 
+clock = itertools.count()
+"""Times of recorded operations, of views and of changes in place, in one order."""
+
 
 def new_level() -> int:
     """A level above every level handed out so far."""
@@ -36,8 +39,10 @@ class Boxed:
     `carried` is the node that recorded the value (`revdiff`), its tangents (`dualdiff`), or `None` for a constant.
     """
 
-    __slots__ = ("__weakref__", "carried", "level", "primal")
+    __slots__ = ("__weakref__", "carried", "level", "origin", "primal")
     engine: str = ""
+    origin: Origin
+    """How a view was made; not set on other tensors (see `diffcore.aliasing`)."""
 
     def __init__(self, primal: Any, level: int = 0, carried: Any = None) -> None:
         self.primal = primal
@@ -59,6 +64,15 @@ class Boxed:
         Bit `i` of `mask` says whether operand `i` carries anything. The lists are the callee's to change.
         """
         raise NotImplementedError
+
+
+class Origin(NamedTuple):
+    """How a view was made: `kernel(operand, **params)`, at `time`."""
+
+    operand: Boxed
+    kernel: Kernel
+    params: dict[str, Any]
+    time: int
 
 
 def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
@@ -100,7 +114,10 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
             out = kernel.compute(xp, *primals, **params)
     except (ValueError, TypeError, IndexError) as error:
         raise explained(kernel, primals, params, error) from None
-    return top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
+    result = top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
+    if kernel.view:
+        result.origin = Origin(top, kernel, params, next(clock))
+    return result
 
 
 def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
@@ -133,14 +150,22 @@ def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
         out, aux = _compute(kernel, kernel.forward, primals, params)
     else:
         out = _compute(kernel, kernel.compute, primals, params)
-    return top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
+    result = top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
+    if kernel.view:
+        result.origin = Origin(top, kernel, params, next(clock))
+    return result
 
 
 def _apply_watched(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
     """`apply` while something is watched (see `diffcore.watch`)."""
-    if not any(isinstance(x, Boxed) for x in operands):
-        return _compute(kernel, kernel.compute, operands, params)
-    return _apply_across(kernel, operands, params)
+    from diffcore.aliasing import refresh
+
+    boxed = False
+    for x in operands:
+        if isinstance(x, Boxed):
+            boxed = True
+            refresh(x)
+    return _apply_across(kernel, operands, params) if boxed else _compute(kernel, kernel.compute, operands, params)
 
 
 def _compute(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:
@@ -148,9 +173,14 @@ def _compute(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]
     if state.ledger is not None:
         return _booked(kernel, compute, operands, params)
     try:
-        return compute(namespace(operands), *operands, **params)
+        result = compute(namespace(operands), *operands, **params)
     except (ValueError, TypeError, IndexError) as error:
         raise explained(kernel, operands, params, error) from None
+    if watch.count:
+        from diffcore.anomaly import check_value
+
+        check_value(kernel, operands, params, result[0] if compute is kernel.forward else result)
+    return result
 
 
 def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:

@@ -7,7 +7,8 @@
     ├── DeviceError          (RuntimeError)               a device that is not there
     ├── AbstractValueError   (TypeError)                  a value was read off an array that has none
     ├── UnknownCostError     (TypeError)                  an array function without a shape and cost rule
-    └── MemoryBudgetError    (ValueError)                 a budget below the least that would do
+    ├── MemoryBudgetError    (ValueError)                 a budget below the least that would do
+    └── AnomalyError         (RuntimeError)               a NaN or infinity, found by anomaly detection
 
 Each also derives from the built-in class that PyTorch or NumPy raises there, so that code written for them catches it.
 """
@@ -47,3 +48,7 @@ class MemoryBudgetError(DiffError, ValueError):
     def __init__(self, message: str, least: int) -> None:
         super().__init__(message)
         self.least = least
+
+
+class AnomalyError(DiffError, RuntimeError):
+    """An operation made a NaN or an infinity while anomaly detection was on; the message names it and its line."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
 
-from diffcore import ops
+from diffcore import aliasing, ops
 from diffcore.arrays import devices, is_array, is_float
 from diffcore.dispatch import Boxed, mixed_engines, unboxed
 from diffcore.errors import AbstractValueError, DiffError, GradientError
+from diffcore.hooks import RemovableHandle
 from diffcore.kernels import elementwise as _e
+from diffcore.mutation import Mutation
+from diffcore.watch import watch
 
 
-class TensorSurface(Boxed):
+class TensorSurface(Mutation):
     """Operators, methods and attributes of a tensor; an engine adds how derivatives are carried or recorded.
 
     `primal` is the value below this tensor's level: an array, or a tensor of an outer transform.
@@ -85,7 +88,9 @@ class TensorSurface(Boxed):
     @property
     def requires_grad(self) -> bool:
         """Whether this tensor is a variable or depends on one."""
-        return not self.is_constant
+        if watch.count:
+            aliasing.refresh(self)
+        return self.carried is not None
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
@@ -104,7 +109,27 @@ class TensorSurface(Boxed):
     @property
     def is_leaf(self) -> bool:
         """Made by the user rather than by an operation on variables."""
-        return self.is_constant or self._leaf() is not None
+        return not self.requires_grad or self._leaf() is not None
+
+    @property
+    def _version(self) -> int:
+        """How often the memory of this tensor has been changed in place, through whichever tensor."""
+        change = aliasing.changes.of(self.array)
+        return 0 if change is None else change.count
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+        """Call `hook(gradient)` whenever the gradient of this tensor has been computed; what it returns, if anything, takes its place.
+
+        Returns a handle whose `remove()` takes the hook away. Raises `GradientError` for a tensor that does not require grad, and in
+        forward mode for one that is not a leaf.
+        """
+        if not self.requires_grad:
+            raise GradientError("cannot register a hook on a tensor that doesn't require gradient")
+        return RemovableHandle(self._hooks(), hook)
+
+    def _hooks(self) -> dict[int, Callable[[Any], Any]]:
+        """Where the engine keeps the hooks of this tensor."""
+        raise NotImplementedError
 
     @property
     def grad(self) -> Any:

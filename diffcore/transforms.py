@@ -44,7 +44,7 @@ class Arguments:
         self.single = isinstance(argnums, int)
         self.argnums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         self._lifted: list[Any] | None = None
-        if self.single and argnums == 0 and args and isinstance(args[0], Module):  # training: what follows comes to this, at a fraction of the time
+        if self.single and argnums == 0 and args and isinstance(args[0], Module):  # training: what follows, in less time
             slots = args[0]._variables()
             self.primals: list[Any] = [p.primal for p in slots.values] if slots.box else [p if p.level else p.primal for p in slots.values]
             self._builds: list[tuple[int, Any]] = [(len(self.primals), slots)]

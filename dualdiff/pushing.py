@@ -8,9 +8,12 @@ tangents of all directions; there the directions of sites are collected into tho
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from diffcore.arrays import is_float
+from diffcore import anomaly
+from diffcore.aliasing import changes, check_saved
+from diffcore.arrays import is_float, is_mutable
 from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call, Kernel
@@ -18,6 +21,7 @@ from diffcore.ledger import label, state
 from diffcore.modes import Mode
 from diffcore.ops import permute
 from diffcore.seeds import ones_of
+from diffcore.watch import watch
 from dualdiff.forms import IDENTITY, Diagonal, Form, contract, dense
 from dualdiff.seeding import Directions, Seed, Site, Variable, features_of
 
@@ -38,9 +42,16 @@ def record(
     outer = state.phase, state.kernel
     state.phase, state.kernel = "tangent", kernel.name
     try:
-        return push(call, [tangents or {} for tangents in carried]) or None
+        made = push(call, [tangents or {} for tangents in carried])
+        if watch.count:
+            anomaly.check_tangents(kernel, _arrays(carried), _arrays([made]))
+        return made or None
     finally:
         state.phase, state.kernel = outer
+
+
+def _arrays(carried: Sequence[Tangents | None]) -> list[Any]:
+    return [form.scale if isinstance(form, Diagonal) else form for tangents in carried for form in (tangents or {}).values()]
 
 
 def push(call: Call, carried: list[Tangents]) -> Tangents:
@@ -59,7 +70,7 @@ def push(call: Call, carried: list[Tangents]) -> Tangents:
                 _add(result, variable, _push_one(call, variable, forms_of_variable))
         else:
             _add(result, seed, _push_one(call, seed, forms))
-    if state.ledger is not None:
+    if watch.count and state.ledger is not None:
         for form in result.values():
             label(form.scale if isinstance(form, Diagonal) else form, "tangent")
     return result
@@ -157,7 +168,11 @@ def _scaled(scale: Any, rule: Any, call: Call) -> Any:
     if type(partial) is int and partial == 1:
         return None
     whole = hasattr(partial, "dtype") and partial.dtype == call.out.dtype and tuple(partial.shape) == call.shape
-    return partial if whole else times(ones_of(call.out), partial)
+    if not whole:
+        return times(ones_of(call.out), partial)
+    if is_mutable(partial) and any(partial is x for x in (call.out, *call.primals)):
+        return partial.copy()  # the tensor may be changed in place, its tangent never
+    return partial
 
 
 def _add(result: Tangents, seed: Seed, form: Form | None) -> None:
@@ -194,6 +209,7 @@ def collect(site: Site, derivative: Any) -> list[tuple[Variable, Any]]:
 
     One adjoint of the site's own kernel; the result per variable has the variable's shape.
     """
+    check_site(site)
     start, stop = site.window
     if stop - start != site.size:
         derivative = _padded(derivative, site)
@@ -202,6 +218,13 @@ def collect(site: Site, derivative: Any) -> list[tuple[Variable, Any]]:
     needs = tuple(i in wanted for i in range(len(site.call.shapes)))
     gradients = site.call.kernel.pullback(site.call, cotangent, needs)  # type: ignore[misc]
     return [(variable.whole, gradients[i]) for i, variable in site.targets]
+
+
+def check_site(site: Site) -> None:
+    """Raise `GradientError` if what the adjoints of the site's variables read has been changed in place since the site was planted."""
+    if site.time < changes.latest:
+        kernel = site.call.kernel
+        check_saved(site.call, site.time, frozenset[str]().union(*(kernel.keeps[i] for i, _ in site.targets)))
 
 
 def _padded(derivative: Any, site: Site) -> Any:
@@ -227,6 +250,7 @@ def _expanded(call: Call, seed: Seed, forms: dict[int, Form]) -> dict[Seed, dict
 
 def expand(site: Site, form: Form, primal: Any, shape: tuple[int, ...]) -> list[tuple[Variable, Any]]:
     """A site's tangent of a tensor (`primal`, of `shape`) as dense tangents `[n, *shape]` of the site's variables."""
+    check_site(site)
     t = dense(form, site, primal, shape)
     k, expanded = t.shape[0], []
     for i, variable in site.targets:

@@ -12,8 +12,10 @@ A window restricts a seed to some of its directions, so that a memory budget can
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+from diffcore.dispatch import clock
 from diffcore.errors import GradientError
 from diffcore.kernels.record import Call
 
@@ -46,7 +48,7 @@ class Variable(Seed):
     `gradient` is where an imperative backward pass delivers, in `dtype`.
     """
 
-    __slots__ = ("_whole", "dtype", "gradient", "key", "rows", "seeding", "shape", "window")
+    __slots__ = ("_hooks", "_whole", "dtype", "gradient", "key", "rows", "seeding", "shape", "window")
 
     def __init__(self, shape: tuple[int, ...], seeding: Seeding, key: Key, whole: Variable | None = None, dtype: Any = None) -> None:
         self.shape = shape
@@ -57,6 +59,14 @@ class Variable(Seed):
         self.rows = slice(*(self.window or (0, 0)))
         self._whole = whole
         self.gradient: Any = None
+        self._hooks: dict[int, Callable[[Any], Any]] | None = None
+
+    @property
+    def hooks(self) -> dict[int, Callable[[Any], Any]]:
+        """What users registered to be called with the gradient that an imperative backward pass delivers."""
+        if self._hooks is None:
+            self._hooks = {}
+        return self._hooks
 
     @property
     def whole(self) -> Variable:
@@ -73,10 +83,10 @@ class Variable(Seed):
 class Site(Seed):
     """Directions on the result of `call`: one per feature (axes after the first), or per element where there is no batch.
 
-    `targets` lists (operand position, variable) of what is collected at the end.
+    `targets` lists (operand position, variable) of what is collected at the end, `time` is when it was planted.
     """
 
-    __slots__ = ("call", "examples", "rows", "size", "targets", "window")
+    __slots__ = ("call", "examples", "rows", "size", "targets", "time", "window")
 
     def __init__(self, call: Call, targets: list[tuple[int, Variable]], window: Window, size: int, examples: bool) -> None:
         self.call = call
@@ -85,6 +95,7 @@ class Site(Seed):
         self.rows = slice(*window)
         self.size = size
         self.examples = examples
+        self.time = next(clock)
 
 
 def features_of(shape: tuple[int, ...]) -> tuple[int, bool]:

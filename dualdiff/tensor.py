@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from diffcore.dispatch import unboxed
 from diffcore.errors import GradientError
+from diffcore.hooks import called
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.tensor import TensorSurface, check_cotangent, own_memory, tensor_of
 from dualdiff import pushing
@@ -22,6 +24,7 @@ class Tensor(TensorSurface):
     engine = "dualdiff"
     carried: Tangents | None
     follow = staticmethod(pushing.record)
+    mode = pushing.mode
 
     def __init__(self, primal: Any, level: int = 0, carried: Tangents | None = None, variable: Variable | None = None) -> None:
         self.primal = primal
@@ -32,7 +35,7 @@ class Tensor(TensorSurface):
     @property
     def tangents(self) -> Tangents:
         """The tangents per seed, none for a constant."""
-        return {} if self.carried is None else self.carried
+        return self.carried if self.requires_grad else {}  # type: ignore[return-value]
 
     def _like(self, primal: Any) -> Tensor:
         return Tensor(primal, self.level)
@@ -43,6 +46,20 @@ class Tensor(TensorSurface):
     def _become(self, variable: bool) -> None:
         self.variable = Variable(self.shape, IMPERATIVE, ("variable", 0), dtype=self.dtype) if variable else None
         self.carried = None if self.variable is None else {self.variable: IDENTITY}
+
+    def _hooks(self) -> dict[int, Callable[[Any], Any]]:
+        if self.variable is None:
+            raise GradientError(
+                "register_hook: in forward mode no gradient reaches a tensor that is not a leaf, since tangents are carried forward: "
+                "hook the leaf, or take the derivative with respect to this tensor with `dualdiff.grad`"
+            )
+        return self.variable.hooks
+
+    def retain_grad(self) -> None:
+        """Nothing to do for a leaf. Raises `GradientError` for other tensors, which no gradient reaches in forward mode."""
+        if not self.requires_grad:
+            raise GradientError("can't retain_grad on Tensor that has requires_grad=False")
+        self._hooks()
 
     @property
     def grad_fn(self) -> None:
@@ -85,7 +102,7 @@ class Tensor(TensorSurface):
         for variable, value in pushing.by_variable(self.tangents, self.primal, cotangent=row).items():
             if value.dtype != variable.dtype:
                 value = value.astype(variable.dtype)
-            new = Tensor(own_memory(value.reshape(variable.shape), taken))
+            new = called(variable.hooks, Tensor(own_memory(value.reshape(variable.shape), taken)))
             variable.gradient = new if variable.gradient is None else variable.gradient + new
 
     def _repr_suffix(self) -> str:

@@ -41,7 +41,7 @@ def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None =
     outputs = _listed(tensors)
     nodes, cotangents = _roots(outputs, [None] * len(outputs) if grad_tensors is None else _listed(grad_tensors), create_graph)
     keep = create_graph if retain_graph is None else retain_graph
-    found = tape.backward(nodes, cotangents, keep=keep, create=(Tensor, outputs[0].level) if create_graph else None)
+    found = tape.backward(nodes, cotangents, keep=keep, create=(Tensor, outputs[0].level) if create_graph else None, box=Tensor)
     taken = {id(g) for g in cotangents}
     for node, g in found.items():
         assert isinstance(node, tape.Leaf)  # only leaves are found where no stops are given
@@ -67,7 +67,7 @@ def grad(
     nodes, cotangents = _roots(ys, [None] * len(ys) if grad_outputs is None else _listed(grad_outputs), create_graph)
     keep = create_graph if retain_graph is None else retain_graph
     stops = frozenset(x.node for x in xs)
-    found = tape.backward(nodes, cotangents, keep=keep, create=(Tensor, ys[0].level) if create_graph else None, stops=stops)
+    found = tape.backward(nodes, cotangents, keep=keep, create=(Tensor, ys[0].level) if create_graph else None, stops=stops, box=Tensor)
     result = []
     for x in xs:
         g = found.get(x.node)

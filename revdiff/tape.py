@@ -6,21 +6,21 @@ tensors: what no tensor reaches is freed at once, and the backward pass frees ea
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from diffcore import anomaly
+from diffcore.aliasing import changes, check_saved
 from diffcore.arrays import is_float, is_mutable
-from diffcore.dispatch import Boxed
+from diffcore.dispatch import Boxed, clock
 from diffcore.errors import GradientError
+from diffcore.hooks import called
 from diffcore.kernels.record import Call, Kernel
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
 from diffcore.watch import watch
-
-_order = itertools.count()
-
 
 mode = Mode()
 """Whether operations are recorded in this thread; see `no_grad`."""
@@ -59,7 +59,7 @@ class Node(Call):
         self.shape = shape
         self.aux = aux
         self.dtype = dtype
-        self.order = next(_order)
+        self.order = next(clock)
 
     def __repr__(self) -> str:
         return f"<{self.kernel.name if self.kernel else 'leaf'} {self.shape}>"
@@ -75,7 +75,7 @@ class Leaf(Node):
         self.parents = ()
         self.shape = shape
         self.dtype = dtype
-        self.order = next(_order)
+        self.order = next(clock)
         self.gradient: Any = None
 
 
@@ -93,11 +93,30 @@ def record(
     if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node = Node(kernel, parents, needs, primals, out if keep_out else None, params, shapes, out.shape, aux, dtype)
-    if watch.count and state.ledger is not None:
-        for kept in (*primals, node.out, *aux):
-            label(kept, "residual", only="activation")
-            label(kept, "residual", only="workspace")
+    if watch.count:
+        anomaly.note_place(node)
+        if state.ledger is not None:
+            for kept in (*primals, node.out, *aux):
+                label(kept, "residual", only="activation")
+                label(kept, "residual", only="workspace")
     return node
+
+
+hooks: weakref.WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = weakref.WeakKeyDictionary()
+"""What users registered to be called with the cotangent of a node, once it is complete."""
+
+
+retained: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
+"""The gradients of nodes that are no leaves, where they were asked for by `retain_grad`."""
+
+
+def _hooked(node: Node, g: Any, box: Callable[[Any], Any]) -> Any:
+    """The cotangent `g` after the hooks of `node`; they see tensors, also where the pass computes with arrays."""
+    own = hooks.get(node)
+    if not own:
+        return g
+    new = called(own, g if isinstance(g, Boxed) else box(g))
+    return new if isinstance(g, Boxed) else new.primal
 
 
 def replay(node: Node, box: type, level: int) -> Call:
@@ -117,17 +136,19 @@ def backward(
     keep: bool = False,
     create: tuple[type, int] | None = None,
     stops: frozenset[Node] = frozenset(),
+    box: Callable[[Any], Any] = lambda g: g,
 ) -> dict[Node, Any]:
     """Carry `cotangents` of `roots` to the leaves; returns the cotangent of every leaf (and of every node in `stops`) reached.
 
     Nodes are visited newest first, each once, when all its cotangents have arrived. Cotangents may have a leading axis of directions.
-    `keep` leaves the graph whole; `create` (Tensor class, level) records the pass itself.
+    `keep` leaves the graph whole; `create` (Tensor class, level) records the pass itself; `box` makes tensors for hooks.
     """
     waiting: dict[Node, Any] = {}
     found: dict[Node, Any] = {}
     owned: set[Node] = set()
     heap: list[tuple[int, Node]] = []
-    booked = watch.count and state.ledger is not None
+    watched = watch.count
+    booked = watched and state.ledger is not None
     outer = state.phase, mode.enabled
     state.phase, mode.enabled = "adjoint", mode.enabled or create is not None
     parents: Any = roots
@@ -151,9 +172,11 @@ def backward(
                     sums[node] = sums[node] + g
                     owned.add(node)
             if not heap:
-                return found
+                return {node: _hooked(node, g, box) for node, g in found.items()} if hooks else found
             node = heappop(heap)[1]
             g = waiting.pop(node)
+            if hooks:
+                g = _hooked(node, g, box)
             if stops and node in stops:
                 found[node] = g
             parents = node.parents
@@ -162,9 +185,13 @@ def backward(
                     "Trying to backward through the graph a second time: saved intermediate values were freed when .backward() "
                     "was called. Specify retain_graph=True if you need to backward through the graph a second time."
                 )
+            if node.order < changes.latest:
+                check_saved(node, node.order)
             if booked:
                 state.kernel = node.kernel.name
             cotangents = node.kernel.pullback(node if create is None else replay(node, *create), g, node.needs)
+            if watched:
+                anomaly.check_cotangents(node, g, cotangents)
             if not keep:  # nothing is left of it; a second pass says so
                 node.parents = node.primals = node.out = node.aux = None
     finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from diffcore.errors import GradientError
 from diffcore.tensor import TensorSurface, tensor_of
 from revdiff import tape
 from revdiff.tape import Leaf, Node
@@ -16,6 +18,7 @@ class Tensor(TensorSurface):
     engine = "revdiff"
     carried: Any  # a `Node`, or `None` for a constant
     follow = staticmethod(tape.record)  # type: ignore[assignment]  # names what is carried: parents
+    mode = tape.mode
 
     def _like(self, primal: Any) -> Tensor:
         return Tensor(primal, self.level)
@@ -23,13 +26,40 @@ class Tensor(TensorSurface):
     @property
     def node(self) -> Node | None:
         """Where this tensor stands on the tape; `None` for a constant."""
-        return self.carried
+        return self.carried if self.requires_grad else None
 
     def _leaf(self) -> Leaf | None:
         return self.carried if isinstance(self.carried, Leaf) else None
 
     def _become(self, variable: bool) -> None:
         self.carried = Leaf(self.shape, self.dtype) if variable else None
+
+    @property
+    def grad(self) -> Any:
+        """The derivative that backward passes have added up on this leaf, or on a tensor that was told to `retain_grad`."""
+        return self.carried.gradient if isinstance(self.carried, Leaf) else tape.retained.get(self.carried)
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        TensorSurface.grad.__set__(self, value)  # type: ignore[attr-defined]
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this tensor in `.grad` too, although it is not a leaf."""
+        if not self.requires_grad:
+            raise GradientError("can't retain_grad on Tensor that has requires_grad=False")
+        node = self.carried
+        if isinstance(node, Leaf) or node in tape.retained:
+            return
+        tape.retained[node] = None
+
+        def keep(gradient: Any) -> None:
+            before = tape.retained.get(node)
+            tape.retained[node] = gradient if before is None else before + gradient
+
+        self.register_hook(keep)
+
+    def _hooks(self) -> dict[int, Callable[[Any], Any]]:
+        return tape.hooks.setdefault(self.carried, {})
 
     @property
     def grad_fn(self) -> Node | None:

@@ -164,6 +164,7 @@ def linear_map(
     push: Callable[[Any, Call, int], Any] | None = None,
     examples: Callable[..., bool] = never,
     keeps_order: bool = False,
+    view: bool = False,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel that is linear in its only operand.
@@ -192,6 +193,7 @@ def linear_map(
         keeps=(frozenset(),),
         examples=examples,
         keeps_order=keeps_order,
+        view=view,
         explain=explain,
     )
     return register(kernel)

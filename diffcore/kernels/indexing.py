@@ -65,7 +65,12 @@ def _meeting(x: Any, arrays: Any) -> Any:
     return xp.asarray(x) if xp.__name__ != "numpy" and isinstance(x, np.ndarray) else x
 
 
-getitem = linear_map("getitem", lambda xp, x, *, index: _meeting(x, index)[index], _pull_getitem, push=_push_getitem, examples=_whole_first)
+def _getitem(xp: Any, x: Any, *, index: Index) -> Any:
+    x = _meeting(x, index)
+    return x[(*index, ...)] if isinstance(x, np.ndarray) else x[index]  # with `...` an element too is a view, not a number of its own
+
+
+getitem = linear_map("getitem", _getitem, _pull_getitem, push=_push_getitem, examples=_whole_first, view=True)
 
 
 def _scatter_index(xp: Any, g: Any, *, index: Index, shape: Shape) -> Any:

@@ -86,6 +86,8 @@ class Kernel:
     """Operands the kernel is linear in that are typically parameters: their directions may be seeded on the result."""
     reads_shapes: bool = True
     """Whether the pullback reads the operands' shapes."""
+    view: bool = False
+    """Whether the result may share memory with the first operand (of which it is then a linear function)."""
     explain: Callable[..., str | None] | None = None
     """`explain(shapes, params)`: why these shapes do not fit, or `None`."""
     _plans: dict[int, Plan] = field(default_factory=dict)

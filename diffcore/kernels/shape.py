@@ -28,6 +28,7 @@ reshape = linear_map(
     lift=_lead_shape,
     examples=_rows_stay,
     keeps_order=True,
+    view=True,
     explain=_explain_reshape,
 )
 
@@ -53,6 +54,7 @@ transpose = linear_map(
     lambda g, call, lead: transpose(g, axes=_lead_axes(_inverse(call.params["axes"]), len(lead))),
     lift=lambda params, lead: {"axes": _lead_axes(params["axes"], len(lead))},
     examples=lambda operand, shapes, shape, params: len(shape) > 0 and params["axes"][0] == -len(shape),
+    view=True,
 )
 
 
@@ -68,6 +70,7 @@ broadcast_to = linear_map(
     lambda g, call, lead: unbroadcast(g, len(call.shape), call.shapes[0]),
     push=_push_broadcast,
     examples=lambda operand, shapes, shape, params: len(shapes[0]) == len(shape) > 0 and shapes[0][0] == shape[0],
+    view=True,
     explain=lambda shapes, params: f"shape {shapes[0]} cannot be broadcast to {tuple(params['shape'])}",
 )
 

@@ -1,0 +1,288 @@
+"""What shares memory with what: changes in place, versions of buffers, and views whose base has changed.
+
+Views and in-place operations on numpy share memory, so a change in place can be felt in three places:
+
+- **residuals**: reverse mode may have saved the old values. Every change notes its time at the buffer it was made in, a node knows when it
+  was recorded, and the backward pass compares the two (`check_saved`). Recording an operation costs nothing for this.
+- **the base of a view**: its derivative changes in the part that the view shows. A view knows its `origin`, the operation that made it;
+  that operation is linear, so the base's new derivative is `base + V^T (new - old)`, an ordinary expression.
+- **other views**: they take their derivative anew from their base when they are next used (`refresh`).
+
+On jax nothing shares memory: an in-place method gives the tensor a new array, and its views keep the old values.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from diffcore.arrays import is_float, is_mutable
+from diffcore.dispatch import Boxed, Origin, apply, clock
+from diffcore.errors import DTypeError, GradientError, ShapeError
+from diffcore.kernels.record import Call
+from diffcore.watch import watch
+
+
+class Change(NamedTuple):
+    """The last change in place of a buffer: when, which operation made it, on a tensor of which shape, and how many there were."""
+
+    time: int
+    name: str
+    shape: tuple[int, ...]
+    count: int
+    buffer: weakref.ref[Any]
+
+
+class _Changes:
+    """Changes in place by `id` of the array that owns the buffer; `latest` is the time of the last one anywhere."""
+
+    def __init__(self) -> None:
+        self.latest = -1
+        self._of: dict[int, Change] = {}
+
+    def note(self, array: Any, name: str) -> None:
+        """Write down that `array` has just been changed in place by the operation `name`."""
+        owner = owner_of(array)
+        if owner is None:
+            return
+        key = id(owner)
+        before = self._of.get(key)
+        if before is None:
+            buffer, count = weakref.ref(owner, lambda _, key=key: self._of.pop(key, None)), 1  # type: ignore[misc]
+        else:
+            buffer, count = before.buffer, before.count + 1
+        self.latest = next(clock)
+        self._of[key] = Change(self.latest, name, tuple(array.shape), count, buffer)
+
+    def of(self, array: Any) -> Change | None:
+        """The last change of the buffer that `array` lies in."""
+        owner = owner_of(array)
+        return None if owner is None else self._of.get(id(owner))
+
+
+changes = _Changes()
+
+
+def owner_of(array: Any) -> Any:
+    """The numpy array that owns the buffer of `array`; `None` for what is no numpy array."""
+    if not isinstance(array, np.ndarray):
+        return None
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def array_under(x: Any) -> Any:
+    """The array under all levels of `x`."""
+    while isinstance(x, Boxed):
+        x = x.primal
+    return x
+
+
+def check_saved(call: Call, time: int, names: frozenset[str] | None = None) -> None:
+    """Raise `GradientError` when a residual of `call` (one of `names`), recorded at `time`, has been changed in place since.
+
+    Worded like PyTorch's error.
+    """
+    kernel = call.kernel
+    saved = [*zip(kernel.operands, call.primals, strict=False), ("out", call.out), *zip(kernel.aux, call.aux, strict=False)]
+    for name, value in saved:
+        if names is not None and name not in names:
+            continue
+        array = array_under(value)
+        change = changes.of(array)
+        if change is not None and change.time > time:
+            what = "its result" if name == "out" else f"its operand `{name}`"
+            raise GradientError(
+                f"one of the variables needed for gradient computation has been modified by an inplace operation: {kernel.name} saved "
+                f"{what}, a tensor of shape {tuple(array.shape)}, whose memory was changed afterwards by `{change.name}` on a tensor of "
+                f"shape {change.shape} (version {change.count}). Change a copy instead (`x.clone()`), or change it before {kernel.name} "
+                f"uses it"
+            )
+
+
+# views
+
+
+def origin_of(x: Any) -> Origin | None:
+    """The operation that made the view `x`, if it is one and shares the memory of its base (a `reshape` may have had to copy)."""
+    origin = getattr(x, "origin", None)
+    if origin is None:
+        return None
+    array, base = array_under(x), array_under(origin.operand)
+    if isinstance(array, np.ndarray):
+        return origin if owner_of(array) is owner_of(base) else None
+    return origin if getattr(array, "storage", array) is getattr(base, "storage", base) else None
+
+
+class _Rederived:
+    """When the derivative of a tensor was last replaced by a change in place; tensors that are gone are forgotten."""
+
+    def __init__(self) -> None:
+        self._times: dict[int, tuple[int, weakref.ref[Any]]] = {}
+
+    def note(self, x: Any) -> int:
+        """Write down that `x` has a new derivative now."""
+        key, time = id(x), next(clock)
+        if key in self._times:
+            reference = self._times[key][1]
+        else:
+            watch.add(1)  # from now on operands have to be refreshed
+            reference = weakref.ref(x, lambda _: self._forget(key))
+        self._times[key] = time, reference
+        return time
+
+    def _forget(self, key: int) -> None:
+        if self._times.pop(key, None) is not None:
+            watch.add(-1)
+
+    def when(self, x: Any) -> int:
+        found = self._times.get(id(x))
+        return -1 if found is None else found[0]
+
+
+_rederived = _Rederived()
+
+
+def refresh(x: Any) -> None:
+    """Give the view `x` the derivative of its base, if that was replaced since `x` was made."""
+    origin = origin_of(x)
+    if origin is None:
+        return
+    operand, kernel, params, time = origin
+    refresh(operand)
+    if _rederived.when(operand) > time:
+        again = _followed(x, lambda: apply(kernel, _untracked(operand), **params))
+        x.level, x.carried = again.level, again.carried
+        x.origin = Origin(operand, kernel, params, _rederived.note(x))
+
+
+def _followed(x: Any, compute: Any) -> Any:
+    """`compute()` with derivatives followed whatever `no_grad` says."""
+    outer, x.mode.enabled = x.mode.enabled, True
+    try:
+        return compute()
+    finally:
+        x.mode.enabled = outer
+
+
+def _untracked(x: Any) -> Any:
+    """`x` as it is now, as a tensor of its own that no later change in place of `x` touches, and no view."""
+    return x.box(x.primal, x.level, x.carried)
+
+
+# changes in place
+
+
+def change(x: Any, name: str, new: Any) -> Any:
+    """Give `x` in place the values and the derivative of `new`, as the operation `name` does; returns `x`.
+
+    `new` has been computed from `x` without changing anything. Raises `GradientError` for a leaf that requires grad or a view of one,
+    `ShapeError` and `DTypeError` where `new` does not fit. Then nothing has changed.
+    """
+    follows = x.mode.enabled
+    if watch.count:
+        refresh(x)
+    if follows:
+        _check_leaf(x)
+    new = _fitted(x, name, new)
+    memory = array_under(x)
+    if isinstance(memory, np.ndarray):
+        _check_writable(memory, name)
+    updates = _updates(x, new) if follows else []
+    value = array_under(new)
+    if is_mutable(memory):
+        memory[...] = value
+        changes.note(memory, name)
+    elif not follows:
+        _bottom(x).primal = value
+    for y, replaced in updates:
+        _adopt(y, replaced)
+    return x
+
+
+def _check_leaf(x: Any) -> None:
+    if x.carried is not None and x._leaf() is not None:
+        raise GradientError(
+            "a leaf Variable that requires grad is being used in an in-place operation: do it under `no_grad()`, or on `x.data`"
+        )
+    base, origin = x, origin_of(x)
+    while origin is not None:
+        base, origin = origin.operand, origin_of(origin.operand)
+    if base is not x and base.carried is not None:
+        if base._leaf() is not None:
+            raise GradientError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+        if x.carried is None and is_float(x.dtype):
+            raise GradientError(
+                "a view was created in no_grad mode and is being modified inplace with grad mode enabled: make the view outside of "
+                "`no_grad()`, or change it inside"
+            )
+
+
+def _fitted(x: Any, name: str, new: Any) -> Any:
+    """`new` in the dtype of `x`. Raises errors worded like PyTorch's where shape or kind do not fit."""
+    new = new if isinstance(new, Boxed) else x._like(new)
+    shape = tuple(new.primal.shape)
+    if shape != tuple(x.primal.shape):
+        raise ShapeError(f"{name}: output with shape {list(x.primal.shape)} doesn't match the broadcast shape {list(shape)}")
+    if new.primal.dtype == x.primal.dtype:
+        return new
+    if not np.can_cast(new.primal.dtype, x.primal.dtype, "same_kind"):
+        raise DTypeError(f"{name}: result type {new.primal.dtype} can't be cast to the desired output type {x.primal.dtype}")
+    from diffcore.kernels.shape import astype
+
+    return astype(new, dtype=x.primal.dtype)
+
+
+def _check_writable(memory: Any, name: str) -> None:
+    if not memory.flags.writeable or any(step == 0 and n > 1 for step, n in zip(memory.strides, memory.shape, strict=True)):
+        raise GradientError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory location, or its "
+            f"memory is read-only. Please clone() the tensor before performing the operation."
+        )
+
+
+def _updates(x: Any, new: Any) -> list[tuple[Any, Any]]:
+    """The tensors that get a new derivative, `x` and the bases that it is a view of, each with what it becomes."""
+    if new.carried is None and x.carried is None and new.level <= x.level and not isinstance(x.primal, Boxed):
+        return []
+    updates = [(x, new)]
+    old = _untracked(x)
+    while (origin := origin_of(x)) is not None:
+        operand, kernel, params, _ = origin
+        before = _untracked(operand)
+        call = Call(kernel, (None,), None, params, (tuple(operand.primal.shape),), tuple(x.primal.shape), ())
+        after = before + kernel.pullback(call, new - old, (True,))[0]
+        updates.append((operand, after))
+        x, old, new = operand, before, after
+    return updates
+
+
+def _adopt(x: Any, new: Any) -> None:
+    """Give `x` the derivative of `new`, keeping the memory of `x` where it can be kept."""
+    memory = array_under(x)
+    if is_mutable(memory):
+        bottom = _bottom(new)
+        if bottom is new:
+            x.primal = memory
+        else:
+            bottom.primal, x.primal = memory, new.primal
+    else:
+        x.primal = new.primal
+    x.level, x.carried = new.level, new.carried
+    shared = isinstance(memory, np.ndarray) and (memory.base is not None or sys.getrefcount(memory) > 3)
+    if shared:
+        time = _rederived.note(x)
+        origin = origin_of(x)
+        if origin is not None:
+            x.origin = Origin(*origin[:3], time)
+
+
+def _bottom(x: Any) -> Any:
+    """The lowest tensor under `x`, which holds the array."""
+    while isinstance(x.primal, Boxed):
+        x = x.primal
+    return x
