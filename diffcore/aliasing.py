@@ -23,16 +23,17 @@ from diffcore.arrays import is_float, is_mutable
 from diffcore.dispatch import Boxed, Origin, apply, clock
 from diffcore.errors import DTypeError, GradientError, ShapeError
 from diffcore.kernels.record import Call
+from diffcore.seeds import array_under
 from diffcore.watch import watch
 
 
 class Change(NamedTuple):
-    """The last change in place of a buffer: when, which operation made it, on a tensor of which shape, and how many there were."""
+    """The last change in place of a buffer: when, which operation made it, on a tensor of which shape; `version` counts them all."""
 
     time: int
     name: str
     shape: tuple[int, ...]
-    count: int
+    version: int
     buffer: weakref.ref[Any]
 
 
@@ -51,11 +52,11 @@ class _Changes:
         key = id(owner)
         before = self._of.get(key)
         if before is None:
-            buffer, count = weakref.ref(owner, lambda _, key=key: self._of.pop(key, None)), 1  # type: ignore[misc]
+            buffer, version = weakref.ref(owner, lambda _, key=key: self._of.pop(key, None)), 1  # type: ignore[misc]
         else:
-            buffer, count = before.buffer, before.count + 1
+            buffer, version = before.buffer, before.version + 1
         self.latest = next(clock)
-        self._of[key] = Change(self.latest, name, tuple(array.shape), count, buffer)
+        self._of[key] = Change(self.latest, name, tuple(array.shape), version, buffer)
 
     def of(self, array: Any) -> Change | None:
         """The last change of the buffer that `array` lies in."""
@@ -75,13 +76,6 @@ def owner_of(array: Any) -> Any:
     return array
 
 
-def array_under(x: Any) -> Any:
-    """The array under all levels of `x`."""
-    while isinstance(x, Boxed):
-        x = x.primal
-    return x
-
-
 def check_saved(call: Call, time: int, names: frozenset[str] | None = None) -> None:
     """Raise `GradientError` when a residual of `call` (one of `names`), recorded at `time`, has been changed in place since.
 
@@ -99,7 +93,7 @@ def check_saved(call: Call, time: int, names: frozenset[str] | None = None) -> N
             raise GradientError(
                 f"one of the variables needed for gradient computation has been modified by an inplace operation: {kernel.name} saved "
                 f"{what}, a tensor of shape {tuple(array.shape)}, whose memory was changed afterwards by `{change.name}` on a tensor of "
-                f"shape {change.shape} (version {change.count}). Change a copy instead (`x.clone()`), or change it before {kernel.name} "
+                f"shape {change.shape} (version {change.version}). Change a copy instead (`x.clone()`), or change it before {kernel.name} "
                 f"uses it"
             )
 
@@ -204,6 +198,20 @@ def change(x: Any, name: str, new: Any) -> Any:
     return x
 
 
+def snapshot(x: Any, *others: Any) -> Any:
+    """`x` for an operation whose result is about to replace it: with a copy of its memory where a derivative may be kept waiting for it."""
+    memory = array_under(x)
+    followed = x.mode.enabled and any(isinstance(y, Boxed) and y.carried is not None for y in (x, *others))
+    if not followed or not is_mutable(memory):
+        return x
+    return _on(x, memory.copy())
+
+
+def _on(x: Any, memory: Any) -> Any:
+    """`x` with all its levels, on other memory."""
+    return x.box(_on(x.primal, memory) if isinstance(x.primal, Boxed) else memory, x.level, x.carried)
+
+
 def _check_leaf(x: Any) -> None:
     if x.carried is not None and x._leaf() is not None:
         raise GradientError(
@@ -255,7 +263,7 @@ def _updates(x: Any, new: Any) -> list[tuple[Any, Any]]:
         operand, kernel, params, _ = origin
         before = _untracked(operand)
         call = Call(kernel, (None,), None, params, (tuple(operand.primal.shape),), tuple(x.primal.shape), ())
-        after = before + kernel.pullback(call, new - old, (True,))[0]
+        after = before + kernel.pullback(call, new - old, (True,))[0]  # type: ignore[misc]  # views are linear, so they have one
         updates.append((operand, after))
         x, old, new = operand, before, after
     return updates

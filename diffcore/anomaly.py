@@ -15,10 +15,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from diffcore.aliasing import array_under
 from diffcore.arrays import is_array, is_float
 from diffcore.errors import AnomalyError
 from diffcore.ledger import state
+from diffcore.seeds import array_under
 from diffcore.watch import watch
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -12,18 +12,19 @@ from typing import Any, Self
 import numpy as np
 
 from diffcore import aliasing, ops
-from diffcore.arrays import is_float, is_mutable, random
-from diffcore.dispatch import Boxed, unboxed
+from diffcore.arrays import is_float, is_mutable, namespace, random
+from diffcore.dispatch import Boxed
 from diffcore.errors import GradientError
 from diffcore.kernels import elementwise as _e
 from diffcore.modes import Mode
+from diffcore.seeds import array_under
 
 
 def in_place(op: Callable[..., Any], name: str) -> Any:
     """The method that does `op` on a tensor in place."""
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return aliasing.change(self, name, op(self, *args, **kwargs))
+        return aliasing.change(self, name, op(aliasing.snapshot(self, *args), *args, **kwargs))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of `{name[:-1]}`: changes this tensor and returns it."
@@ -57,13 +58,13 @@ class Mutation(Boxed):
         return aliasing.change(self, "sub_", _e.sub(self, other))
 
     def __imul__(self, other: Any) -> Any:
-        return aliasing.change(self, "mul_", _e.mul(self, other))
+        return aliasing.change(self, "mul_", _e.mul(aliasing.snapshot(self, other), other))
 
     def __itruediv__(self, other: Any) -> Any:
-        return aliasing.change(self, "div_", _e.div(self, other))
+        return aliasing.change(self, "div_", _e.div(aliasing.snapshot(self, other), other))
 
     def __ipow__(self, other: Any) -> Any:
-        return aliasing.change(self, "pow_", _e.pow(self, other))
+        return aliasing.change(self, "pow_", _e.pow(aliasing.snapshot(self, other), other))
 
     # assignment
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -118,7 +119,6 @@ class Mutation(Boxed):
 
 def _filled(x: Any, value: Any) -> Any:
     """A new array like that of `x`, filled with `value`."""
-    array = aliasing.array_under(unboxed(x) if x.carried is None else x)
-    from diffcore.arrays import namespace
+    array = array_under(x)
 
     return namespace((array,)).full_like(array, value)

@@ -115,7 +115,7 @@ class TensorSurface(Mutation):
     def _version(self) -> int:
         """How often the memory of this tensor has been changed in place, through whichever tensor."""
         change = aliasing.changes.of(self.array)
-        return 0 if change is None else change.count
+        return 0 if change is None else change.version
 
     def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
         """Call `hook(gradient)` whenever the gradient of this tensor has been computed; what it returns, if anything, takes its place.

@@ -1,9 +1,86 @@
-"""PyTorch's switches for the imperative level: `no_grad`, `enable_grad`."""
+"""PyTorch's `autograd` for forward mode: the same calls deliver the derivatives that tensors carry.
+
+What forward mode cannot mean (`create_graph`, the gradient of a tensor that is not a leaf) is an error that names the functional
+transform to use instead.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from diffcore import function
+from diffcore.anomaly import detect_anomaly, set_detect_anomaly
+from diffcore.errors import GradientError
+from diffcore.function import once_differentiable
 from diffcore.modes import Switch
 from dualdiff import pushing
+from dualdiff.tensor import Tensor, delivered
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Sequence) else [value]
+
+
+def _pairs(outputs: list[Any], gradients: Any) -> list[tuple[Any, Any]]:
+    given = [None] * len(outputs) if gradients is None else _listed(gradients)
+    if len(outputs) != len(given):
+        raise GradientError(f"got {len(outputs)} tensors and {len(given)} gradients: one cotangent (or None) is needed per tensor")
+    return list(zip(outputs, given, strict=True))
+
+
+def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+    """Deliver the derivative of the sum of `<grad_tensors[i], tensors[i]>` into `.grad` of every variable; see `Tensor.backward`."""
+    total: dict[Any, Any] = {}
+    for i, (y, gradient) in enumerate(_pairs(_listed(tensors), grad_tensors)):
+        for variable, value in delivered(y, gradient, create_graph, i).items():
+            total[variable] = value if variable not in total else total[variable] + value
+    for variable, value in total.items():
+        variable.receive(value)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Any, ...]:
+    """The derivative of the sum of `<grad_outputs[i], outputs[i]>` with respect to each leaf in `inputs`, as tensors.
+
+    `.grad` is untouched. Raises `GradientError` for inputs that are not leaves, and for those that no output depends on unless
+    `allow_unused`.
+    """
+    xs = _listed(inputs)
+    for x in xs:
+        if not x.requires_grad:
+            raise GradientError("One of the differentiated Tensors does not require grad")
+        if x.variable is None:
+            raise GradientError(
+                "grad: in forward mode derivatives are carried with respect to leaves only, and one of the inputs is not a leaf: "
+                "take the derivative with respect to it with `dualdiff.grad(f)(x)`"
+            )
+    total: dict[Any, Any] = {}
+    for i, (y, gradient) in enumerate(_pairs(_listed(outputs), grad_outputs)):
+        for variable, value in delivered(y, gradient, create_graph, i).items():
+            total[variable] = value if variable not in total else total[variable] + value
+    result = []
+    for x in xs:
+        g = total.get(x.variable)
+        if g is None and not allow_unused:
+            raise GradientError(
+                "One of the differentiated Tensors appears to not have been used in the graph. "
+                "Set allow_unused=True if this is the desired behavior."
+            )
+        result.append(g)
+    return tuple(result)
+
+
+class Function(function.Function):
+    """A function with a derivative of your own; see `diffcore.function`. Forward mode needs `jvp`, `revdiff` needs `backward`."""
+
+    kind = Tensor
 
 
 class no_grad(Switch):
@@ -21,3 +98,16 @@ class enable_grad(Switch):
 def is_grad_enabled() -> bool:
     """Whether tangents are carried in this thread."""
     return pushing.mode.enabled
+
+
+__all__ = [
+    "Function",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "once_differentiable",
+    "set_detect_anomaly",
+]

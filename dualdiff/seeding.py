@@ -17,6 +17,7 @@ from typing import Any
 
 from diffcore.dispatch import clock
 from diffcore.errors import GradientError
+from diffcore.hooks import called
 from diffcore.kernels.record import Call
 
 Window = tuple[int, int]
@@ -67,6 +68,12 @@ class Variable(Seed):
         if self._hooks is None:
             self._hooks = {}
         return self._hooks
+
+    def receive(self, gradient: Any) -> None:
+        """Add a gradient that a backward pass delivers, after the hooks have seen it."""
+        if self._hooks:
+            gradient = called(self._hooks, gradient)
+        self.gradient = gradient if self.gradient is None else self.gradient + gradient
 
     @property
     def whole(self) -> Variable:

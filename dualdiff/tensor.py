@@ -8,7 +8,6 @@ from typing import Any
 
 from diffcore.dispatch import unboxed
 from diffcore.errors import GradientError
-from diffcore.hooks import called
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.tensor import TensorSurface, check_cotangent, own_memory, tensor_of
 from dualdiff import pushing
@@ -87,29 +86,36 @@ class Tensor(TensorSurface):
         nothing, since forward mode keeps no graph. Raises `GradientError` for a tensor without derivatives, a missing or misshapen
         cotangent, and for `create_graph`, whose job `dualdiff.jacobian(dualdiff.grad(f))` and `dualdiff.hvp` do.
         """
-        if create_graph:
-            raise GradientError(
-                "create_graph=True has no meaning in forward mode, where derivatives are carried, not recorded: "
-                "for higher derivatives nest the functional transforms, e.g. `dualdiff.hvp(f, x, v)` or `dualdiff.hessian(f)(x)`"
-            )
-        if not self.tangents:
-            raise GradientError("element 0 of tensors does not require grad and carries no tangent")
-        check_cotangent(self.primal, gradient)
-        row = ones_of(self.primal) if gradient is None else unboxed(gradient.detach() if isinstance(gradient, TensorSurface) else gradient)
-        if row.dtype != self.dtype:
-            row = row.astype(self.dtype)
-        taken = {id(row)}
-        for variable, value in pushing.by_variable(self.tangents, self.primal, cotangent=row).items():
-            if value.dtype != variable.dtype:
-                value = value.astype(variable.dtype)
-            new = called(variable.hooks, Tensor(own_memory(value.reshape(variable.shape), taken)))
-            variable.gradient = new if variable.gradient is None else variable.gradient + new
+        for variable, value in delivered(self, gradient, create_graph).items():
+            variable.receive(value)
 
     def _repr_suffix(self) -> str:
         return super()._repr_suffix() if self.is_leaf else ", carries tangents"
 
 
 Tensor.box = Tensor  # results are plain tensors, also those of parameters
+
+
+def delivered(y: Tensor, gradient: Any, create_graph: bool, position: int = 0) -> dict[Variable, Tensor]:
+    """The derivative of `<gradient, y>`, which `y` carries already, per variable, as tensors of their own. Errors as for `backward`."""
+    if create_graph:
+        raise GradientError(
+            "create_graph=True has no meaning in forward mode, where derivatives are carried, not recorded: "
+            "for higher derivatives nest the functional transforms, e.g. `dualdiff.hvp(f, x, v)` or `dualdiff.hessian(f)(x)`"
+        )
+    if not y.tangents:
+        raise GradientError(f"element {position} of tensors does not require grad and carries no tangent")
+    check_cotangent(y.primal, gradient)
+    row = ones_of(y.primal) if gradient is None else unboxed(gradient.detach() if isinstance(gradient, TensorSurface) else gradient)
+    if row.dtype != y.dtype:
+        row = row.astype(y.dtype)
+    taken = {id(row)}
+    found = {}
+    for variable, value in pushing.by_variable(y.tangents, y.primal, cotangent=row).items():
+        if value.dtype != variable.dtype:
+            value = value.astype(variable.dtype)
+        found[variable] = Tensor(own_memory(value.reshape(variable.shape), taken))
+    return found
 
 
 def directions_last(block: Any, shape: tuple[int, ...], variable: tuple[int, ...]) -> Any:

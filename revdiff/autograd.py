@@ -1,12 +1,15 @@
-"""PyTorch's imperative calls: `backward`, `grad`, `no_grad`, `enable_grad`."""
+"""PyTorch's `autograd`: `backward`, `grad`, `Function`, the switches `no_grad` and `enable_grad`, anomaly detection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from diffcore import function
+from diffcore.anomaly import detect_anomaly, set_detect_anomaly
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import GradientError
+from diffcore.function import once_differentiable
 from diffcore.modes import Switch
 from diffcore.seeds import ones_of
 from diffcore.tensor import check_cotangent, own_memory
@@ -80,6 +83,12 @@ def grad(
     return tuple(result)
 
 
+class Function(function.Function):
+    """A function with a derivative of your own; see `diffcore.function`. Reverse mode needs `backward`, `dualdiff` needs `jvp`."""
+
+    kind = Tensor
+
+
 class no_grad(Switch):
     """Operations inside are not recorded: `with no_grad(): ...` or `@no_grad()`."""
 
@@ -95,3 +104,16 @@ class enable_grad(Switch):
 def is_grad_enabled() -> bool:
     """Whether operations are recorded in this thread."""
     return tape.mode.enabled
+
+
+__all__ = [
+    "Function",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "once_differentiable",
+    "set_detect_anomaly",
+]

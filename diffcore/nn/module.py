@@ -288,9 +288,8 @@ class Module:
                 if value is not None
             ]
             kinds = {p.box for _, p in named}
-            slots = Slots(
-                tuple(name for name, _ in named), [p for _, p in named], places, kinds.pop() if len(kinds) == 1 else None
-            )  # type: ignore[arg-type]
+            common = kinds.pop() if len(kinds) == 1 else None
+            slots = Slots(tuple(name for name, _ in named), [p for _, p in named], places, common)  # type: ignore[arg-type]  # registries
             object.__setattr__(self, "_walked", (_Structure.version, slots))
         return slots
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from diffcore.aliasing import changes
 from diffcore.arrays import is_mutable
 from diffcore.dispatch import Boxed
 from diffcore.ledger import label, state
@@ -53,6 +54,7 @@ class Optimizer:
                     gradient = parameter.grad
                     if gradient is not None:
                         parameter.data = self._updated(parameter, gradient.array, group)
+                        changes.note(parameter.array, f"{type(self).__name__}.step")
         finally:
             state.phase = outer
 
