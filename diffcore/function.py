@@ -149,7 +149,11 @@ class _Application:
     @property
     def _whole(self) -> bool:
         """Whether the kernel's result is the only differentiable output as it is."""
-        return self.constants.count(None) == 1
+        return self._moving(len(self.constants)) == 1
+
+    def _moving(self, count: int) -> int:
+        """How many of the first `count` outputs have a derivative."""
+        return sum(c is None for c in self.constants[:count])
 
     # the value
     def _value(self, arrays: Sequence[Any]) -> Any:
@@ -217,7 +221,7 @@ class _Application:
         if self._whole:
             return packed
         sizes = [int(np.prod(s, dtype=np.int64)) for s, c in zip(self.shapes, self.constants, strict=True) if c is None]
-        position = self.constants[:output].count(None)
+        position = self._moving(output)
         start = sum(sizes[:position])
         index = (*(slice(None),) * lead, slice(start, start + sizes[position]))
         return packed[index].reshape((*packed.shape[:lead], *self.shapes[output]))
