@@ -12,6 +12,7 @@ from diffcore.arrays.random import manual_seed
 from diffcore.ops import *
 from dualdiff import autograd, nn, optim
 from dualdiff.autograd import enable_grad, is_grad_enabled, no_grad
+from dualdiff.graph import graph
 from dualdiff.tensor import Tensor, tensor
 from dualdiff.transforms import ForwardGradient, forward_gradient, grad, hessian, hvp, jacobian, jvp, value_and_grad
 
@@ -22,6 +23,7 @@ __all__ = [
     "enable_grad",
     "forward_gradient",
     "grad",
+    "graph",
     "hessian",
     "hvp",
     "is_grad_enabled",

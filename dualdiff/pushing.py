@@ -60,7 +60,8 @@ def push(call: Call, carried: list[Tangents]) -> Tangents:
     if call.kernel.keeps_order:
         result, carried = _still_fresh(carried[0])
     groups = _by_seed(call, carried, result)
-    if math.prod(call.shape) == 1 and call.kernel.pullback is not None and any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms):
+    contracts = math.prod(call.shape) == 1 and call.kernel.pullback is not None
+    if contracts and any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms):
         alone: dict[Seed, dict[int, Form]] = {s: f for s, f in groups.items() if isinstance(s, Directions) and s.lead == 0}
         _contract_all(call, {s: f for s, f in groups.items() if s not in alone}, result)
         groups = alone

@@ -12,6 +12,7 @@ from diffcore.arrays.random import manual_seed
 from diffcore.ops import *
 from revdiff import autograd, nn, optim
 from revdiff.autograd import enable_grad, is_grad_enabled, no_grad
+from revdiff.graph import graph
 from revdiff.tensor import Tensor, tensor
 from revdiff.transforms import grad, hessian, hvp, jacobian, value_and_grad, vjp
 
@@ -20,6 +21,7 @@ __all__ = [
     "autograd",
     "enable_grad",
     "grad",
+    "graph",
     "hessian",
     "hvp",
     "is_grad_enabled",

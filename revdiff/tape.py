@@ -26,6 +26,11 @@ mode = Mode()
 """Whether operations are recorded in this thread; see `no_grad`."""
 
 
+def backward_name(kernel: str) -> str:
+    """`log_softmax` as `LogSoftmaxBackward0`."""
+    return "".join(part[:1].upper() + part[1:] for part in kernel.split("_")) + "Backward0"
+
+
 class Node(Call):
     """One recorded operation. `parents[i]` is the node of operand `i`, or `None` where no cotangent is needed.
 
@@ -61,8 +66,17 @@ class Node(Call):
         self.dtype = dtype
         self.order = next(clock)
 
+    def name(self) -> str:
+        """The name that PyTorch would give the node of such an operation, e.g. `MulBackward0`."""
+        return backward_name(self.kernel.name) if self.kernel else "AccumulateGrad"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """Per operand the node it came from (`None` for constants), as in PyTorch. None once the graph is freed."""
+        return tuple((parent, 0) for parent in self.parents or ())
+
     def __repr__(self) -> str:
-        return f"<{self.kernel.name if self.kernel else 'leaf'} {self.shape}>"
+        return f"<{self.name()} {self.shape}>"
 
 
 class Leaf(Node):

@@ -185,7 +185,7 @@ def test_memory_is_shared_as_numpy_shares_it(engine: ModuleType) -> None:
 
 
 def test_results_of_methods_in_place(engine: ModuleType) -> None:
-    ordinary = {"add_": (2.0,), "sub_": (2.0,), "mul_": (2.0,), "div_": (2.0,), "pow_": (2.0,), "neg_": (), "abs_": (), "exp_": (), "tanh_": ()}
+    ordinary = {**dict.fromkeys("add_ sub_ mul_ div_ pow_".split(), (2.0,)), **dict.fromkeys("neg_ abs_ exp_ tanh_".split(), ())}
     for name, args in ordinary.items():
         x = engine.tensor(X)
         memory = x.numpy()
@@ -254,7 +254,7 @@ def test_a_saved_tensor_changed_in_place_is_an_error(program: Any, saved: str) -
     y = x * 2.0
     z, change = program(y, x)
     change(z)
-    with pytest.raises(GradientError, match=f"modified by an inplace operation: {saved}.* of shape .* whose memory was changed afterwards by"):
+    with pytest.raises(GradientError, match=f"by an inplace operation: {saved}.* of shape .* whose memory was changed afterwards by"):
         z.sum().backward()
 
 
@@ -263,7 +263,7 @@ def test_the_error_names_the_operations_and_both_tensors() -> None:
     y = x * 2.0
     z = y.log()
     y[0].mul_(3.0)
-    with pytest.raises(GradientError, match=r"log saved its operand `x`, a tensor of shape \(2, 3\), .* by `mul_` on a tensor of shape \(3,\)"):
+    with pytest.raises(GradientError, match=r"log saved its operand `x`, .* shape \(2, 3\), .* by `mul_` on a tensor of shape \(3,\)"):
         z.sum().backward()
 
 

@@ -19,7 +19,7 @@ OPS = {
 }
 """The op set by module of `diffcore.ops`."""
 ENGINE = """
-    Tensor autograd enable_grad grad hessian hvp is_grad_enabled jacobian manual_seed nn no_grad optim tensor value_and_grad
+    Tensor autograd enable_grad grad graph hessian hvp is_grad_enabled jacobian manual_seed nn no_grad optim tensor value_and_grad
 """.split()
 SHARED = ENGINE + [name for family, names in OPS.items() if family != "neural" for name in names.split()]
 OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
