@@ -198,6 +198,23 @@ def change(x: Any, name: str, new: Any) -> Any:
     return x
 
 
+def put(name: str, out: Any, result: Any) -> Any:
+    """Write `result` into `out`, which was given as `out=` to the operation `name`; returns `out`.
+
+    Raises `GradientError` where a derivative would be lost, as PyTorch does, and `ShapeError` or `DTypeError` where `out` does not fit.
+    """
+    if not isinstance(out, Boxed):
+        if isinstance(result, Boxed) or not isinstance(out, np.ndarray):
+            raise TypeError(f"{name}(): argument 'out' must be a Tensor (an array for arrays), not {type(out).__name__}")
+        np.copyto(out, result, casting="same_kind")
+        return out
+    if out.carried is not None or isinstance(result, Boxed) and result.carried is not None:
+        raise GradientError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+        )
+    return change(out, name, result)
+
+
 def snapshot(x: Any, *others: Any) -> Any:
     """`x` for an operation whose result is about to replace it: with a copy of its memory where a derivative may be kept waiting for it."""
     memory = array_under(x)

@@ -113,6 +113,8 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
         else:
             out = kernel.compute(xp, *primals, **params)
     except (ValueError, TypeError, IndexError) as error:
+        if "out" in params:
+            return _apply_into(kernel, operands, params)
         raise explained(kernel, primals, params, error) from None
     result = top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
     if kernel.view:
@@ -122,6 +124,8 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
 
 def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
     """`apply` with operands of several levels, or with tensors of a lower level under them."""
+    if "out" in params:
+        return _apply_into(kernel, operands, params)
     top: Boxed = max((x for x in operands if isinstance(x, Boxed)), key=lambda x: x.level)
     engine, level, lower, mask = top.engine, top.level, False, 0
     primals: list[Any] = list(operands)
@@ -158,6 +162,8 @@ def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
 
 def _apply_watched(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
     """`apply` while something is watched (see `diffcore.watch`)."""
+    if "out" in params:
+        return _apply_into(kernel, operands, params)
     from diffcore.aliasing import refresh
 
     boxed = False
@@ -166,6 +172,15 @@ def _apply_watched(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any
             boxed = True
             refresh(x)
     return _apply_across(kernel, operands, params) if boxed else _compute(kernel, kernel.compute, operands, params)
+
+
+def _apply_into(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
+    """`apply` with `out=`: the result goes into the memory of a tensor that is there already."""
+    from diffcore.aliasing import put
+
+    out = params.pop("out")
+    result = apply(kernel, *operands, **params)
+    return result if out is None else put(kernel.name, out, result)
 
 
 def _compute(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:

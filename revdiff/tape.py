@@ -116,8 +116,18 @@ def record(
     return node
 
 
-hooks: weakref.WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = weakref.WeakKeyDictionary()
-"""What users registered to be called with the cotangent of a node, once it is complete."""
+_hooks: dict[int, dict[int, Callable[[Any], Any]]] = {}
+"""By `id` of a node, what users registered to be called with its cotangent, once that is complete."""
+
+
+def hooks_of(node: Node) -> dict[int, Callable[[Any], Any]]:
+    """The hooks of `node`, to be changed by the caller; they are forgotten with the node."""
+    key = id(node)
+    if key not in _hooks:
+        _hooks[key] = {}
+        weakref.finalize(node, _hooks.pop, key, None)
+    return _hooks[key]
+
 
 
 retained: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
@@ -126,7 +136,7 @@ retained: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
 
 def _hooked(node: Node, g: Any, box: Callable[[Any], Any]) -> Any:
     """The cotangent `g` after the hooks of `node`; they see tensors, also where the pass computes with arrays."""
-    own = hooks.get(node)
+    own = _hooks.get(id(node))
     if not own:
         return g
     new = called(own, g if isinstance(g, Boxed) else box(g))
@@ -157,39 +167,42 @@ def backward(
     Nodes are visited newest first, each once, when all its cotangents have arrived. Cotangents may have a leading axis of directions.
     `keep` leaves the graph whole; `create` (Tensor class, level) records the pass itself; `box` makes tensors for hooks.
     """
-    waiting: dict[Node, Any] = {}
     found: dict[Node, Any] = {}
-    owned: set[Node] = set()
-    heap: list[tuple[int, Node]] = []
+    waiting = _Waiting()
+    heap = waiting.heap
     watched = watch.count
-    booked = watched and state.ledger is not None
     outer = state.phase, mode.enabled
     state.phase, mode.enabled = "adjoint", mode.enabled or create is not None
     parents: Any = roots
     try:
         while True:
+            ahead = None  # the only node that waits, if so: most graphs are chains, which need no heap
             for node, g in zip(parents, cotangents, strict=True):
                 if node is None or g is None:
                     continue
                 if g.dtype is not node.dtype and g.dtype != node.dtype:
                     g = g.astype(node.dtype)
-                if booked:
+                if watched:
                     label(g, "cotangent", only="workspace")
-                sums = found if node.kernel is None else waiting
-                if node not in sums:  # the first is kept as it is, the second makes a sum of ours, later ones go into that
-                    sums[node] = g
-                    if sums is waiting:
-                        heappush(heap, (-node.order, node))
-                elif node in owned and is_mutable(sums[node]) and not isinstance(g, Boxed):
-                    sums[node] += g
+                if node.kernel is None:
+                    if node in found:
+                        waiting.add(found, node, g)
+                    else:
+                        found[node] = g
+                elif ahead is None and not heap:
+                    ahead, arrived = node, g
                 else:
-                    sums[node] = sums[node] + g
-                    owned.add(node)
-            if not heap:
-                return {node: _hooked(node, g, box) for node, g in found.items()} if hooks else found
-            node = heappop(heap)[1]
-            g = waiting.pop(node)
-            if hooks:
+                    if ahead is not None:
+                        waiting.put(ahead, arrived)
+                        ahead = None
+                    waiting.put(node, g)
+            if ahead is not None:
+                node, g = ahead, arrived
+            elif heap:
+                node, g = waiting.pop()
+            else:
+                return {node: _hooked(node, g, box) for node, g in found.items()} if _hooks else found
+            if _hooks:
                 g = _hooked(node, g, box)
             if stops and node in stops:
                 found[node] = g
@@ -201,7 +214,7 @@ def backward(
                 )
             if node.order < changes.latest:
                 check_saved(node, node.order)
-            if booked:
+            if watched:
                 state.kernel = node.kernel.name
             cotangents = node.kernel.pullback(node if create is None else replay(node, *create), g, node.needs)
             if watched:
@@ -210,3 +223,35 @@ def backward(
                 node.parents = node.primals = node.out = node.aux = None
     finally:
         (state.phase, mode.enabled), state.kernel = outer, ""
+
+
+class _Waiting:
+    """Nodes whose cotangents are arriving, the newest first, and the sums of these."""
+
+    __slots__ = ("_owned", "_sums", "heap")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[int, Node]] = []
+        self._sums: dict[Node, Any] = {}
+        self._owned: set[Node] = set()
+
+    def put(self, node: Node, g: Any) -> None:
+        """One more cotangent of `node`."""
+        if node in self._sums:
+            self.add(self._sums, node, g)
+        else:
+            self._sums[node] = g
+            heappush(self.heap, (-node.order, node))
+
+    def add(self, sums: dict[Node, Any], node: Node, g: Any) -> None:
+        """Add `g` to the sum of `node`: the first was kept as it is, the second makes a sum of ours, and later ones go into that."""
+        if node in self._owned and is_mutable(sums[node]) and not isinstance(g, Boxed):
+            sums[node] += g
+        else:
+            sums[node] = sums[node] + g
+            self._owned.add(node)
+
+    def pop(self) -> tuple[Node, Any]:
+        """The newest node, of which all cotangents have arrived, and their sum."""
+        node = heappop(self.heap)[1]
+        return node, self._sums.pop(node)

@@ -37,7 +37,9 @@ class Tensor(TensorSurface):
     @property
     def grad(self) -> Any:
         """The derivative that backward passes have added up on this leaf, or on a tensor that was told to `retain_grad`."""
-        return self.carried.gradient if isinstance(self.carried, Leaf) else tape.retained.get(self.carried)
+        if isinstance(self.carried, Leaf):
+            return self.carried.gradient
+        return None if self.carried is None else tape.retained.get(self.carried)
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -59,7 +61,7 @@ class Tensor(TensorSurface):
         self.register_hook(keep)
 
     def _hooks(self) -> dict[int, Callable[[Any], Any]]:
-        return tape.hooks.setdefault(self.carried, {})
+        return tape.hooks_of(self.carried)
 
     @property
     def grad_fn(self) -> Node | None:

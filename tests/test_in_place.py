@@ -336,3 +336,20 @@ def test_forgotten_buffers_and_tensors_leave_nothing_behind(engine: ModuleType) 
         del x
     assert len(aliasing.changes._of) == before
     assert watch.count == count
+
+
+def test_out_receives_the_result(engine: ModuleType) -> None:
+    x, out = engine.tensor(X), engine.tensor(np.zeros((2, 3)))
+    memory = out.numpy()
+    assert engine.exp(x, out=out) is out
+    np.testing.assert_array_equal(memory, np.exp(X))
+    assert engine.mul(x, x, out=x) is x
+    np.testing.assert_array_equal(x.numpy(), X * X)
+    assert engine.exp(X, out=memory) is memory
+    with pytest.raises(ShapeError, match=r"exp: output with shape \[3\] doesn't match the broadcast shape \[2, 3\]"):
+        engine.exp(x, out=out[0])
+    with pytest.raises(TypeError, match="argument 'out' must be a Tensor"):
+        engine.exp(x, out=memory)
+    for args in ((engine.tensor(X, requires_grad=True), out), (x, engine.tensor(X, requires_grad=True))):
+        with pytest.raises(GradientError, match=r"exp\(\): functions with out=... arguments don't support automatic differentiation"):
+            engine.exp(args[0], out=args[1])
