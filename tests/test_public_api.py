@@ -13,7 +13,7 @@ OPS = {
     "arithmetic": "abs add div exp log maximum minimum mul neg pow relu sigmoid sign sqrt sub tanh where",
     "indexing": "gather",
     "linalg": "matmul",
-    "neural": "cross_entropy linear",
+    "neural": "cross_entropy linear pad",
     "reduction": "amax argmax log_softmax logsumexp max mean softmax sum",
     "shape": "broadcast_to expand flatten permute reshape transpose",
 }
@@ -24,7 +24,7 @@ ENGINE = """
 SHARED = ENGINE + [name for family, names in OPS.items() if family != "neural" for name in names.split()]
 OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
 NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
-FUNCTIONAL = "cross_entropy functional_call linear log_softmax relu sigmoid softmax tanh".split()
+FUNCTIONAL = "cross_entropy functional_call linear log_softmax pad relu sigmoid softmax tanh".split()
 OPTIM = ["Optimizer", "SGD"]
 
 
