@@ -62,24 +62,28 @@ ROWS = [
     padded("cropped to nothing", (2, 2), (-1, -1)),
     padded("first axis of three", (2, 1, 2), (0, 0, 0, 0, 1, 0)),
     padded("strided", (2, 3), (1, 1, 0, 1), strided=True),
-    *(row for mode in MODES for row in (
-        padded("last axis", (2, 3), (1, 2), mode),
-        padded("widest", (1, 3), (2, 2), mode),
-        padded("two axes", (1, 3, 2), (1, 1, 2, 0), mode),
-        padded("three axes", (1, 2, 2, 2), (1, 0, 0, 1, 1, 1), mode),
-        padded("after only", (2, 3), (0, 1), mode),
-        padded("one axis", (3,), (1, 1), mode, outside=False),
-        padded("first axis", (3, 2), (0, 0, 1, 2), mode, outside=False),
-        padded("cropped", (1, 4), (-1, 2), mode),
-        padded("cropped behind", (1, 4), (2, -2), mode),
-        padded("no examples", (0, 3), (1, 1), mode, outside=False),
-        padded("strided", (2, 3), (1, 2), mode, strided=True),
-        unpadded("last axis", (2, 6), ((1, 2),), mode),
-        unpadded("two axes", (6, 4), ((2, 1), (1, 1)), mode),
-        unpadded("before only", (2, 5), ((2, 0),), mode),
-        unpadded("no examples", (0, 5), ((1, 1),), mode),
-        unpadded("strided", (2, 6), ((2, 1),), mode, strided=True),
-    )),
+    *(
+        row
+        for mode in MODES
+        for row in (
+            padded("last axis", (2, 3), (1, 2), mode),
+            padded("widest", (1, 3), (2, 2), mode),
+            padded("two axes", (1, 3, 2), (1, 1, 2, 0), mode),
+            padded("three axes", (1, 2, 2, 2), (1, 0, 0, 1, 1, 1), mode),
+            padded("after only", (2, 3), (0, 1), mode),
+            padded("one axis", (3,), (1, 1), mode, outside=False),
+            padded("first axis", (3, 2), (0, 0, 1, 2), mode, outside=False),
+            padded("cropped", (1, 4), (-1, 2), mode),
+            padded("cropped behind", (1, 4), (2, -2), mode),
+            padded("no examples", (0, 3), (1, 1), mode, outside=False),
+            padded("strided", (2, 3), (1, 2), mode, strided=True),
+            unpadded("last axis", (2, 6), ((1, 2),), mode),
+            unpadded("two axes", (6, 4), ((2, 1), (1, 1)), mode),
+            unpadded("before only", (2, 5), ((2, 0),), mode),
+            unpadded("no examples", (0, 5), ((1, 1),), mode),
+            unpadded("strided", (2, 6), ((2, 1),), mode, strided=True),
+        )
+    ),
     padded("more than the size", (1, 2), (3, 5), "replicate"),
     Scenario(
         "pad",
@@ -89,7 +93,7 @@ ROWS = [
         reference=lambda jax, x: jax.numpy.pad(x, ((0, 0), (1, 0))) * jax.numpy.pad(x, ((0, 0), (0, 1)), "edge"),
     ),
     Scenario("pad", "two views", lambda x: around(ops.getitem(x, slice(0, 3)), ops.getitem(x, slice(1, None))), normal((5,))),
-]  # fmt: skip
+]
 
 
 def misused(kernel, case, function, error, match, shape=(2, 3)):
