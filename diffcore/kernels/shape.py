@@ -96,7 +96,7 @@ def _first_axis_untouched(operand: int, shapes: tuple[Shape, ...], shape: Shape,
 
 flip = linear_map(
     "flip",
-    lambda xp, x, *, axes: xp.flip(x, axes),
+    lambda xp, x, *, axes: xp.flip(x, axes).copy(),  # as in PyTorch, whose `flip` is no view
     lambda g, call, lead: flip(g, **call.params),
     examples=_first_axis_untouched,
 )

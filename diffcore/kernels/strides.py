@@ -43,9 +43,16 @@ def _rows_apart(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: d
     return ndim > 2 and -ndim not in (params["axis1"], params["axis2"])
 
 
+def _diagonal(xp: Any, x: Any, *, offset: int, axis1: int, axis2: int) -> Any:
+    out = xp.diagonal(x, offset, axis1, axis2)
+    if type(out) is np.ndarray:
+        out.flags.writeable = x.flags.writeable  # numpy's is read-only, PyTorch's is a view like any other
+    return out
+
+
 diagonal = linear_map(
     "diagonal",
-    lambda xp, x, *, offset, axis1, axis2: xp.diagonal(x, offset, axis1, axis2),
+    _diagonal,
     _diagonal_transposed,
     examples=_rows_apart,
 )
@@ -71,7 +78,7 @@ def _positions(count: int, size: int, step: int) -> Any:
 def _unfold(xp: Any, x: Any, *, axis: int, size: int, step: int) -> Any:
     at = x.ndim + axis
     if is_mutable(x):
-        return sliding_window_view(x, size, axis=axis)[_along(at, slice(None, None, step))]
+        return sliding_window_view(x, size, axis=axis, writeable=True)[_along(at, slice(None, None, step))]
     count = (x.shape[axis] - size) // step + 1
     return xp.moveaxis(x[(*_along(at, slice(None))[:-1], _positions(count, size, step))], at + 1, -1)
 

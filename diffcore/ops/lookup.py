@@ -6,6 +6,7 @@ import operator
 
 import numpy as np
 
+from diffcore.arrays import namespace
 from diffcore.dispatch import Boxed
 from diffcore.errors import ShapeError
 from diffcore.kernels import elementwise as _e
@@ -55,4 +56,4 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
         if index.max() >= num_classes:
             raise IndexError(f"one_hot: class values must be smaller than num_classes, got {index.max()} of {num_classes}")
     column = _s.reshape(input if isinstance(input, Boxed) else index, shape=(*index.shape, 1))
-    return _s.astype(_e.equal(column, np.arange(num_classes)), dtype=np.dtype(np.int64))
+    return _s.astype(_e.equal(column, np.arange(num_classes)), dtype=np.dtype(namespace((index,)).result_type(int)))

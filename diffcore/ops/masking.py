@@ -44,7 +44,7 @@ def nonzero(x: Tensor, as_tuple: bool = False) -> Any:
     if as_tuple:
         return tuple(_constant(x, part) for part in (array if array.ndim else array.reshape(1)).nonzero())
     if not array.ndim:
-        return _constant(x, namespace((array,)).zeros((int(bool(array)), 0), np.int64))
+        return _constant(x, namespace((array,)).zeros((int(bool(array)), 0), int))
     return _constant(x, namespace((array,)).stack(array.nonzero(), axis=-1))
 
 

@@ -222,7 +222,7 @@ def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence
 
 
 def flip(x: Tensor, *dims: Any, axis: int | Sequence[int] | None = None) -> Tensor:
-    """`x` backwards along `dims`: a view on numpy. Raises `ShapeError` for an axis named twice, `IndexError` for one that is not there."""
+    """A copy of `x` backwards along `dims`. Raises `ShapeError` for an axis named twice, `IndexError` for one that is not there."""
     wanted = _listed(dims if axis is None else (axis,))
     axes = axes_of(x, wanted, None) if wanted else ()
     return _s.flip(x, axes=axes)
@@ -263,7 +263,7 @@ def roll(
 
 
 def rot90(x: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """`x` turned by `k` times 90 degrees in the plane of `dims`, from the first towards the second: views on numpy."""
+    """A copy of `x` turned by `k` times 90 degrees in the plane of `dims`, from the first towards the second."""
     if len(dims) != 2:
         raise ShapeError(f"rot90: expected total rotation dims == 2, but got `dims` (={tuple(dims)})")
     first, second = (axis_of(d, x.ndim) for d in dims)
@@ -272,12 +272,12 @@ def rot90(x: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if k % 4 == 2:
         return flip(x, first, second)
     if k % 4 == 0:
-        return x
+        return clone(x)
     return flip(transpose(x, first, second), first) if k % 4 == 1 else flip(transpose(x, first, second), second)
 
 
 def repeat(x: Tensor, *sizes: Any) -> Tensor:
-    """`x` side by side `sizes[i]` times along axis `i`, with new axes in front where there are more sizes: `numpy.tile`.
+    """A copy of `x` side by side `sizes[i]` times along axis `i`, with new axes in front where there are more sizes: `numpy.tile`.
 
     Raises `ShapeError` for fewer sizes than axes or a negative one.
     """
@@ -295,11 +295,11 @@ def _repeated(op: str, x: Tensor, counts: tuple[int, ...]) -> Tensor:
     shape = (*(1,) * (len(counts) - x.ndim), *x.shape)
     apart = _s.reshape(x, shape=tuple(m for n in shape for m in (1, n)))
     spread = broadcast_to(apart, tuple(m for c, n in zip(counts, shape, strict=True) for m in (c, n)))
-    return _s.reshape(spread, shape=tuple(c * n for c, n in zip(counts, shape, strict=True)))
+    return _s.reshape(_s.clone(spread), shape=tuple(c * n for c, n in zip(counts, shape, strict=True)))
 
 
 def tile(x: Tensor, *dims: Any) -> Tensor:
-    """`x` side by side `dims[i]` times, the last counts for the last axes: `repeat` that takes fewer counts than axes."""
+    """A copy of `x` side by side `dims[i]` times, the last counts for the last axes: `repeat` that takes fewer counts than axes."""
     counts = tuple(map(operator.index, _listed(dims)))
     return _repeated("tile", x, (*(1,) * (x.ndim - len(counts)), *counts))
 
@@ -335,7 +335,7 @@ def repeat_interleave(
         raise ShapeError(f"repeat_interleave: repeats must be non-negative, got {count}")
     at = x.ndim + dim
     apart = broadcast_to(unsqueeze(x, at + 1), (*x.shape[: at + 1], count, *x.shape[at + 1 :]))
-    return _s.reshape(apart, shape=(*x.shape[:at], n * count, *x.shape[at + 1 :]))
+    return _s.reshape(_s.clone(apart), shape=(*x.shape[:at], n * count, *x.shape[at + 1 :]))
 
 
 def clone(x: Tensor) -> Tensor:

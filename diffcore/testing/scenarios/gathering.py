@@ -39,12 +39,16 @@ def added(case, shape, axis, indices, size, **options):
     )
 
 
-def put(kernel, case, shape, name, *arguments, value=None, **options):
-    """An op under PyTorch's name, of `x` and, where its shape is given, of a last operand `value`."""
+def put(kernel, case, shape, name, *arguments, value=None, larger=False, **options):
+    """An op under PyTorch's name, of `x` and, where its shape is given, of a last operand `value`.
+
+    PyTorch differentiates scattering from a source no `larger` than the index only, so it is given as much of the source.
+    """
 
     def outside(torch, *operands):
         given = [torch.tensor(a) if isinstance(a, np.ndarray) else a for a in arguments]
-        return getattr(torch, name)(operands[0], *given, *operands[1:])
+        values = [v[tuple(slice(0, n) for n in arguments[1].shape)] for v in operands[1:]] if larger else operands[1:]
+        return getattr(torch, name)(operands[0], *given, *values)
 
     return Scenario(
         kernel,
@@ -64,7 +68,7 @@ def looked_up(case, indices, weight, padding=None, **options):
         normal(weight),
         smooth=padding is None,
         reference=lambda jax, w: w[indices],
-        torch=lambda torch, w: torch.nn.functional.embedding(torch.tensor(indices), w, padding),
+        torch=(lambda torch, w: torch.nn.functional.embedding(torch.tensor(indices), w, padding)) if indices.size else None,
         **options,
     )
 
@@ -109,7 +113,7 @@ ROWS = [
     put("gather", "everywhere", (2, 3), "take_along_dim", np.array([5, 0, 0])),
     put("gather", "narrow integers", (3, 2), "gather", 0, PLACES.astype(np.int32)),
     put("scatter_add", "rows", (3, 2), "scatter_add", 0, PLACES, value=(2, 2)),
-    put("scatter_index", "smaller index", (3, 4), "scatter_add", 1, np.array([[3, 3]]), value=(2, 3)),
+    put("scatter_index", "smaller index", (3, 4), "scatter_add", 1, np.array([[3, 3]]), value=(2, 3), larger=True),
     put("scatter_add", "columns", (2, 3), "scatter_add", 1, PLACES, value=(2, 2)),
     put("scatter_add", "vector", (3,), "scatter_add", 0, ROWS_TWICE, value=(3,)),
     put("scatter_add", "scalars", (), "scatter_add", 0, np.array(0), value=()),
@@ -130,9 +134,9 @@ ROWS = [
     put("set_index", "by a tensor", (2, 3), "index_fill", 1, np.array([1]), value=()),
     put("set_index", "rows", (3, 2), "scatter", 0, np.array([[0, 2], [2, 1]]), value=(2, 2)),
     put("set_index", "number", (3, 2), "scatter", 0, PLACES, 2.5),
-    put("set_index", "smaller index", (3, 4), "scatter", 1, np.array([[3, 0]]), value=(2, 3)),
+    put("set_index", "smaller index", (3, 4), "scatter", 1, np.array([[3, 0]]), value=(2, 3), larger=True),
     put("set_index", "repeated", (2, 3), "scatter", 1, np.array([[2, 1]]), value=(1, 2)),
-    put("set_index", "vector", (4,), "scatter", 0, np.array([3, 1]), value=(3,)),
+    put("set_index", "vector", (4,), "scatter", 0, np.array([3, 1]), value=(3,), larger=True),
     put("set_index", "some", (3, 4), "masked_scatter", MASK, value=(3, 4)),
     put("set_index", "wider mask", (4,), "masked_scatter", MASK, value=(7,)),
     put("where", "number", (3, 4), "masked_fill", MASK, -2.0),
@@ -193,7 +197,7 @@ ROWS = [
             lambda i, n=count: ops.one_hot(i, n),
             classes(shape, 3),
             smooth=False,
-            reference=lambda jax, i, n=count: jax.nn.one_hot(i, n, dtype=np.int64),
+            reference=lambda jax, i, n=count: np.eye(n, dtype=np.int64)[i],
         )
         for case, shape, count in (("vector", (4,), 3), ("more classes", (2, 2), 5), ("0-d", (), 3), ("nothing", (0,), 2))
     ),

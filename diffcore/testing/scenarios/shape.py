@@ -155,9 +155,9 @@ ROWS = [
     Scenario(
         "reshape",
         "as another",
-        lambda x, y: ops.mul(ops.view_as(x, y), ops.reshape_as(ops.expand_as(ops.unsqueeze(ops.getitem(x, 0), 0), x), y)),
+        lambda x, y: ops.mul(ops.mul(ops.view_as(x, y), ops.reshape_as(ops.expand_as(ops.unsqueeze(ops.getitem(x, 0), 0), x), y)), y),
         normal((2, 3), (3, 2)),
-        torch=lambda torch, x, y: x.view_as(y) * x[0][None].expand_as(x).reshape_as(y) + 0 * y,
+        torch=lambda torch, x, y: x.view_as(y) * x[0][None].expand_as(x).reshape_as(y) * y,
     ),
     method("transpose", "t", (2, 3), "t", jax=lambda jnp, x: x.T),
     method("transpose", "swapaxes", (2, 3, 1), "swapaxes", 0, -1),
