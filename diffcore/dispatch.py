@@ -233,7 +233,7 @@ def explained(kernel: Kernel, operands: Any, params: dict[str, Any], error: Exce
     if isinstance(error, DiffError):
         return error
     shapes = tuple(getattr(x, "shape", ()) for x in operands)
-    described = ", ".join(f"`{name}` {shape}" for name, shape in zip(kernel.operands, shapes, strict=False))
+    described = ", ".join(f"`{name}` {shape}" for name, shape in zip(kernel.names(len(shapes)), shapes, strict=False))
     if kernel.explain is not None:
         message = kernel.explain(shapes, params)
         if message is not None:

@@ -100,7 +100,7 @@ def record(
     dtype = out.dtype
     if kernel.pullback is None or not mode.enabled or dtype.kind != "f" and not is_float(dtype):
         return None
-    needs, drop, keep_out, keep_aux = kernel._plans.get(mask) or kernel.plan(mask)
+    needs, drop, keep_out, keep_aux = kernel._plans.get(mask) or kernel.plan(mask, len(primals))
     shapes = [getattr(x, "shape", ()) for x in primals] if kernel.reads_shapes else ()
     for i in drop:
         primals[i] = None

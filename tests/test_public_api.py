@@ -10,21 +10,32 @@ import dualdiff
 import revdiff
 
 OPS = {
-    "arithmetic": "abs add div exp log maximum minimum mul neg pow relu sigmoid sign sqrt sub tanh where",
-    "indexing": "gather",
+    "arithmetic": "abs add div exp log maximum minimum mul neg pow relu sigmoid sign sqrt sub tanh",
+    "diagonals": "diag diag_embed diagonal trace tril tril_indices triu triu_indices",
+    "gathering": "gather index_add index_copy index_fill index_select scatter scatter_add take take_along_dim",
+    "indexing": "index_put narrow select",
+    "joining": (
+        "atleast_1d atleast_2d atleast_3d broadcast_tensors cartesian_prod cat chunk concat concatenate dstack hstack meshgrid split stack "
+        "tensor_split unbind vstack"
+    ),
     "linalg": "matmul",
-    "neural": "cross_entropy linear",
+    "lookup": "embedding one_hot",
+    "masking": "argwhere masked_fill masked_scatter masked_select nonzero where",
+    "neural": "cross_entropy linear pad",
     "reduction": "amax argmax log_softmax logsumexp max mean softmax sum",
-    "shape": "broadcast_to expand flatten permute reshape transpose",
+    "shape": (
+        "broadcast_to clone expand flatten flip fliplr flipud moveaxis movedim permute ravel repeat_interleave reshape roll rot90 squeeze "
+        "swapaxes swapdims t tile transpose unflatten unsqueeze"
+    ),
 }
 """The op set by module of `diffcore.ops`."""
 ENGINE = """
     Tensor autograd enable_grad grad graph hessian hvp is_grad_enabled jacobian manual_seed nn no_grad optim tensor value_and_grad
 """.split()
-SHARED = ENGINE + [name for family, names in OPS.items() if family != "neural" for name in names.split()]
+SHARED = ENGINE + [name for family, names in OPS.items() if family not in ("lookup", "neural") for name in names.split()]
 OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
 NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
-FUNCTIONAL = "cross_entropy functional_call linear log_softmax relu sigmoid softmax tanh".split()
+FUNCTIONAL = "cross_entropy embedding functional_call linear log_softmax one_hot pad relu sigmoid softmax tanh".split()
 OPTIM = ["Optimizer", "SGD"]
 
 

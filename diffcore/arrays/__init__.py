@@ -58,6 +58,11 @@ def is_array(value: Any) -> bool:
     return _namespaces[type(value)] is not None
 
 
+def is_traced(array: Array) -> bool:
+    """Whether the array is a tracer of jax's, whose values are not known yet."""
+    return _is_tracer(type(array))
+
+
 def backend(array: Array) -> str:
     """`"numpy"`, `"jax"` or `"abstract"`."""
     if isinstance(array, AbstractArray):
@@ -77,3 +82,10 @@ _MUTABLE = (np.ndarray, AbstractArray)
 def is_mutable(array: Array) -> bool:
     """Whether the array can be changed in place: numpy's can, and abstract ones, which stand for them."""
     return isinstance(array, _MUTABLE)
+
+
+def is_contiguous(array: Array) -> bool:
+    """Whether the elements lie in memory in row-major order without gaps; jax's arrays, which have no layout to see, count as such."""
+    if isinstance(array, AbstractArray):
+        return array.is_contiguous()
+    return not isinstance(array, np.ndarray) or array.flags.c_contiguous

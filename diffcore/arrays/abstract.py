@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from diffcore.errors import AbstractValueError, UnknownCostError
 from diffcore.ledger import Storage, state
@@ -112,6 +112,10 @@ class AbstractArray(NDArrayOperatorsMixin):
     def astype(self, dtype: Any, copy: bool = True) -> AbstractArray:
         """A cast: a new buffer, no arithmetic."""
         return self if not copy and self.dtype == np.dtype(dtype) else _new((self,), self.shape, np.dtype(dtype))
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order without gaps."""
+        return bool(_layout(self).flags.c_contiguous)
 
     def copy(self, order: str = "C") -> AbstractArray:
         return AbstractArray(self.shape, self.dtype)
@@ -279,11 +283,13 @@ def _layout(x: AbstractArray) -> Any:
     return as_strided(np.zeros((), x.dtype), x.shape, strides, writeable=False)
 
 
-def _reshape(x: AbstractArray, shape: Any, **_: Any) -> AbstractArray:
+def _reshape(x: AbstractArray, shape: Any, copy: bool | None = None, **_: Any) -> AbstractArray:
     layout = _layout(x)
     try:
         return _view(x, lambda _: np.reshape(layout, shape, copy=False))
     except ValueError:
+        if copy is False:
+            raise
         new = _weightless(x.shape).reshape(shape).shape
         return AbstractArray(new, x.dtype)
 
@@ -334,7 +340,7 @@ def _off(x: Any, axis: int) -> Shape:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "reshape": lambda x, shape, **_: _reshape(x, shape),
+    "reshape": lambda x, shape, order="C", copy=None: _reshape(x, shape, copy),
     "ravel": lambda x, **_: _reshape(x, (-1,)),
     "transpose": lambda x, axes=None: _view(x, lambda layout: np.transpose(layout, axes)),
     "matrix_transpose": lambda x: x.mT,
@@ -344,6 +350,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "squeeze": lambda x, axis=None: _view(x, lambda layout: np.squeeze(layout, axis)),
     "broadcast_to": lambda x, shape, **_: _view(x, lambda layout: np.broadcast_to(layout, shape)),
     "flip": lambda x, axis=None: _view(x, lambda layout: np.flip(layout, axis)),
+    "roll": lambda x, shift, axis=None: _like(x),
+    "sliding_window_view": lambda x, window_shape, axis=None, **_: _view(x, lambda layout: sliding_window_view(layout, window_shape, axis)),
     "diagonal": lambda x, offset=0, axis1=0, axis2=1: _view(x, lambda layout: np.diagonal(layout, offset, axis1, axis2)),
     "sum": lambda x, axis=None, keepdims=False, **_: x.sum(axis=axis, keepdims=keepdims),
     "prod": lambda x, axis=None, keepdims=False, **_: x.prod(axis=axis, keepdims=keepdims),

@@ -82,9 +82,7 @@ def times(t: Any, partial: Any) -> Any:
     return t * partial
 
 
-def elementwise(
-    name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = None, forward: Rule | None = None, **partials: Any
-) -> Kernel:
+def elementwise(name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = None, forward: Rule | None = None, **partials: Any) -> Kernel:
     """A kernel that acts element by element with broadcasting.
 
     `partials` give, per operand, the partial derivative: a function of what it reads, a number, or nothing (no derivative).
@@ -242,6 +240,36 @@ def multilinear(
             examples=examples,
             sites=sites,
             reads_shapes=reads_shapes,
+            explain=explain,
+        )
+    )
+
+
+def linear_joint(
+    name: str,
+    compute: Rule,
+    *,
+    pushforward: Rule,
+    pullback: Rule,
+    examples: Callable[..., bool] = never,
+    explain: Callable[..., str | None] | None = None,
+) -> Kernel:
+    """A kernel that is linear in all its operands jointly, with both rules by hand, and of which nothing is kept.
+
+    `compute(xp, *operands, **params)` may take any number of operands; `pushforward` then gets as many tangents, of which some are `None`.
+    """
+    operands, _ = _signature(compute)
+    variadic = [p.name for p in inspect.signature(compute).parameters.values() if p.kind is p.VAR_POSITIONAL]
+    return register(
+        Kernel(
+            name,
+            (*operands, *variadic),
+            compute,
+            pushforward,
+            pullback,
+            keeps=(frozenset(),) * (len(operands) + len(variadic)),
+            variadic=bool(variadic),
+            examples=examples,
             explain=explain,
         )
     )

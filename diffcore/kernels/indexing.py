@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_array, namespace
-from diffcore.kernels.broadcast import unbroadcast
-from diffcore.kernels.families import linear_map
+from diffcore.arrays import is_array, is_mutable, namespace
+from diffcore.dispatch import unboxed
+from diffcore.kernels.broadcast import align, fill, unbroadcast
+from diffcore.kernels.elementwise import not_equal, where
+from diffcore.kernels.families import linear_joint, linear_map, multilinear
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.shape import transpose
 
@@ -27,6 +29,13 @@ def _scattered(index: Index) -> bool:
     where = [i for i, part in enumerate(index) if _is_advanced(part) or isinstance(part, int)]
     arrays = [i for i, part in enumerate(index) if _is_advanced(part)]
     return bool(arrays) and where != list(range(where[0], where[-1] + 1))
+
+
+def arrays_at(index: Index) -> int:
+    """Where in `x[index]` the axes of its integer arrays begin."""
+    if _scattered(index):
+        return 0
+    return next(i for i, part in enumerate(index) if _is_advanced(part) or isinstance(part, int))
 
 
 def _last(lead: int, ndim: int) -> tuple[int, ...]:
@@ -56,7 +65,6 @@ def _pull_getitem(g: Any, call: Call, lead: Shape) -> Any:
 def _whole_first(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
     index = params["index"]
     return bool(shapes[0]) and (not index or isinstance(index[0], slice) and index[0] == slice(None)) and not _scattered(index)
-
 
 
 def _meeting(x: Any, arrays: Any) -> Any:
@@ -105,6 +113,70 @@ def _pull_scatter_index(g: Any, call: Call, lead: Shape) -> Any:
 scatter_index = linear_map("scatter_index", _scatter_index, _pull_scatter_index, push=_push_scatter_index)
 
 
+def indexed_shape(shape: Shape, index: Index) -> Shape:
+    """The shape of `x[index]` for `x` of `shape`. Raises `IndexError` for an index out of bounds, as far as its values are known."""
+    stand_ins = tuple(np.zeros(part.shape, np.intp) if _is_advanced(part) and type(part) is not np.ndarray else part for part in index)
+    return np.empty(shape, "V0")[stand_ins].shape
+
+
+def _set_index(xp: Any, x: Any, value: Any, *, index: Index) -> Any:
+    x = _meeting(x, (*index, value))
+    if namespace((x,)).__name__ != "numpy":
+        return x.at[index].set(value if is_array(value) and value.dtype == x.dtype else namespace((x,)).asarray(value, x.dtype))
+    out = x.copy() if is_mutable(x) else np.array(x)
+    out[index] = value
+    return out
+
+
+def _push_set_index(call: Call, tangents: Any) -> Any:
+    index, shape = call.params["index"], call.shapes[0]
+    changed, value = tangents
+    t = value if changed is None else changed
+    lead = t.ndim - len(call.shapes[1] if changed is None else shape)
+    if value is not None:
+        target = indexed_shape(shape, index)
+        value = fill(align(value, len(call.shapes[1]), len(target)), target, lead)
+    if not _scattered(index):
+        inner = (*(slice(None),) * lead, *index)
+        if changed is None:
+            return scatter_index(value, index=inner, shape=(*t.shape[:lead], *shape))
+        return set_index(changed, 0 if value is None else value, index=inner)
+    value = value if value is None else transpose(value, axes=_last(lead, value.ndim))
+    if changed is None:
+        moved = scatter_index(value, index=index, shape=(*shape, *t.shape[:lead]))
+    else:
+        moved = set_index(transpose(changed, axes=_last(lead, changed.ndim)), 0 if value is None else value, index=index)
+    return transpose(moved, axes=_first(lead, moved.ndim))
+
+
+def _pull_set_index(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
+    index = call.params["index"]
+    lead = g.ndim - len(call.shape)
+    changed = value = None
+    scattered = _scattered(index)
+    moved = transpose(g, axes=_last(lead, g.ndim)) if scattered else g
+    inner = index if scattered else (*(slice(None),) * lead, *index)
+    if needs[0]:
+        changed = set_index(moved, 0, index=inner)
+        changed = transpose(changed, axes=_first(lead, g.ndim)) if scattered else changed
+    if needs[1]:
+        value = getitem(moved, index=inner)
+        value = transpose(value, axes=_first(lead, value.ndim)) if scattered else value
+        value = unbroadcast(value, value.ndim - lead, call.shapes[1])
+    return changed, value
+
+
+def _rows_set(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    if not _whole_first(0, shapes, shape, params):
+        return False
+    value = shapes[1]
+    return operand == 0 or bool(value) and value[0] == shape[0] and len(value) == len(indexed_shape(shape, params["index"]))
+
+
+set_index = linear_joint("set_index", _set_index, pushforward=_push_set_index, pullback=_pull_set_index, examples=_rows_set)
+"""A copy of `x` with `x[index] = value`, which is broadcast. No element may be named twice: `diffcore.ops.setitem` sees to that."""
+
+
 def _with_lead(indices: Any, lead: int) -> Any:
     return indices.reshape((*(1,) * lead, *indices.shape))
 
@@ -150,3 +222,35 @@ scatter_add = linear_map(
     lift=lambda params, lead: {**params, "indices": _with_lead(params["indices"], len(lead))},
     examples=_other_axis,
 )
+
+
+def _embedding(xp: Any, indices: Any, weight: Any, *, padding: int | None = None) -> Any:
+    return _meeting(weight, (indices,))[indices]
+
+
+def _unpadded(t: Any, indices: Any, padding: int | None) -> Any:
+    """`t` `[*lead, *indices.shape, features]` with zeros for the entries that are padding."""
+    return t if padding is None else where(not_equal(indices, padding).reshape((*indices.shape, 1)), t, 0)
+
+
+def _push_embedding(call: Call, operand: int, t: Any) -> Any:
+    indices = unboxed(call.primals[0])
+    return _unpadded(getitem(t, index=(*(slice(None),) * (t.ndim - 2), indices)), indices, call.params.get("padding"))
+
+
+def _adjoint_embedding(g: Any, call: Call, indices: Any) -> Any:
+    indices = unboxed(indices)
+    lead = tuple(g.shape[: g.ndim - len(call.shape)])
+    g = _unpadded(g, indices, call.params.get("padding"))
+    return scatter_index(g, index=(*(slice(None),) * len(lead), indices), shape=(*lead, *call.shapes[1]))
+
+
+embedding = multilinear(
+    "embedding",
+    _embedding,
+    push=_push_embedding,
+    sites=(1,),
+    indices=lambda g, call: None,
+    weight=_adjoint_embedding,
+)
+"""Rows of `weight` `[rows, features]` by `indices` of any shape. The row `padding` gets no derivative, as in PyTorch."""

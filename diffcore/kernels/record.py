@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MethodType
 from typing import Any, NamedTuple
 
@@ -49,6 +50,11 @@ class Plan(NamedTuple):
     keep_aux: tuple[bool, ...] | None
 
 
+@lru_cache(maxsize=256)  # bounded, because lists of operands come in every length
+def _plan_of_nothing_kept(mask: int, count: int) -> Plan:
+    return Plan(tuple(bool(mask >> i & 1) for i in range(count)), tuple(range(count)), False, ())
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)  # `jax.jit` refers weakly to what it compiles
 class Kernel:
     """A primitive operation with its derivative rules; made by the families, called like a function.
@@ -84,6 +90,8 @@ class Kernel:
     """`examples(operand, shapes, shape, params)`: row `b` of the result depends on row `b` of that operand alone."""
     sites: tuple[int, ...] = ()
     """Operands the kernel is linear in that are typically parameters: their directions may be seeded on the result."""
+    variadic: bool = False
+    """Takes any number of operands, all named by the one name in `operands`, is linear in them jointly and keeps none of them."""
     reads_shapes: bool = True
     """Whether the pullback reads the operands' shapes."""
     view: bool = False
@@ -109,8 +117,17 @@ class Kernel:
     def differentiable(self) -> bool:
         return self.pullback is not None
 
-    def plan(self, mask: int) -> Plan:
-        """What reverse mode keeps when the operands in `mask` (bit `i` for operand `i`) want a cotangent. Worked out once per mask."""
+    def names(self, count: int) -> tuple[str, ...]:
+        """The names of `count` operands."""
+        return tuple(f"{self.operands[0]}[{i}]" for i in range(count)) if self.variadic else self.operands
+
+    def plan(self, mask: int, count: int) -> Plan:
+        """What reverse mode keeps when those of `count` operands in `mask` (bit `i` for operand `i`) want a cotangent.
+
+        Worked out once per mask, and for variadic kernels once per mask and count.
+        """
+        if self.variadic:
+            return _plan_of_nothing_kept(mask, count)
         found = self._plans.get(mask)
         if found is None:
             needs = tuple(bool(mask >> i & 1) for i in range(len(self.operands)))

@@ -81,3 +81,31 @@ astype = linear_map(
     examples=_rows_stay,
     keeps_order=True,
 )
+
+clone = linear_map(
+    "clone",
+    lambda xp, x: x.copy(),
+    lambda g, call, lead: g,
+    push=lambda t, call, lead: t,
+    examples=_rows_stay,
+    keeps_order=True,
+)
+"""The same values in memory of their own."""
+
+
+def _first_axis_untouched(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    return bool(shape) and -len(shape) not in params["axes"]
+
+
+flip = linear_map(
+    "flip",
+    lambda xp, x, *, axes: xp.flip(x, axes).copy(),  # as in PyTorch, whose `flip` is no view
+    lambda g, call, lead: flip(g, **call.params),
+    examples=_first_axis_untouched,
+)
+roll = linear_map(
+    "roll",
+    lambda xp, x, *, shifts, axes: xp.roll(x, shifts, axes),
+    lambda g, call, lead: roll(g, shifts=tuple(-n for n in call.params["shifts"]), axes=call.params["axes"]),
+    examples=_first_axis_untouched,
+)

@@ -2,6 +2,19 @@
 
 from diffcore.nn.module import functional_call
 from diffcore.ops import log_softmax, relu, sigmoid, softmax, tanh
-from diffcore.ops.neural import cross_entropy, linear
+from diffcore.ops.lookup import embedding, one_hot
+from diffcore.ops.neural import cross_entropy, linear, pad
 
-__all__ = ["cross_entropy", "functional_call", "linear", "log_softmax", "relu", "sigmoid", "softmax", "tanh"]
+__all__ = [
+    "cross_entropy",
+    "embedding",
+    "functional_call",
+    "linear",
+    "log_softmax",
+    "one_hot",
+    "pad",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+]

@@ -4,19 +4,36 @@ Axes are PyTorch's `dim` / `keepdim` or numpy's `axis` / `keepdims`; both spelli
 names of both engines (`revdiff.exp`) and, where the first operand is the tensor, methods; those of `neural` are in `nn.functional`.
 """
 
-from diffcore.ops import arithmetic, indexing, linalg, reduction, shape
+from diffcore.ops import arithmetic, diagonals, gathering, indexing, joining, linalg, masking, reduction, shape
 from diffcore.ops.arithmetic import *
+from diffcore.ops.diagonals import *
+from diffcore.ops.gathering import *
 from diffcore.ops.indexing import *
 from diffcore.ops.indexing import getitem as getitem
+from diffcore.ops.indexing import setitem as setitem
+from diffcore.ops.joining import *
 from diffcore.ops.linalg import *
-from diffcore.ops.neural import *  # not in `__all__`: PyTorch has these in `nn.functional` only
+from diffcore.ops.lookup import *  # not in `__all__`, like `neural`: PyTorch has these in `nn.functional` only
+from diffcore.ops.masking import *
+from diffcore.ops.neural import *
 from diffcore.ops.reduction import *
 from diffcore.ops.shape import *
 from diffcore.ops.shape import astype as astype
+from diffcore.ops.shape import contiguous as contiguous  # methods, which PyTorch has no functions of
+from diffcore.ops.shape import expand_as as expand_as
+from diffcore.ops.shape import repeat as repeat
+from diffcore.ops.shape import reshape_as as reshape_as
+from diffcore.ops.shape import unfold as unfold
+from diffcore.ops.shape import view as view
+from diffcore.ops.shape import view_as as view_as
 
 __all__: list[str] = []
 __all__ += arithmetic.__all__
+__all__ += diagonals.__all__
+__all__ += gathering.__all__
 __all__ += indexing.__all__
+__all__ += joining.__all__
 __all__ += linalg.__all__
+__all__ += masking.__all__
 __all__ += reduction.__all__
 __all__ += shape.__all__

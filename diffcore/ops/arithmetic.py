@@ -21,9 +21,8 @@ __all__ = [
     "sqrt",
     "sub",
     "tanh",
-    "where",
 ]
 
 add, sub, mul, div, neg = _e.add, _e.sub, _e.mul, _e.div, _e.neg
 exp, log, sqrt, tanh, sigmoid, relu, abs, sign = _e.exp, _e.log, _e.sqrt, _e.tanh, _e.sigmoid, _e.relu, _e.abs, _e.sign
-pow, maximum, minimum, where = _e.pow, _e.maximum, _e.minimum, _e.where
+pow, maximum, minimum = _e.pow, _e.maximum, _e.minimum

@@ -1,4 +1,8 @@
-"""Indexing with numpy's rules, and gathering along an axis."""
+"""Indexing with numpy's rules: integers, slices (backwards too, which PyTorch refuses), `None`, `...`, integer arrays and masks.
+
+An `...` that stands for no axis separates nothing, as in PyTorch: `x[:, i, ..., j]` of three axes has those of the arrays `i` and `j` where
+`i` is, while numpy moves them to the front. Reading at a mask needs its values, which one that `jax.jit` traces has not; writing does not.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +12,114 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_array
+from diffcore.arrays import is_array, is_mutable
 from diffcore.dispatch import unboxed
+from diffcore.errors import ShapeError
+from diffcore.kernels import elementwise as _e
 from diffcore.kernels import indexing as _i
+from diffcore.kernels import shape as _s
 from diffcore.ops.axes import Tensor, axis_of
+from diffcore.ops.writing import assignable, fitting, written
+from diffcore.seeds import array_under
 
-__all__ = ["gather"]
-
-
-def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
-    """`out[i][j] = x[index[i][j]][j]` for `dim=0`, and so on for the other axes."""
-    return _i.gather(x, indices=unboxed(index), axis=axis_of(dim, x.ndim))
+__all__ = ["index_put", "narrow", "select"]
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """`x[index]` with numpy's rules for integers, slices, `None`, `...`, integer arrays and boolean masks."""
-    return _i.getitem(x, index=_normalised(index if isinstance(index, tuple) else (index,), x))
+    """`x[index]` with numpy's rules for integers, slices, `None`, `...`, integer arrays and boolean masks.
+
+    Raises `IndexError` for an index out of bounds (of an array traced by `jax.jit`: is clamped), too many indices, or of another kind.
+    """
+    x, parts = normalised(index, x)
+    return _i.getitem(x, index=parts)
 
 
-def _normalised(index: tuple[Any, ...], x: Tensor) -> tuple[Any, ...]:
-    """An index without `...`, with arrays for tensors and lists, and positions for boolean masks."""
+def setitem(x: Tensor, index: Any, value: Any) -> Tensor:
+    """A copy of `x` for which `x[index] = value` was done; `value` is cast to the dtype of `x` and broadcast. Both are differentiated.
+
+    Where `index` names an element several times the last value stays, and it alone gets a derivative. Raises `ShapeError` for a value
+    that does not broadcast to `x[index]`, `IndexError` as `getitem`.
+    """
+    value = assignable("setitem", value, x)
+    mask = unboxed(index[0] if isinstance(index, tuple) and len(index) == 1 else index)
+    if is_array(mask) and mask.dtype == bool and mask.ndim and value.ndim <= x.ndim - mask.ndim:
+        _check_mask(mask, x, 0)
+        trailing = tuple(x.shape[mask.ndim :])
+        value = fitting("setitem", value, trailing)
+        return _e.where(mask.reshape((*mask.shape, *(1,) * len(trailing))), value, x)
+    inner, parts = normalised(index, x)
+    out = written("setitem", inner, parts, value)
+    return out if inner is x else _s.reshape(out, shape=tuple(x.shape))
+
+
+def index_put(x: Tensor, indices: tuple[Any, ...], values: Any, accumulate: bool = False) -> Tensor:
+    """A copy of `x` for which `x[indices] = values` was done; with `accumulate`, values at the same element are added up and to it."""
+    if not accumulate:
+        return setitem(x, tuple(indices), values)
+    inner, parts = normalised(tuple(indices), x)
+    shape = tuple(inner.shape)
+    target = _i.indexed_shape(shape, parts)
+    value = _s.broadcast_to(fitting("index_put", assignable("index_put", values, x), target), shape=target)
+    out = _e.add(inner, _i.scatter_index(value, index=parts, shape=shape))
+    return out if inner is x else _s.reshape(out, shape=tuple(x.shape))
+
+
+def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """The `length` positions of `x` along `dim` from `start` (negative: from the end): a view on numpy."""
+    if not x.ndim:
+        raise ShapeError("narrow: cannot be applied to a 0-dim tensor")
+    axis = axis_of(dim, x.ndim)
+    n, start, length = x.shape[axis], operator.index(start), operator.index(length)
+    if not -n <= start <= n:
+        raise IndexError(f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+    start += n if start < 0 else 0
+    if length < 0:
+        raise ShapeError(f"narrow: length must be non-negative, got {length}")
+    if start + length > n:
+        raise ShapeError(f"narrow: start ({start}) + length ({length}) exceeds dimension size ({n})")
+    return _i.getitem(x, index=along(x, axis, slice(start, start + length)))
+
+
+def select(x: Tensor, dim: int, index: int) -> Tensor:
+    """`x` at position `index` of `dim`, without that axis: a view on numpy."""
+    if not x.ndim:
+        raise IndexError("select: cannot be applied to a 0-dim tensor")
+    axis, index = axis_of(dim, x.ndim), operator.index(index)
+    if not -x.shape[axis] <= index < x.shape[axis]:
+        raise IndexError(f"select: index {index} out of range for tensor of size {tuple(x.shape)} at dimension {dim}")
+    return _i.getitem(x, index=along(x, axis, index))
+
+
+def along(x: Tensor, axis: int, part: Any) -> tuple[Any, ...]:
+    """The normalised index that takes `part` of the (negative) `axis`."""
+    return (*(slice(None),) * (x.ndim + axis), part)
+
+
+class _Flag:
+    """A 0-d boolean in an index: a new axis of size one or zero."""
+
+    def __init__(self, value: Any) -> None:
+        self.places = np.zeros(int(bool(value)), np.intp)
+
+
+def normalised(index: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
+    """`x` and `index` without `...`, with arrays for tensors and lists, and positions for boolean masks.
+
+    A 0-d boolean becomes an array along an axis of size one, which `x` is given for it.
+    """
     parts: list[Any] = []
     masks: list[tuple[int, Any]] = []
-    for raw in index:
+    for raw in index if isinstance(index, tuple) else (index,):
         part = unboxed(raw)
-        if isinstance(part, list | range):
+        if isinstance(part, list | range | tuple):
             part = np.asarray(part, dtype=None if len(part) else np.intp)
         if is_array(part) and part.dtype == bool and part.ndim:
             masks.append((len(parts), part))
             parts.extend(part.nonzero())
         elif part is None or part is Ellipsis or isinstance(part, slice) or is_array(part) and part.ndim and part.dtype.kind in "iu":
             parts.append(part)
+        elif isinstance(part, bool) or is_array(part) and part.dtype == bool:
+            parts.append(_Flag(part))
         else:
             parts.append(_position(part))
     used = _axes_used(parts)
@@ -52,11 +133,20 @@ def _normalised(index: tuple[Any, ...], x: Tensor) -> tuple[Any, ...]:
         parts[at : at + 1] = [slice(None)] * (x.ndim - used)
         if builtins.any(part is Ellipsis for part in parts):
             raise IndexError("an index can only have a single ellipsis ('...')")
-    return tuple(parts)
+    if builtins.any(isinstance(part, _Flag) for part in parts):
+        shape = list(x.shape)
+        for i in range(len(parts) - 1, -1, -1):
+            if isinstance(parts[i], _Flag):
+                shape.insert(_axes_used(parts[:i]), 1)
+        parts = [part.places if isinstance(part, _Flag) else part for part in parts]
+        x = _s.reshape(x, shape=tuple(shape))
+    if not is_mutable(array_under(x)):
+        _check_bounds(parts, tuple(x.shape))
+    return x, tuple(parts)
 
 
 def _axes_used(parts: list[Any]) -> int:
-    return builtins.sum(part is not None and part is not Ellipsis for part in parts)
+    return builtins.sum(part is not None and part is not Ellipsis and not isinstance(part, _Flag) for part in parts)
 
 
 def _check_mask(mask: Any, x: Tensor, axis: int) -> None:
@@ -66,12 +156,27 @@ def _check_mask(mask: Any, x: Tensor, axis: int) -> None:
         )
 
 
+def _check_bounds(parts: list[Any], shape: tuple[int, ...]) -> None:
+    """numpy refuses an index out of bounds, jax takes the nearest element: refuse what is known to be so there too."""
+    axis = 0
+    for part in parts:
+        known = isinstance(part, int | np.ndarray)
+        if known and np.size(part) and not -shape[axis] <= np.min(part) <= np.max(part) < shape[axis]:
+            bad = part if isinstance(part, int) else next(int(i) for i in part.flat if not -shape[axis] <= i < shape[axis])
+            raise IndexError(f"index {bad} is out of bounds for dimension {axis} with size {shape[axis]}")
+        axis += part is not None
+
+
 def _position(part: Any) -> Any:
     if is_array(part) and part.ndim == 0 and part.dtype.kind in "iu":
         return part if not isinstance(part, np.ndarray | np.generic) else int(part)
     try:
-        if not isinstance(part, bool):  # which `operator.index` would take for 0 or 1
-            return operator.index(part)
+        return operator.index(part)
     except TypeError:
-        pass
-    raise IndexError(f"tensors are indexed by integers, slices, None, `...`, integer tensors and boolean masks, not by {part!r}")
+        raise IndexError(
+            f"tensors are indexed by integers, slices, None, `...`, integer tensors and boolean masks, not by {_shown(part)}"
+        ) from None
+
+
+def _shown(part: Any) -> str:
+    return f"{part.dtype} of shape {tuple(part.shape)}" if is_array(part) else repr(part)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
+
 import numpy as np
 
 from diffcore.arrays import is_array
@@ -9,10 +12,11 @@ from diffcore.dispatch import unboxed
 from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import loss as _l
 from diffcore.kernels import matmul as _m
+from diffcore.kernels import padding as _p
 from diffcore.ops.axes import Tensor
 from diffcore.ops.shape import permute, reshape
 
-__all__ = ["cross_entropy", "linear"]
+__all__ = ["cross_entropy", "linear", "pad"]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -44,3 +48,48 @@ def cross_entropy(input: Tensor, target: Tensor, *, reduction: str = "mean") -> 
         input = permute(input, (0, *range(2, input.ndim), 1))
     losses = _l.cross_entropy(reshape(input, (-1, input.shape[-1])), target.reshape(-1), reduction=reduction)
     return reshape(losses, expected) if reduction == "none" else losses
+
+
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = 0.0) -> Tensor:
+    """`input` with borders: `pad` is (before, after) for the last axis, then for the axis before it, and so on.
+
+    **Arguments:** `mode`: `"constant"` (filled with `value`), `"reflect"` (mirrored, the edge itself not repeated), `"replicate"` (the edge
+    repeated) or `"circular"`; every mode takes any number of axes. Negative widths crop: in `"circular"` before the borders are copied,
+    otherwise afterwards. Raises `ShapeError` for an odd number of widths, more pairs than axes, a border wider than there are elements to
+    fill it from, or a result of negative size; `ValueError` for another mode, or a `value` with a mode that takes none.
+    """
+    if mode not in ("constant", "reflect", "replicate", "circular"):
+        raise ValueError(f"pad: `mode` (={mode!r}) must be 'constant', 'reflect', 'replicate' or 'circular'")
+    if mode != "constant" and value:
+        raise ValueError(f'pad: padding mode "{mode}" doesn\'t take in value argument, got `value` (={value!r})')
+    widths = _pairs(pad, tuple(input.shape))
+    if mode == "constant" or not widths:
+        return _p.pad(input, widths=widths, mode="constant", value=value or 0)
+    borders = tuple((max(before, 0), max(after, 0)) for before, after in widths)
+    crops = tuple((min(before, 0), min(after, 0)) for before, after in widths)
+    if mode == "circular":
+        input = _p.pad(input, widths=crops) if crops != _none(widths) else input
+    out = _p.pad(input, widths=borders, mode=mode)
+    return _p.pad(out, widths=crops) if mode != "circular" and crops != _none(widths) else out
+
+
+def _none(widths: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    return ((0, 0),) * len(widths)
+
+
+def _pairs(pad: Sequence[int], shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """PyTorch's list of widths, last axis first, as a pair for each of the last axes in order."""
+    try:
+        flat = tuple(operator.index(n) for n in pad)
+    except TypeError:
+        raise DTypeError(f"pad: `pad` (={pad!r}) must be a sequence of whole numbers, two for each padded axis") from None
+    if len(flat) % 2:
+        raise ShapeError(f"pad: padding length must be divisible by 2, got `pad` (={flat})")
+    if len(flat) > 2 * len(shape):
+        raise ShapeError(f"pad: `pad` (={flat}) has {len(flat) // 2} pairs, but `input` {shape} has only {len(shape)} axes")
+    pairs = tuple(zip(flat[::2], flat[1::2], strict=True))[::-1]
+    for n, (before, after) in zip(shape[len(shape) - len(pairs) :], pairs, strict=True):
+        if n + min(before, 0) + min(after, 0) < 0:
+            lost = -min(before, 0) - min(after, 0)
+            raise ShapeError(f"pad: `pad` (={flat}) crops more than there is of `input` {shape}: an axis of size {n} cannot lose {lost}")
+    return pairs

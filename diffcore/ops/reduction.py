@@ -13,7 +13,7 @@ from diffcore.errors import DTypeError
 from diffcore.kernels import reduction as _r
 from diffcore.ops.arithmetic import exp, maximum
 from diffcore.ops.axes import Dims, Tensor, axes_of, axis_of
-from diffcore.ops.indexing import gather
+from diffcore.ops.gathering import gather
 from diffcore.ops.shape import reshape
 
 __all__ = ["amax", "argmax", "log_softmax", "logsumexp", "max", "mean", "softmax", "sum"]

@@ -200,7 +200,8 @@ def _inner(x: Any, y: Any) -> Any:
 
 
 def _names(call: Call, operands: Sequence[int]) -> str:
-    return ", ".join(f"`{call.kernel.operands[i]}` {call.shapes[i]}" for i in operands)
+    names = call.kernel.names(len(call.shapes))
+    return ", ".join(f"`{names[i]}` {call.shapes[i]}" for i in operands)
 
 
 def _push(call: Call, tangents: dict[int, Any], lead: tuple[int, ...] = ()) -> Any:
@@ -232,10 +233,10 @@ def _pull(call: Call, cotangent: Any, operands: Sequence[int], lead: tuple[int, 
 def _kept(call: Call, operands: Sequence[int]) -> Call:
     """`call` with only the residuals that reverse mode keeps when `operands` need a cotangent, by the kernel's own declaration."""
     kernel = call.kernel
-    read = frozenset[str]().union(*(kernel.keeps[i] for i in operands))
+    read = frozenset[str]() if kernel.variadic else frozenset[str]().union(*(kernel.keeps[i] for i in operands))
     return Call(
         kernel,
-        [x if name in read else None for x, name in zip(call.primals, kernel.operands, strict=True)],
+        [x if name in read else None for x, name in zip(call.primals, kernel.names(len(call.primals)), strict=True)],
         call.out if "out" in read else None,
         call.params,
         call.shapes,
