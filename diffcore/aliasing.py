@@ -198,6 +198,16 @@ def change(x: Any, name: str, new: Any) -> Any:
     return x
 
 
+def is_followed(x: Any, *others: Any) -> bool:
+    """Whether the engine follows what is done to `x` with `others`: one of them carries a derivative, or a base of `x` does."""
+    if not x.mode.enabled:
+        return False
+    if any(isinstance(y, Boxed) and (y.carried is not None or isinstance(y.primal, Boxed)) for y in (x, *others)):
+        return True
+    origin = origin_of(x)
+    return origin is not None and is_followed(origin.operand)
+
+
 def put(name: str, out: Any, result: Any) -> Any:
     """Write `result` into `out`, which was given as `out=` to the operation `name`; returns `out`.
 
@@ -218,8 +228,7 @@ def put(name: str, out: Any, result: Any) -> Any:
 def snapshot(x: Any, *others: Any) -> Any:
     """`x` for an operation whose result is about to replace it: with a copy of its memory where a derivative may be kept waiting for it."""
     memory = array_under(x)
-    followed = x.mode.enabled and any(isinstance(y, Boxed) and y.carried is not None for y in (x, *others))
-    if not followed or not is_mutable(memory):
+    if not is_mutable(memory) or not is_followed(x, *others):
         return x
     return _on(x, memory.copy())
 

@@ -69,7 +69,12 @@ class Mutation(Boxed):
     # assignment
     def __setitem__(self, index: Any, value: Any) -> None:
         """`self[index] = value`, broadcast to the part that `index` selects."""
-        aliasing.change(self, "setitem", ops.setitem(self, index, value))
+        memory = self.primal
+        if isinstance(memory, np.ndarray) and not aliasing.is_followed(self, value):
+            ops.assign(memory, index, array_under(value))  # without a copy of the whole
+            aliasing.changes.note(memory, "setitem")
+        else:
+            aliasing.change(self, "setitem", ops.setitem(self, index, value))
 
     def copy_(self, source: Any) -> Any:
         """The values (and the derivative) of `source`, broadcast and cast."""

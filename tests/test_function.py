@@ -103,10 +103,10 @@ def test_engines_nest(make: Any) -> None:
     """A function of either engine's, differentiated by the other: its rules see whatever tensors there are."""
     scale = 1.0 if make is cube else Y
     expected = revdiff.hessian(lambda x: ((x**3 * scale) ** 2).sum())(X)
-    for own in (revdiff, dualdiff):
+    for kind in (make(revdiff), make(dualdiff)):
 
-        def f(x: Any, function: Any = make(own).apply) -> Any:
-            return (function(x) ** 2).sum() if make is cube else (function(x, 3, Y)[0] ** 2).sum()
+        def f(x: Any, kind: Any = kind) -> Any:
+            return (kind.apply(x) ** 2).sum() if make is cube else (kind.apply(x, 3, Y)[0] ** 2).sum()
 
         expect_close("forward over reverse", dualdiff.jacobian(revdiff.grad(f))(X), expected, 1e-12)
         expect_close("reverse over forward", revdiff.jacobian(dualdiff.grad(f))(X), expected, 1e-12)

@@ -52,7 +52,7 @@ class Plan(NamedTuple):
 
 @lru_cache(maxsize=256)  # bounded, because lists of operands come in every length
 def _plan_of_nothing_kept(mask: int, count: int) -> Plan:
-    return Plan(tuple(bool(mask >> i & 1) for i in range(count)), tuple(range(count)), False, ())
+    return Plan(tuple(bool(mask >> i & 1) for i in range(count)), tuple(range(count)), False, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)  # `jax.jit` refers weakly to what it compiles

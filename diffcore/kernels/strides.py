@@ -55,6 +55,7 @@ diagonal = linear_map(
     _diagonal,
     _diagonal_transposed,
     examples=_rows_apart,
+    view=True,
 )
 """The diagonal of two axes, as the last axis of the result."""
 
@@ -112,7 +113,7 @@ def _other_axis(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: d
     return params["axis"] != -min(len(shapes[0]), len(shape))
 
 
-unfold = linear_map("unfold", _unfold, _unfold_transposed, examples=_other_axis)
+unfold = linear_map("unfold", _unfold, _unfold_transposed, examples=_other_axis, view=True)
 """Windows of `size` elements along `axis`, `step` apart; the elements of a window are a new last axis."""
 
 fold = linear_map(

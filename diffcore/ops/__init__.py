@@ -9,6 +9,7 @@ from diffcore.ops.arithmetic import *
 from diffcore.ops.diagonals import *
 from diffcore.ops.gathering import *
 from diffcore.ops.indexing import *
+from diffcore.ops.indexing import assign as assign
 from diffcore.ops.indexing import getitem as getitem
 from diffcore.ops.indexing import setitem as setitem
 from diffcore.ops.joining import *

@@ -52,6 +52,16 @@ def setitem(x: Tensor, index: Any, value: Any) -> Tensor:
     return out if inner is x else _s.reshape(out, shape=tuple(x.shape))
 
 
+def assign(x: np.ndarray[Any, Any], index: Any, value: Any) -> None:
+    """`x[index] = value` in the memory of a numpy array, with the meaning and the errors of `setitem`."""
+    inner, parts = normalised(index, x)
+    if inner is not x:  # a mask of no axes, say
+        x[...] = setitem(x, index, value)
+        return
+    value = fitting("setitem", assignable("setitem", value, x), _i.indexed_shape(tuple(x.shape), parts))
+    x[parts] = value
+
+
 def index_put(x: Tensor, indices: tuple[Any, ...], values: Any, accumulate: bool = False) -> Tensor:
     """A copy of `x` for which `x[indices] = values` was done; with `accumulate`, values at the same element are added up and to it."""
     if not accumulate:
