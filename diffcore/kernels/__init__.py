@@ -1,6 +1,20 @@
 """The shared kernel layer: one record per kernel (value, derivative rules), filled by families. `registered()` lists them."""
 
-from diffcore.kernels import elementwise, indexing, loss, matmul, reduction, shape
+from diffcore.kernels import activation, comparison, elementwise, indexing, loss, matmul, reduction, shape, softmax, trigonometric
 from diffcore.kernels.record import Call, Kernel, registered
 
-__all__ = ["Call", "Kernel", "elementwise", "indexing", "loss", "matmul", "reduction", "registered", "shape"]
+__all__ = [
+    "Call",
+    "Kernel",
+    "activation",
+    "comparison",
+    "elementwise",
+    "indexing",
+    "loss",
+    "matmul",
+    "reduction",
+    "registered",
+    "shape",
+    "softmax",
+    "trigonometric",
+]

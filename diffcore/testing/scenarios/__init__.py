@@ -1,9 +1,20 @@
 """The tables: every registered kernel on many kinds of operands, and every kernel misused."""
 
 from diffcore.testing.scenario import Misuse, Scenario
-from diffcore.testing.scenarios import elementwise, indexing, loss, matmul, reduction, shape
+from diffcore.testing.scenarios import (
+    activation,
+    comparison,
+    elementwise,
+    indexing,
+    loss,
+    matmul,
+    reduction,
+    shape,
+    softmax,
+    trigonometric,
+)
 
-_MODULES = (elementwise, shape, indexing, reduction, matmul, loss)
+_MODULES = (elementwise, trigonometric, comparison, activation, shape, indexing, reduction, softmax, matmul, loss)
 
 SCENARIOS: list[Scenario] = [row for module in _MODULES for row in module.ROWS]
 MISUSES: list[Misuse] = [row for module in _MODULES for row in getattr(module, "MISUSES", ())]
