@@ -7,7 +7,7 @@ from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import loss as kernels
 from diffcore.testing import Misuse, Scenario
 from diffcore.testing.scenarios.generators import binary, functional, unary
-from diffcore.testing.scenarios.samples import away, classes, exactly, joined, labels, normal, positive, within
+from diffcore.testing.scenarios.samples import away, classes, exactly, joined, normal, positive, within
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -40,21 +40,36 @@ CASES = {
 }
 
 
-def loss(kernel, name, case, draw, **options):
-    """A loss at each reduction, with torch's."""
-    for reduction in REDUCTIONS:
+def constant(values, like, torch=None):
+    """`values` as an array or as torch's tensor, in the dtype of `like` where they are floating."""
+    values = np.asarray(values)
+    if torch is not None:
+        return torch.tensor(values, dtype=like.dtype if values.dtype.kind == "f" else None)
+    return values.astype(like.dtype) if values.dtype.kind == "f" else values
+
+
+def loss(kernel, name, case, draw, *constants, reductions=REDUCTIONS, oracle=True, **options):
+    """A loss at each reduction, with torch's. `constants` follow the operands, or are options by name: torch has no derivative in them."""
+    fixed = {key: value for key, value in options.items() if isinstance(value, np.ndarray)}
+    plain = {key: value for key, value in options.items() if key not in fixed}
+
+    def program(find, torch, reduction, *xs):
+        more = [constant(c, xs[0], torch) for c in constants]
+        return find(name)(*xs, *more, reduction=reduction, **plain, **{key: constant(value, xs[0], torch) for key, value in fixed.items()})
+
+    for reduction in reductions:
         yield Scenario(
             kernel,
             f"{name} {case} {reduction}",
-            lambda *xs, reduction=reduction: getattr(ops, name)(*xs, reduction=reduction, **options),
+            lambda *xs, r=reduction: program(lambda n: getattr(ops, n), None, r, *xs),
             draw,
-            torch=functional(name, reduction=reduction, **options) if name not in ("hinge_loss", "log_cosh_loss") else None,
+            torch=(lambda torch, *xs, r=reduction: program(lambda n: getattr(torch.nn.functional, n), torch, r, *xs)) if oracle else None,
         )
 
 
-def picked(name, case, draw, **options):
-    """A loss of class indices, which gathers log-probabilities, in one of the reductions."""
-    yield from loss("gather", name, case, draw, **options)
+def picked(name, case, draw, *constants, **options):
+    """A loss of class indices, which gathers log-probabilities."""
+    yield from loss("gather", name, case, draw, *constants, **options)
 
 
 def with_index(draw, at, value):
@@ -69,11 +84,10 @@ def with_index(draw, at, value):
     return changed
 
 
-PAIR = normal((2, 3), (2, 3))
-SIGNS = joined(normal((2, 3)), labels((2, 3)))
+PAIR = exactly([[2.0, -0.3, 0.1], [-1.5, 0.9, 0.2]], [[0.0, 0.0, 0.0], [0.1, 0.1, -0.1]])  # 0.1 or more from every kink
+SIGNS = np.array([[1.0, -1.0, 1.0], [-1.0, -1.0, 1.0]])
 CHANCES = within(0.2, 0.8)((2, 3), (2, 3))
-WEIGHTED = joined(CASES["batch"], positive((4,)))
-PIXELS = joined(CASES["pixels"], positive((3,)))
+FOUR, THREE = np.array([0.5, 1.5, 1.0, 0.7]), np.array([0.5, 1.5, 0.8])
 
 CROSS_ENTROPY = [
     *(row(case, draw, reduction) for case, draw in CASES.items() for reduction in REDUCTIONS),
@@ -84,23 +98,29 @@ CROSS_ENTROPY = [
 ]
 
 CLASSES = [
-    *picked("cross_entropy", "weighted", WEIGHTED),
-    *picked("cross_entropy", "weighted pixels", PIXELS),
+    *picked("cross_entropy", "weighted", CASES["batch"], FOUR),
+    *picked("cross_entropy", "weighted pixels", CASES["pixels"], THREE),
     *picked("cross_entropy", "ignored", with_index(CASES["batch"], 1, -100)),
     *picked("cross_entropy", "padded", with_index(CASES["batch"], 1, 0), ignore_index=0),
     *picked("cross_entropy", "smoothed", CASES["batch"], label_smoothing=0.3),
-    *picked("cross_entropy", "smoothed pixels", with_index(PIXELS, (1, 0, 0), -100), label_smoothing=0.3),
-    *picked("cross_entropy", "smoothed example", joined(CASES["one example"], positive((4,))), label_smoothing=1.0),
+    *picked("cross_entropy", "smoothed pixels", with_index(CASES["pixels"], (1, 0, 0), -100), THREE, label_smoothing=0.3),
+    *picked("cross_entropy", "smoothed example", CASES["one example"], FOUR, label_smoothing=1.0),
     *loss("log_softmax", "cross_entropy", "probabilities", joined(normal((3, 4)), positive((3, 4)))),
     *loss(
-        "log_softmax", "cross_entropy", "weighted probabilities", joined(normal((2, 3, 2)), positive((2, 3, 2), (3,))), label_smoothing=0.2
+        "log_softmax",
+        "cross_entropy",
+        "weighted probabilities",
+        joined(normal((2, 3, 2)), positive((2, 3, 2))),
+        THREE,
+        label_smoothing=0.2,
     ),
     *loss("log_softmax", "cross_entropy", "probabilities of one example", joined(normal((3,)), positive((3,)))),
+    Scenario("gather", "cross_entropy, weights as operands", ops.cross_entropy, joined(CASES["batch"], positive((4,)))),
     *picked("nll_loss", "batch", CASES["batch"]),
     *picked("nll_loss", "one example", CASES["one example"]),
     *picked("nll_loss", "pixels", CASES["pixels"]),
-    *picked("nll_loss", "weighted", with_index(PIXELS, (0, 1, 0), -100)),
-    *picked("nll_loss", "padded", with_index(WEIGHTED, 1, 2), ignore_index=2),
+    *picked("nll_loss", "weighted", with_index(CASES["pixels"], (0, 1, 0), -100), THREE),
+    *picked("nll_loss", "padded", with_index(CASES["batch"], 1, 2), FOUR, ignore_index=2),
 ]
 
 REGRESSION = [
@@ -112,35 +132,35 @@ REGRESSION = [
     *loss("huber", "huber_loss", "pair", PAIR, delta=0.7),
     *loss("huber", "smooth_l1_loss", "pair", PAIR, beta=0.6),
     *loss("abs", "smooth_l1_loss", "pair", PAIR, beta=0),
-    *loss("log_cosh", "log_cosh_loss", "pair", PAIR),
+    *loss("log_cosh", "log_cosh_loss", "pair", PAIR, oracle=False),
     Scenario(
         "huber",
         "at its ends",
-        lambda x: ops.huber_loss(x, np.zeros(3), reduction="none"),
+        lambda x: ops.huber_loss(x, constant(np.zeros(3), x), reduction="none"),
         exactly([-1.0, 0.0, 1.0]),
         smooth=False,
-        torch=lambda torch, x: torch.nn.functional.huber_loss(x, torch.zeros(3), reduction="none"),
+        torch=lambda torch, x: torch.nn.functional.huber_loss(x, torch.zeros(3, dtype=x.dtype), reduction="none"),
     ),
     Scenario("abs", "l1_loss at 0", ops.l1_loss, exactly([1.0, 2.0], [1.0, 1.0]), smooth=False, torch=functional("l1_loss")),
     Scenario(
         "log_cosh",
         "far out and small",
-        lambda x: ops.log_cosh_loss(x, np.zeros(4)),
+        lambda x: ops.log_cosh_loss(x, constant(np.zeros(4), x)),
         exactly([-800.0, 1e-9, 1e-3, 60.0]),
         reference=lambda jax, x: (abs(x) + jax.nn.softplus(-2 * abs(x)) - np.log(2)).mean(),
     ),
 ]
 
 MARGINS = [
-    *loss("log_sigmoid", "soft_margin_loss", "signs", SIGNS),
-    *loss("relu", "hinge_loss", "signs", joined(within(-0.8, 0.8)((2, 3)), labels((2, 3)))),
-    *loss("clamp", "hinge_embedding_loss", "signs", joined(within(0.2, 0.8)((2, 3)), labels((2, 3)))),
-    *loss("clamp", "hinge_embedding_loss", "margin", joined(within(0.2, 0.8)((2, 3)), labels((2, 3))), margin=0.1),
-    *loss("clamp", "margin_ranking_loss", "signs", joined(exactly([0.3, -1.0, 2.0], [1.0, 0.6, -0.5]), labels((3,))), margin=0.4),
+    *loss("log_sigmoid", "soft_margin_loss", "signs", normal((2, 3)), SIGNS),
+    *loss("relu", "hinge_loss", "signs", within(-0.8, 0.8)((2, 3)), SIGNS, oracle=False),
+    *loss("clamp", "hinge_embedding_loss", "signs", within(0.2, 0.8)((2, 3)), SIGNS),
+    *loss("clamp", "hinge_embedding_loss", "margin", within(0.2, 0.8)((2, 3)), SIGNS, margin=0.1),
+    *loss("clamp", "margin_ranking_loss", "signs", exactly([0.3, -1.0, 2.0], [1.0, 0.6, -0.5]), SIGNS[0], margin=0.4),
     Scenario(
         "clamp",
         "hinge_embedding_loss on the margin",
-        lambda x: ops.hinge_embedding_loss(x, np.array([-1.0, 1.0, -1.0])),
+        lambda x: ops.hinge_embedding_loss(x, constant([-1.0, 1.0, -1.0], x)),
         exactly([1.0, 1.0, 0.5]),
         smooth=False,
         torch=lambda torch, x: torch.nn.functional.hinge_embedding_loss(x, torch.tensor([-1.0, 1.0, -1.0], dtype=x.dtype)),
@@ -148,24 +168,24 @@ MARGINS = [
     Scenario(
         "clamp",
         "margin_ranking_loss on the margin",
-        lambda x, y: ops.margin_ranking_loss(x, y, np.ones(2)),
+        lambda x, y: ops.margin_ranking_loss(x, y, constant([1.0, 1.0], x)),
         exactly([1.0, 2.0], [1.0, 1.0]),
         smooth=False,
-        torch=lambda torch, x, y: torch.nn.functional.margin_ranking_loss(x, y, torch.ones(2)),
+        torch=lambda torch, x, y: torch.nn.functional.margin_ranking_loss(x, y, torch.ones(2, dtype=x.dtype)),
     ),
-    Scenario("relu", "hinge_loss on the margin", lambda x: ops.hinge_loss(x, np.array([1.0, -1.0])), exactly([1.0, -1.0]), smooth=False),
+    Scenario("relu", "hinge_loss on the margin", lambda x: ops.hinge_loss(x, constant([1.0, -1.0], x)), exactly([1.0, -1.0]), smooth=False),
     Scenario(
         "log_sigmoid",
         "soft_margin_loss far out",
-        lambda x: ops.soft_margin_loss(x, np.array([1.0, -1.0, 1.0])),
+        lambda x: ops.soft_margin_loss(x, constant([1.0, -1.0, 1.0], x)),
         exactly([-800.0, -800.0, 30.0]),
     ),
 ]
 
 
-def chances(*shapes):
-    return within(0.2, 0.8)(*shapes)
-
+chances = within(0.2, 0.8)
+LOGITS = joined(normal((2, 3)), chances((2, 3)))
+KL_REDUCTIONS = ("none", "sum", "batchmean")
 
 PROBABILITIES = [
     *binary(
@@ -175,14 +195,14 @@ PROBABILITIES = [
         reference=lambda jax, x, t: -t * jax.numpy.log(x) - (1 - t) * jax.numpy.log(1 - x),
     ),
     *loss("binary_cross_entropy", "binary_cross_entropy", "pair", CHANCES),
-    *loss("binary_cross_entropy", "binary_cross_entropy", "weighted", joined(CHANCES, positive((3,)))),
+    *loss("binary_cross_entropy", "binary_cross_entropy", "weighted", CHANCES, THREE),
     Scenario(
         "binary_cross_entropy",
         "at 0 and 1",
-        lambda x: ops.binary_cross_entropy(x, np.array([0.0, 1.0, 1.0, 0.0]), reduction="none"),
+        lambda x: ops.binary_cross_entropy(x, constant([0.0, 1.0, 1.0, 0.0], x), reduction="none"),
         exactly([0.0, 1.0, 0.0, 1.0]),
         smooth=False,
-        torch=lambda torch, x: torch.nn.functional.binary_cross_entropy(x, torch.tensor([0.0, 1, 1, 0], dtype=x.dtype), reduction="none"),
+        reference=lambda jax, x: np.array([0.0, 0.0, 100.0, 100.0]),  # as torch has it, but for the rounding of its slope
     ),
     *binary(
         "binary_cross_entropy_with_logits",
@@ -190,43 +210,35 @@ PROBABILITIES = [
         normal,
         reference=lambda jax, x, t: -t * jax.nn.log_sigmoid(x) - (1 - t) * jax.nn.log_sigmoid(-x),
     ),
-    *loss("binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits", "pair", joined(normal((2, 3)), chances((2, 3)))),
-    *loss(
-        "binary_cross_entropy_with_logits",
-        "binary_cross_entropy_with_logits",
-        "weighted",
-        joined(normal((2, 3)), chances((2, 3)), positive((3,))),
-    ),
-    *(
-        Scenario(
-            "log_sigmoid",
-            f"binary_cross_entropy_with_logits pos_weight {reduction}",
-            lambda x, t, p, r=reduction: ops.binary_cross_entropy_with_logits(x, t, reduction=r, pos_weight=p),
-            joined(normal((2, 3)), chances((2, 3)), positive((3,))),
-            torch=lambda torch, x, t, p, r=reduction: torch.nn.functional.binary_cross_entropy_with_logits(x, t, reduction=r, pos_weight=p),
-        )
-        for reduction in REDUCTIONS
+    *loss("binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits", "pair", LOGITS),
+    *loss("binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits", "weighted", LOGITS, THREE),
+    *loss("log_sigmoid", "binary_cross_entropy_with_logits", "pos_weight", LOGITS, pos_weight=THREE),
+    Scenario(
+        "log_sigmoid",
+        "binary_cross_entropy_with_logits, weights as operands",
+        lambda x, t, w, p: ops.binary_cross_entropy_with_logits(x, t, w, pos_weight=p),
+        joined(LOGITS, positive((3,), (2, 1))),
     ),
     Scenario(
         "binary_cross_entropy_with_logits",
         "far out",
-        lambda x: ops.binary_cross_entropy_with_logits(x, np.array([0.0, 1.0, 1.0, 0.0])),
+        lambda x: ops.binary_cross_entropy_with_logits(x, constant([0.0, 1.0, 1.0, 0.0], x)),
         exactly([-60.0, 60.0, -800.0, 800.0]),
         torch=lambda torch, x: torch.nn.functional.binary_cross_entropy_with_logits(x, torch.tensor([0.0, 1, 1, 0], dtype=x.dtype)),
     ),
-    *loss("where", "kl_div", "pair", joined(normal((2, 3)), chances((2, 3)))),
-    *loss("exp", "kl_div", "of logarithms", normal((2, 3), (2, 3)), log_target=True),
+    *loss("where", "kl_div", "pair", LOGITS, reductions=KL_REDUCTIONS),
+    *loss("exp", "kl_div", "of logarithms", normal((2, 3), (2, 3)), reductions=KL_REDUCTIONS, log_target=True),
     Scenario(
         "where",
-        "kl_div batchmean",
-        lambda x, t: ops.kl_div(x, t, reduction="batchmean"),
-        joined(normal((2, 3)), chances((2, 3))),
-        torch=functional("kl_div", reduction="batchmean"),
+        "kl_div mean",
+        ops.kl_div,
+        LOGITS,
+        torch=lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="none").mean(),  # which warns about its own mean
     ),
     Scenario(
         "where",
         "kl_div of 0",
-        lambda x: ops.kl_div(x, np.array([0.0, 0.4, 0.6]), reduction="sum"),
+        lambda x: ops.kl_div(x, constant([0.0, 0.4, 0.6], x), reduction="sum"),
         normal((3,)),
         torch=lambda torch, x: torch.nn.functional.kl_div(x, torch.tensor([0.0, 0.4, 0.6], dtype=x.dtype), reduction="sum"),
     ),

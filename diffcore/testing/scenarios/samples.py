@@ -50,11 +50,6 @@ def mask(shape):
     return lambda rng: (rng.random(shape) < 0.5,)
 
 
-def labels(shape):
-    """1 and -1."""
-    return lambda rng: (rng.choice([-1.0, 1.0], shape),)
-
-
 def whole(*shapes, low=-4, high=5):
     """Integers in [low, high)."""
     return lambda rng: tuple(np.asarray(rng.integers(low, high, s)) for s in shapes)
