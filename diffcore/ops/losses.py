@@ -18,7 +18,7 @@ from diffcore.kernels import elementwise as _e
 from diffcore.kernels import loss as _l
 from diffcore.ops.axes import Tensor
 from diffcore.ops.comparison import array_of
-from diffcore.ops.indexing import gather, getitem
+from diffcore.ops.indexing import gather
 from diffcore.ops.reduction import log_softmax, mean, sum
 from diffcore.ops.shape import permute, reshape
 
@@ -335,7 +335,7 @@ def _picked_loss(op: str, logs: Tensor, target: Any, weight: Tensor | None, igno
     chosen = reshape(gather(logs, axis, safe.reshape((*shape[:axis], 1, *shape[axis:]))), shape)
     losses, factors = _e.neg(chosen), None
     if weight is not None:
-        factors = _e.where(counted, reshape(getitem(weight, safe.reshape(-1)), shape), 0)
+        factors = _e.where(counted, reshape(gather(weight, 0, safe.reshape(-1)), shape), 0)
         losses = _e.mul(losses, factors)
     if smoothing:
         even = _e.neg(sum(_class_weighted(logs, weight, axis), axis))
