@@ -10,32 +10,54 @@ import dualdiff
 import revdiff
 
 OPS = {
-    "arithmetic": "abs add div exp log maximum minimum mul neg pow relu sigmoid sign sqrt sub tanh",
+    "activation": """
+        celu dropout elu gelu hardsigmoid hardtanh leaky_relu logsigmoid mish relu6 selu silu softplus softsign tanhshrink threshold
+    """,
+    "arithmetic": """
+        abs absolute add ceil clamp clamp_max clamp_min clip div divide erf erfc exp exp2 expm1 floor floor_divide fmod frac hypot lerp
+        log log10 log1p log2 logaddexp logit maximum minimum mul multiply nan_to_num neg negative pow reciprocal relu remainder round
+        rsqrt sigmoid sign sqrt square sub subtract tanh true_divide trunc
+    """,
+    "comparison": """
+        allclose bitwise_and bitwise_not bitwise_or bitwise_xor eq equal ge greater greater_equal gt isclose isfinite isinf isnan le
+        less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal
+    """,
     "diagonals": "diag diag_embed diagonal trace tril tril_indices triu triu_indices",
     "gathering": "gather index_add index_copy index_fill index_select scatter scatter_add take take_along_dim",
     "indexing": "index_put narrow select",
-    "joining": (
-        "atleast_1d atleast_2d atleast_3d broadcast_tensors cartesian_prod cat chunk concat concatenate dstack hstack meshgrid split stack "
-        "tensor_split unbind vstack"
-    ),
+    "joining": """
+        atleast_1d atleast_2d atleast_3d broadcast_tensors cartesian_prod cat chunk concat concatenate dstack hstack meshgrid split
+        stack tensor_split unbind vstack
+    """,
     "linalg": "matmul",
     "lookup": "embedding one_hot",
+    "losses": """
+        binary_cross_entropy binary_cross_entropy_with_logits cross_entropy hinge_embedding_loss hinge_loss huber_loss kl_div l1_loss
+        log_cosh_loss margin_ranking_loss mse_loss nll_loss smooth_l1_loss soft_margin_loss
+    """,
     "masking": "argwhere masked_fill masked_scatter masked_select nonzero where",
-    "neural": "cross_entropy linear pad",
+    "neural": "linear pad",
     "reduction": "amax argmax log_softmax logsumexp max mean softmax sum",
-    "shape": (
-        "broadcast_to clone expand flatten flip fliplr flipud moveaxis movedim permute ravel repeat_interleave reshape roll rot90 squeeze "
-        "swapaxes swapdims t tile transpose unflatten unsqueeze"
-    ),
+    "shape": """
+        broadcast_to clone expand flatten flip fliplr flipud moveaxis movedim permute ravel repeat_interleave reshape roll rot90 squeeze
+        swapaxes swapdims t tile transpose unflatten unsqueeze
+    """,
+    "trigonometric": """
+        acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh sin sinh tan
+    """,
 }
 """The op set by module of `diffcore.ops`."""
 ENGINE = """
     Tensor autograd enable_grad grad graph hessian hvp is_grad_enabled jacobian manual_seed nn no_grad optim tensor value_and_grad
 """.split()
-SHARED = ENGINE + [name for family, names in OPS.items() if family not in ("lookup", "neural") for name in names.split()]
+FUNCTIONAL_ONLY = ("activation", "losses", "lookup", "neural")
+"""Modules whose names PyTorch has in `nn.functional` alone."""
+SHARED = ENGINE + [name for family, names in OPS.items() if family not in FUNCTIONAL_ONLY for name in names.split()]
 OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
 NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
-FUNCTIONAL = "cross_entropy embedding functional_call linear log_softmax one_hot pad relu sigmoid softmax tanh".split()
+FUNCTIONAL = sorted(
+    ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh", *(n for f in FUNCTIONAL_ONLY for n in OPS[f].split())]
+)
 OPTIM = ["Optimizer", "SGD"]
 
 

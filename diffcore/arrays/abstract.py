@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 _TRANSCENDENTAL = frozenset(
     "exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
-    "power float_power arctan2 hypot logaddexp".split()
+    "power float_power arctan2 hypot logaddexp erf erfc".split()
 )
 _FREE = frozenset(("positive", "conjugate"))
 
@@ -324,6 +324,18 @@ def _where(condition: Any, x: Any, y: Any) -> AbstractArray:
     return AbstractArray(shape, _resolve(np.add, (_kind(x), _kind(y))))
 
 
+def _mapped(inputs: Any, dtype: Any, operations: int = 1) -> AbstractArray:
+    """The result of an elementwise function that is no ufunc, at so many operations per element."""
+    shape = np.broadcast_shapes(*map(_shape, inputs))
+    _book(operations * math.prod(shape))
+    return _new(inputs, shape, np.dtype(dtype))
+
+
+def _clip(x: Any, low: Any, high: Any) -> AbstractArray:
+    dtype = _resolve(np.minimum, (_resolve(np.maximum, (_kind(x), _kind(low))), _kind(high)))
+    return _mapped((x, low, high), dtype, 2)
+
+
 def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
     joined = np.concatenate([_weightless(_shape(a)) for a in arrays], axis=axis).shape
     return AbstractArray(joined, np.result_type(*(a.dtype for a in arrays)))
@@ -365,6 +377,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "full_like": _full_like,
     "copyto": lambda target, source, **_: None,
     "where": _where,
+    "clip": _clip,
+    "round": lambda x, decimals=0, **_: _mapped((x,), x.dtype, 3 if decimals else 1),
+    "isclose": lambda x, y, **_: _mapped((x, y), np.bool_, 6),
+    "nan_to_num": lambda x, **_: _mapped((x,), x.dtype),
     "concatenate": _concatenate,
     "stack": lambda arrays, axis=0, **_: _concatenate([np.expand_dims(a, axis) for a in arrays], axis),
     "take_along_axis": _take_along_axis,

@@ -1,11 +1,27 @@
 """The shared kernel layer: one record per kernel (value, derivative rules), filled by families. `registered()` lists them."""
 
-from diffcore.kernels import elementwise, indexing, joining, loss, matmul, padding, reduction, shape, strides
+from diffcore.kernels import (
+    activation,
+    comparison,
+    elementwise,
+    indexing,
+    joining,
+    loss,
+    matmul,
+    padding,
+    reduction,
+    shape,
+    softmax,
+    strides,
+    trigonometric,
+)
 from diffcore.kernels.record import Call, Kernel, registered
 
 __all__ = [
     "Call",
     "Kernel",
+    "activation",
+    "comparison",
     "elementwise",
     "indexing",
     "joining",
@@ -15,5 +31,7 @@ __all__ = [
     "reduction",
     "registered",
     "shape",
+    "softmax",
     "strides",
+    "trigonometric",
 ]

@@ -1,26 +1,68 @@
-"""Elementwise kernels. The ambiguous points have one answer in both modes: `relu'(0) = 0`, `abs'(0) = 0`, ties of `maximum` go half and
-half.
+"""Elementwise arithmetic, powers, exponentials, rounding and extremes.
+
+The ambiguous points have one answer in both modes: `relu'(0) = 0`, `abs'(0) = 0`, ties of `maximum` go half and half, `clamp` counts its
+bounds as inside (with `inclusive=False` as outside), `hypot` at the origin has slope 0, and what `nan_to_num` replaces is constant.
+Rounding is piecewise constant, so its results carry no derivative.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from diffcore.arrays import is_mutable
-from diffcore.kernels.families import elementwise, irregular
+from diffcore.kernels.comparison import equal as equal
+from diffcore.kernels.comparison import greater as greater
+from diffcore.kernels.comparison import greater_equal as greater_equal
+from diffcore.kernels.comparison import isfinite, logical_and, logical_or
+from diffcore.kernels.comparison import less as less
+from diffcore.kernels.comparison import less_equal as less_equal
+from diffcore.kernels.comparison import logical_not as logical_not
+from diffcore.kernels.comparison import not_equal as not_equal
+from diffcore.kernels.families import elementwise
+
+_LN2, _LN10 = math.log(2), math.log(10)
 
 add = elementwise("add", lambda xp, x, y: x + y, x=1, y=1)
 sub = elementwise("sub", lambda xp, x, y: x - y, x=1, y=-1)
 mul = elementwise("mul", lambda xp, x, y: x * y, x=lambda y: y, y=lambda x: x)
 div = elementwise("div", lambda xp, x, y: x / y, x=lambda y: 1 / y, y=lambda out, y: -out / y)
 neg = elementwise("neg", lambda xp, x: -x, x=-1)
+reciprocal = elementwise("reciprocal", lambda xp, x: 1 / x, x=lambda out: -out * out)
 
 exp = elementwise("exp", lambda xp, x: xp.exp(x), x=lambda out: out)
 log = elementwise("log", lambda xp, x: xp.log(x), x=lambda x: 1 / x)
+exp2 = elementwise("exp2", lambda xp, x: xp.exp2(x), x=lambda out: out * _LN2)
+expm1 = elementwise("expm1", lambda xp, x: xp.expm1(x), x=lambda x: exp(x))  # `out + 1` would cancel for x << 0
+log2 = elementwise("log2", lambda xp, x: xp.log2(x), x=lambda x: 1 / (x * _LN2))
+log10 = elementwise("log10", lambda xp, x: xp.log10(x), x=lambda x: 1 / (x * _LN10))
+log1p = elementwise("log1p", lambda xp, x: xp.log1p(x), x=lambda x: 1 / (x + 1))
 sqrt = elementwise("sqrt", lambda xp, x: xp.sqrt(x), x=lambda out: 0.5 / out)
+rsqrt = elementwise("rsqrt", lambda xp, x: 1 / xp.sqrt(x), x=lambda out: -0.5 * out * out * out)
+logit = elementwise("logit", lambda xp, x: xp.log(x / (1 - x)), x=lambda x: 1 / (x * (1 - x)))
+
+
+@cache
+def special(xp: Any, name: str) -> Any:
+    """scipy's special function `name`, or jax's; imported when it is first asked for."""
+    if xp is not np:
+        return getattr(import_module("jax.scipy.special"), name)
+    compute = getattr(import_module("scipy.special"), name)
+
+    def of(x: Any) -> Any:
+        out = compute(x)
+        return out.astype(np.float16) if getattr(x, "dtype", None) == np.float16 else out  # scipy makes float64 of these
+
+    return of
+
+
+_SLOPE = 2 / math.sqrt(math.pi)
+erf = elementwise("erf", lambda xp, x: special(xp, "erf")(x), x=lambda x: _SLOPE * exp(-x * x))
+erfc = elementwise("erfc", lambda xp, x: special(xp, "erfc")(x), x=lambda x: -_SLOPE * exp(-x * x))
 
 
 def _one_minus_square(out: Any) -> Any:
@@ -31,15 +73,49 @@ def _one_minus_square(out: Any) -> Any:
 tanh = elementwise("tanh", lambda xp, x: xp.tanh(x), x=lambda out: _one_minus_square(out))
 
 
+def decay(xp: Any, x: Any) -> Any:
+    """`exp(-|x|)`, which neither overflows nor exceeds 1: what sigmoids and logarithms of sums are made of."""
+    small = xp.abs(x)
+    if is_mutable(small) and small.dtype.kind == "f":
+        np.negative(small, out=small)
+        return np.exp(small, out=small)
+    return xp.exp(-small)
+
+
 def _sigmoid(xp: Any, x: Any) -> Any:
-    small = xp.exp(-xp.abs(x))  # at most 1, so neither branch overflows or cancels
+    small = decay(xp, x)  # so neither branch overflows or cancels
     return xp.where(x >= 0, 1, small) / (1 + small)
 
 
 sigmoid = elementwise("sigmoid", _sigmoid, x=lambda out: out * (1 - out))
 relu = elementwise("relu", lambda xp, x: xp.maximum(x, 0), aux={"positive": lambda x: x > 0}, x=lambda positive: positive)
 abs = elementwise("abs", lambda xp, x: xp.abs(x), x=lambda x: sign(x))
-sign = irregular("sign", lambda xp, x: xp.sign(x))
+sign = elementwise("sign", lambda xp, x: xp.sign(x))
+nan_to_num = elementwise(
+    "nan_to_num",
+    lambda xp, x, *, nan, posinf, neginf: xp.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf),
+    aux={"finite": lambda x: isfinite(x)},
+    x=lambda finite: finite,
+)
+
+floor = elementwise("floor", lambda xp, x: xp.floor(x))
+ceil = elementwise("ceil", lambda xp, x: xp.ceil(x))
+trunc = elementwise("trunc", lambda xp, x: xp.trunc(x))
+round = elementwise("round", lambda xp, x, *, decimals: xp.round(x, decimals))
+
+
+def _quotient(xp: Any, x: Any, y: Any, *, towards: str) -> Any:
+    if towards == "floor":
+        return xp.floor_divide(x, y)
+    if np.result_type(*(getattr(v, "dtype", v) for v in (x, y))).kind == "f":
+        return xp.trunc(x / y)
+    return (x - xp.fmod(x, y)) // y  # integers: exact
+
+
+quotient = elementwise("quotient", _quotient)
+"""`x / y` rounded towards "floor" or towards "zero"; of integers an integer."""
+remainder = elementwise("remainder", lambda xp, x, y: xp.remainder(x, y), x=1, y=lambda x, y: -quotient(x, y, towards="floor"))
+fmod = elementwise("fmod", lambda xp, x, y: xp.fmod(x, y), x=1, y=lambda x, y: -quotient(x, y, towards="zero"))
 
 
 def _power_x(x: Any, y: Any) -> Any:
@@ -79,10 +155,51 @@ where = elementwise(
     y=lambda condition: logical_not(condition),
 )
 
-equal = irregular("equal", lambda xp, x, y: xp.equal(x, y))
-not_equal = irregular("not_equal", lambda xp, x, y: xp.not_equal(x, y))
-less = irregular("less", lambda xp, x, y: xp.less(x, y))
-less_equal = irregular("less_equal", lambda xp, x, y: xp.less_equal(x, y))
-greater = irregular("greater", lambda xp, x, y: xp.greater(x, y))
-greater_equal = irregular("greater_equal", lambda xp, x, y: xp.greater_equal(x, y))
-logical_not = irregular("logical_not", lambda xp, x: xp.logical_not(x))
+
+def _inside(x: Any, min: Any, max: Any, inclusive: bool) -> Any:
+    above, below = (greater_equal, less_equal) if inclusive else (greater, less)
+    if max is None:
+        return above(x, min)
+    if min is None:
+        return below(x, max)
+    return logical_and(above(x, min), below(x, max))
+
+
+def _under(x: Any, min: Any, max: Any) -> Any:
+    """Where the result is the lower bound."""
+    return less(x, min) if max is None else logical_and(less(x, min), less_equal(min, max))
+
+
+def _over(x: Any, min: Any, max: Any) -> Any:
+    """Where the result is the upper bound, which it also is where the bounds are crossed."""
+    return greater(x, max) if min is None else logical_or(greater(x, max), less(max, min))
+
+
+def _clamp(xp: Any, x: Any, min: Any, max: Any, *, inclusive: bool) -> Any:
+    if max is None:
+        return xp.maximum(x, min)
+    return xp.minimum(x, max) if min is None else xp.clip(x, min, max)
+
+
+clamp = elementwise("clamp", _clamp, aux={"inside": _inside}, x=lambda inside: inside, min=_under, max=_over)
+"""`x` kept between `min` and `max`, either of which may be `None`. Whether a bound belongs to the inside is `inclusive`."""
+
+
+def _hypot_share(out: Any, part: Any) -> Any:
+    """`part / out`, and 0 at the origin."""
+    return part / where(equal(out, 0), 1, out)
+
+
+hypot = elementwise("hypot", lambda xp, x, y: xp.hypot(x, y), x=lambda out, x: _hypot_share(out, x), y=lambda out, y: _hypot_share(out, y))
+logaddexp = elementwise("logaddexp", lambda xp, x, y: xp.logaddexp(x, y), x=lambda x, y: sigmoid(x - y), y=lambda x, y: sigmoid(y - x))
+
+
+def _lerp(xp: Any, start: Any, end: Any, weight: Any) -> Any:
+    """From the nearer end, so that both ends are met exactly."""
+    step = end - start
+    if not hasattr(weight, "dtype"):
+        return start + weight * step if math.fabs(weight) < 0.5 else end - step * (1 - weight)
+    return xp.where(xp.abs(weight) < 0.5, start + weight * step, end - step * (1 - weight))
+
+
+lerp = elementwise("lerp", _lerp, start=lambda weight: 1 - weight, end=lambda weight: weight, weight=lambda start, end: end - start)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.record import Call, Kernel, Rule, Shape, names_of, never, register
@@ -71,14 +71,22 @@ class _Names:
 _NUMBER = (int, float)
 
 
+class OneOr(NamedTuple):
+    """A partial that is 1 where the boolean `mask` is true and the number `otherwise` elsewhere, in whatever dtype it meets."""
+
+    mask: Any
+    otherwise: float
+
+
 def times(t: Any, partial: Any) -> Any:
-    """`t * partial` for a partial that may be a number, an array, or a mask of booleans (which selects)."""
+    """`t * partial` for a partial that may be a number, an array, a mask of booleans (which selects), or `OneOr`."""
     if isinstance(partial, _NUMBER):
         return t if partial == 1 else -t if partial == -1 else t * partial
-    if partial.dtype.kind == "b":
+    chosen = type(partial) is OneOr
+    if chosen or partial.dtype.kind == "b":
         from diffcore.kernels.elementwise import where
 
-        return where(partial, t, 0)
+        return where(partial.mask, t, t * partial.otherwise) if chosen else where(partial, t, 0)
     return t * partial
 
 

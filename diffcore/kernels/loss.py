@@ -1,4 +1,4 @@
-"""Losses that are kernels of their own, because the fused form saves time and residual bytes."""
+"""Losses that are kernels of their own, because the fused form saves time and residual bytes, or is safe where a composition is not."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays import is_mutable
-from diffcore.kernels.elementwise import exp
-from diffcore.kernels.families import irregular
+from diffcore.kernels.elementwise import clamp, decay, exp, log, log1p, sigmoid, tanh
+from diffcore.kernels.families import elementwise, irregular
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.reduction import logsumexp
 
+IGNORED = -100
+"""The class index that PyTorch leaves out by default."""
 
-def _reduce(losses: Any, reduction: str) -> Any:
+
+def _counted(target: Any) -> Any:
+    """Which examples count: all (`None`) where the indices were looked at, else those that are not `IGNORED`, by a mask."""
+    return None if is_mutable(target) else target != IGNORED
+
+
+def _reduce(losses: Any, reduction: str, counted: Any = None) -> Any:
     if reduction == "none":
         return losses
     total = np.add.reduce(losses) if type(losses) is np.ndarray and losses.ndim == 1 else losses.sum(axis=-1)
-    return total / losses.shape[-1] if reduction == "mean" else total
+    if reduction == "sum":
+        return total
+    return total / (losses.shape[-1] if counted is None else counted.sum())
 
 
 def _check_target(logits: Any, target: Any) -> None:
@@ -47,6 +57,10 @@ def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> t
         shifted = logits - top[:, None]
         picked = shifted[np.arange(n), target]
         log_sum = xp.log(xp.exp(shifted).sum(axis=-1))
+        counted = _counted(target)
+        if counted is not None:
+            losses = xp.where(counted, log_sum - picked, 0)
+            return _reduce(losses, reduction, counted), ((log_sum + top).reshape(-1, 1),)
     return _reduce(log_sum - picked, reduction), ((log_sum + top).reshape(-1, 1),)
 
 
@@ -66,15 +80,20 @@ def _residual(call: Call) -> Any:
         flat = np.arange(0, n * classes, classes) + _indices(target)
         residual.reshape(-1)[flat] -= 1  # one axis is indexed in half the time of two
         return residual
-    return exp(logits - lse) - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
+    residual = exp(logits - lse) - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
+    counted = _counted(target)
+    return residual if counted is None else residual * counted.reshape((-1, 1))
 
 
-def _weight(call: Call) -> float:
-    return 1 / max(call.shapes[0][0], 1) if call.params.get("reduction", "mean") == "mean" else 1
+def _weight(call: Call) -> Any:
+    if call.params.get("reduction", "mean") != "mean":
+        return 1
+    counted = _counted(call.primals[1])
+    return 1 / (max(call.shapes[0][0], 1) if counted is None else counted.sum())
 
 
 def _pushforward(call: Call, tangents: Any) -> Any:
-    return _reduce((_residual(call) * tangents[0]).sum(axis=-1), call.params.get("reduction", "mean"))
+    return _reduce((_residual(call) * tangents[0]).sum(axis=-1), call.params.get("reduction", "mean"), _counted(call.primals[1]))
 
 
 def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
@@ -104,4 +123,49 @@ cross_entropy = irregular(
     examples=lambda operand, shapes, shape, params: len(shape) == 1 and operand == 0,
     explain=_explain,
 )
-"""Cross-entropy of `logits` `[n, c]` and class indices `target` `[n]`; `reduction` is "none", "mean" or "sum" over `n`."""
+"""Cross-entropy of `logits` `[n, c]` and class indices `target` `[n]`; `reduction` is "none", "mean" or "sum" over `n`.
+
+An index `IGNORED` is an error on numpy, where indices are looked at. On jax, where they cannot be, its example is left out.
+"""
+
+
+# element by element
+
+
+def _huber(xp: Any, x: Any, *, delta: float) -> Any:
+    near = xp.clip(x, -delta, delta)
+    return near * (x - 0.5 * near)
+
+
+huber = elementwise("huber", _huber, x=lambda x, delta: clamp(x, -delta, delta, inclusive=True))
+"""`x^2 / 2` for `|x| <= delta`, from there on the tangent line."""
+
+
+def _log_cosh(xp: Any, x: Any) -> Any:
+    size = xp.abs(x)
+    return size + xp.log1p(0.5 * xp.expm1(-2 * size))  # log cosh x = |x| + log((1 + exp(-2 |x|)) / 2)
+
+
+log_cosh = elementwise("log_cosh", _log_cosh, x=lambda x: tanh(x))
+
+
+def _binary_cross_entropy(xp: Any, x: Any, target: Any) -> Any:
+    with np.errstate(divide="ignore"):  # log 0 is wanted, and clamped
+        yes, no = xp.maximum(xp.log(x), -100), xp.maximum(xp.log1p(-x), -100)
+    return (target - 1) * no - target * yes
+
+
+binary_cross_entropy = elementwise(
+    "binary_cross_entropy",
+    _binary_cross_entropy,
+    x=lambda x, target: (x - target) / clamp(x * (1 - x), 1e-12, None, inclusive=True),
+    target=lambda x: clamp(log1p(-x), -100.0, None, inclusive=True) - clamp(log(x), -100.0, None, inclusive=True),
+)
+"""Of probabilities `x`. Logarithms are at least -100 and the slope divides by at least 1e-12, as in PyTorch."""
+
+binary_cross_entropy_with_logits = elementwise(
+    "binary_cross_entropy_with_logits",
+    lambda xp, x, target: xp.maximum(x, 0) - x * target + xp.log1p(decay(xp, x)),
+    x=lambda x, target: sigmoid(x) - target,
+    target=lambda x: -x,
+)

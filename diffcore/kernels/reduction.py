@@ -85,7 +85,7 @@ def _argmax(xp: Any, x: Any, *, axis: int | None = None, keepdims: bool = False)
 argmax = irregular("argmax", _argmax)
 
 
-def _shifted(xp: Any, x: Any, axis: Axes) -> tuple[Any, Any]:
+def shifted(xp: Any, x: Any, axis: Axes) -> tuple[Any, Any]:
     """`x` less its maximum, and that maximum (0 where it is not finite, so that no inf - inf appears)."""
     top = x.max(axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0)
@@ -93,8 +93,8 @@ def _shifted(xp: Any, x: Any, axis: Axes) -> tuple[Any, Any]:
 
 
 def _logsumexp(xp: Any, x: Any, *, axis: Axes, keepdims: bool = False) -> Any:
-    shifted, top = _shifted(xp, x, axis)
-    out = xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True)) + top
+    below, top = shifted(xp, x, axis)
+    out = xp.log(xp.exp(below).sum(axis=axis, keepdims=True)) + top
     return out if keepdims else out.reshape(tuple(n for i, n in enumerate(x.shape) if i - x.ndim not in axis))
 
 
@@ -118,29 +118,5 @@ logsumexp = irregular(
     pushforward=_logsumexp_pushforward,
     pullback=_logsumexp_pullback,
     keeps=(frozenset(("x", "out")),),
-    examples=apart,
-)
-
-
-def _log_softmax(xp: Any, x: Any, *, axis: int) -> Any:
-    shifted, _ = _shifted(xp, x, (axis,))
-    return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
-
-
-def _log_softmax_pushforward(call: Call, tangents: Any) -> Any:
-    (t,) = tangents
-    return t - (exp(call.out) * t).sum(axis=call.params["axis"], keepdims=True)
-
-
-def _log_softmax_pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
-    return (g - exp(call.out) * g.sum(axis=call.params["axis"], keepdims=True),)
-
-
-log_softmax = irregular(
-    "log_softmax",
-    _log_softmax,
-    pushforward=_log_softmax_pushforward,
-    pullback=_log_softmax_pullback,
-    keeps=(frozenset(("out",)),),
     examples=apart,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from diffcore import ops
 from diffcore.nn.module import Module
-from diffcore.ops import neural
+from diffcore.ops import losses
 
 
 class Tanh(Module):
@@ -59,4 +59,4 @@ class CrossEntropyLoss(Module):
         self.reduction = reduction
 
     def forward(self, input: Any, target: Any) -> Any:
-        return neural.cross_entropy(input, target, reduction=self.reduction)
+        return losses.cross_entropy(input, target, reduction=self.reduction)

@@ -1,11 +1,14 @@
 """The public op set: plain functions over kernels, on arrays and on the tensors of both engines.
 
 Axes are PyTorch's `dim` / `keepdim` or numpy's `axis` / `keepdims`; both spellings work everywhere. The ops named in `__all__` are also
-names of both engines (`revdiff.exp`) and, where the first operand is the tensor, methods; those of `neural` are in `nn.functional`.
+names of both engines (`revdiff.exp`) and, where the first operand is the tensor, methods. The others are in `nn.functional` (modules
+`activation`, `lookup`, `losses`, `neural`), or methods alone.
 """
 
-from diffcore.ops import arithmetic, diagonals, gathering, indexing, joining, linalg, masking, reduction, shape
+from diffcore.ops import arithmetic, comparison, diagonals, gathering, indexing, joining, linalg, masking, reduction, shape, trigonometric
+from diffcore.ops.activation import *
 from diffcore.ops.arithmetic import *
+from diffcore.ops.comparison import *
 from diffcore.ops.diagonals import *
 from diffcore.ops.gathering import *
 from diffcore.ops.indexing import *
@@ -14,22 +17,25 @@ from diffcore.ops.indexing import getitem as getitem
 from diffcore.ops.indexing import setitem as setitem
 from diffcore.ops.joining import *
 from diffcore.ops.linalg import *
-from diffcore.ops.lookup import *  # not in `__all__`, like `neural`: PyTorch has these in `nn.functional` only
+from diffcore.ops.lookup import *
+from diffcore.ops.losses import *
 from diffcore.ops.masking import *
 from diffcore.ops.neural import *
 from diffcore.ops.reduction import *
 from diffcore.ops.shape import *
 from diffcore.ops.shape import astype as astype
-from diffcore.ops.shape import contiguous as contiguous  # methods, which PyTorch has no functions of
+from diffcore.ops.shape import contiguous as contiguous
 from diffcore.ops.shape import expand_as as expand_as
 from diffcore.ops.shape import repeat as repeat
 from diffcore.ops.shape import reshape_as as reshape_as
 from diffcore.ops.shape import unfold as unfold
 from diffcore.ops.shape import view as view
 from diffcore.ops.shape import view_as as view_as
+from diffcore.ops.trigonometric import *
 
 __all__: list[str] = []
 __all__ += arithmetic.__all__
+__all__ += comparison.__all__
 __all__ += diagonals.__all__
 __all__ += gathering.__all__
 __all__ += indexing.__all__
@@ -38,3 +44,4 @@ __all__ += linalg.__all__
 __all__ += masking.__all__
 __all__ += reduction.__all__
 __all__ += shape.__all__
+__all__ += trigonometric.__all__

@@ -27,11 +27,17 @@ _MISSING: Any = object()
 
 
 def where(condition: Tensor, input: Any = _MISSING, other: Any = _MISSING) -> Any:
-    """`input` where `condition` holds, else `other`, broadcast; with `condition` alone, `nonzero(condition, as_tuple=True)`."""
+    """`input` where `condition` holds, else `other`, broadcast; with `condition` alone, `nonzero(condition, as_tuple=True)`.
+
+    Raises `DTypeError` unless a condition with values is boolean.
+    """
     if input is _MISSING and other is _MISSING:
         return nonzero(condition, as_tuple=True)
     if input is _MISSING or other is _MISSING:
         raise DTypeError("where: expected a condition alone, or a condition, `input` and `other`")
+    kind = getattr(condition, "dtype", np.dtype(type(condition)))
+    if kind.kind != "b":
+        raise DTypeError(f"where: expected `condition` to be a boolean tensor, got {kind}. Did you mean `condition != 0`?")
     return _e.where(condition, input, other)
 
 

@@ -11,10 +11,12 @@ from diffcore.arrays import is_array
 from diffcore.dispatch import Boxed
 from diffcore.errors import DTypeError
 from diffcore.kernels import reduction as _r
-from diffcore.ops.arithmetic import exp, maximum
+from diffcore.kernels import softmax as _s
+from diffcore.kernels.record import Kernel
+from diffcore.ops.arithmetic import maximum
 from diffcore.ops.axes import Dims, Tensor, axes_of, axis_of
 from diffcore.ops.gathering import gather
-from diffcore.ops.shape import reshape
+from diffcore.ops.shape import astype, reshape
 
 __all__ = ["amax", "argmax", "log_softmax", "logsumexp", "max", "mean", "softmax", "sum"]
 
@@ -73,11 +75,20 @@ def logsumexp(x: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims 
     return _r.logsumexp(x, axis=axes_of(x, dim, axis), keepdims=keepdim or keepdims)
 
 
-def log_softmax(x: Tensor, dim: int | None = None, *, axis: int | None = None) -> Tensor:
-    """`x - logsumexp(x)` along `dim` (the last axis by default)."""
-    return _r.log_softmax(x, axis=axis_of(-1 if dim is None and axis is None else axis if dim is None else dim, x.ndim))
+def log_softmax(x: Tensor, dim: int | None = None, dtype: Any = None, *, axis: int | None = None) -> Tensor:
+    """`x - logsumexp(x)` along `dim` (the last axis by default), in `dtype` where given. Raises `DTypeError` for integers."""
+    return _along(_s.log_softmax, x, dim, axis, dtype)
 
 
-def softmax(x: Tensor, dim: int | None = None, *, axis: int | None = None) -> Tensor:
-    """`exp(x) / sum(exp(x))` along `dim` (the last axis by default)."""
-    return exp(log_softmax(x, dim, axis=axis))
+def softmax(x: Tensor, dim: int | None = None, dtype: Any = None, *, axis: int | None = None) -> Tensor:
+    """`exp(x) / sum(exp(x))` along `dim` (the last axis by default), in `dtype` where given. Raises `DTypeError` for integers."""
+    return _along(_s.softmax, x, dim, axis, dtype)
+
+
+def _along(kernel: Kernel, x: Tensor, dim: int | None, axis: int | None, dtype: Any) -> Tensor:
+    dim = axis if dim is None else dim
+    at = axis_of(-1 if dim is None else dim, x.ndim)
+    x = x if dtype is None else astype(x, dtype)
+    if np.dtype(x.dtype).kind in "biu":
+        raise DTypeError(f"{kernel.name}: expected a floating-point tensor, got {x.dtype}. Did you mean `x.float()`?")
+    return kernel(x, axis=at) if x.ndim else reshape(kernel(reshape(x, (1,)), axis=-1), ())

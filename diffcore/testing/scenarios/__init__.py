@@ -1,9 +1,53 @@
 """The tables: every registered kernel on many kinds of operands, and every kernel misused."""
 
-from diffcore.testing.scenario import Misuse, Scenario
-from diffcore.testing.scenarios import elementwise, gathering, indexing, joining, loss, matmul, padding, reduction, shape, strides
+from functools import cache
 
-_MODULES = (elementwise, shape, indexing, gathering, reduction, matmul, loss, padding, strides, joining)
+from diffcore.testing.scenario import Misuse, Scenario
+from diffcore.testing.scenarios import (
+    activation,
+    comparison,
+    elementwise,
+    gathering,
+    indexing,
+    joining,
+    loss,
+    matmul,
+    padding,
+    reduction,
+    shape,
+    softmax,
+    strides,
+    trigonometric,
+)
+
+_MODULES = (
+    activation,
+    comparison,
+    elementwise,
+    gathering,
+    indexing,
+    joining,
+    loss,
+    matmul,
+    padding,
+    reduction,
+    shape,
+    softmax,
+    strides,
+    trigonometric,
+)
 
 SCENARIOS: list[Scenario] = [row for module in _MODULES for row in module.ROWS]
 MISUSES: list[Misuse] = [row for module in _MODULES for row in getattr(module, "MISUSES", ())]
+
+
+@cache
+def rows_of(kernel: str) -> tuple[Scenario, ...]:
+    """The rows that are for `kernel`."""
+    return tuple(row for row in SCENARIOS if row.kernel == kernel)
+
+
+@cache
+def misuses_of(kernel: str) -> tuple[Misuse, ...]:
+    """The rows that misuse `kernel`."""
+    return tuple(row for row in MISUSES if row.kernel == kernel)

@@ -103,39 +103,4 @@ ROWS = [
         smooth=False,
         torch=lambda torch, x: torch.logsumexp(x, -1),
     ),
-    *(
-        Scenario(
-            "log_softmax",
-            case,
-            lambda x, axis=axis: ops.log_softmax(x, axis),
-            normal(shape),
-            strided=case == "strided",
-            reference=lambda jax, x, axis=axis: jax.nn.log_softmax(x, axis),
-            torch=lambda torch, x, axis=axis: torch.log_softmax(x, axis),
-        )
-        for case, shape, axis in (
-            ("last", (2, 3), -1),
-            ("first", (3, 2), 0),
-            ("middle", (2, 3, 2), 1),
-            ("one axis", (4,), 0),
-            ("one class", (3, 1), 1),
-            ("empty", (0, 3), 1),
-            ("strided", (2, 3), -1),
-        )
-    ),
-    Scenario(
-        "log_softmax",
-        "softmax",
-        lambda x: ops.softmax(x, 0),
-        normal((3, 2)),
-        reference=lambda jax, x: jax.nn.softmax(x, 0),
-        torch=lambda torch, x: torch.softmax(x, 0),
-    ),
-    Scenario(
-        "log_softmax",
-        "far out",
-        lambda x: ops.log_softmax(x, -1),
-        exactly([[900.0, 0.0], [-900.0, -900.5]]),
-        reference=lambda jax, x: jax.nn.log_softmax(x, -1),
-    ),
 ]

@@ -12,6 +12,11 @@ def positive(*shapes):
     return lambda rng: tuple(np.asarray(rng.uniform(0.5, 2, s)) for s in shapes)
 
 
+def within(low, high):
+    """A maker of operands in [low, high]."""
+    return lambda *shapes: lambda rng: tuple(np.asarray(rng.uniform(low, high, s)) for s in shapes)
+
+
 def away(*shapes):
     """Of either sign, and at least 0.3 away from 0."""
     return lambda rng: tuple(np.asarray(rng.choice([-1.0, 1.0], s) * rng.uniform(0.3, 1.5, s)) for s in shapes)
@@ -43,3 +48,8 @@ def classes(shape, count):
 
 def mask(shape):
     return lambda rng: (rng.random(shape) < 0.5,)
+
+
+def whole(*shapes, low=-4, high=5):
+    """Integers in [low, high)."""
+    return lambda rng: tuple(np.asarray(rng.integers(low, high, s)) for s in shapes)
