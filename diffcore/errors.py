@@ -7,10 +7,13 @@
     ├── DeviceError          (RuntimeError)               a device that is not there
     ├── AbstractValueError   (TypeError)                  a value was read off an array that has none
     ├── UnknownCostError     (TypeError)                  an array function without a shape and cost rule
-    └── MemoryBudgetError    (ValueError)                 a budget below the least that would do
+    ├── MemoryBudgetError    (ValueError)                 a budget below the least that would do
+    └── LinAlgError          (numpy.linalg.LinAlgError, RuntimeError)   a matrix that is singular or not positive-definite
 
 Each also derives from the built-in class that PyTorch or NumPy raises there, so that code written for them catches it.
 """
+
+import numpy as np
 
 
 class DiffError(Exception):
@@ -47,3 +50,10 @@ class MemoryBudgetError(DiffError, ValueError):
     def __init__(self, message: str, least: int) -> None:
         super().__init__(message)
         self.least = least
+
+
+class LinAlgError(DiffError, np.linalg.LinAlgError, RuntimeError):
+    """A matrix that cannot be inverted, solved with or factored, because it is singular or not positive-definite.
+
+    Traced matrices (under `jax.jit`) have no values to look at: there the result is infinite or NaN.
+    """

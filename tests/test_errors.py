@@ -20,6 +20,7 @@ PARENTS = {
     "AbstractValueError": (TypeError,),
     "UnknownCostError": (TypeError,),
     "MemoryBudgetError": (ValueError,),
+    "LinAlgError": (np.linalg.LinAlgError, RuntimeError),
 }
 
 

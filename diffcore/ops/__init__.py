@@ -4,8 +4,10 @@ Axes are PyTorch's `dim` / `keepdim` or numpy's `axis` / `keepdims`; both spelli
 names of both engines (`revdiff.exp`) and, where the first operand is the tensor, methods; those of `neural` are in `nn.functional`.
 """
 
-from diffcore.ops import arithmetic, indexing, linalg, reduction, shape
+from diffcore.ops import arithmetic, contraction, cumulative, indexing, linalg, reduction, shape, solvers, sorting
 from diffcore.ops.arithmetic import *
+from diffcore.ops.contraction import *
+from diffcore.ops.cumulative import *
 from diffcore.ops.indexing import *
 from diffcore.ops.indexing import getitem as getitem
 from diffcore.ops.linalg import *
@@ -13,10 +15,16 @@ from diffcore.ops.neural import *  # not in `__all__`: PyTorch has these in `nn.
 from diffcore.ops.reduction import *
 from diffcore.ops.shape import *
 from diffcore.ops.shape import astype as astype
+from diffcore.ops.solvers import *
+from diffcore.ops.sorting import *
 
 __all__: list[str] = []
 __all__ += arithmetic.__all__
+__all__ += contraction.__all__
+__all__ += cumulative.__all__
 __all__ += indexing.__all__
 __all__ += linalg.__all__
 __all__ += reduction.__all__
 __all__ += shape.__all__
+__all__ += solvers.__all__
+__all__ += sorting.__all__
