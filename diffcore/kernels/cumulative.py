@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.kernels.broadcast import unbroadcast
+from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.elementwise import exp
 from diffcore.kernels.families import irregular, linear_map
 from diffcore.kernels.indexing import getitem, scatter_index
@@ -75,11 +75,12 @@ def _recurrence_parts(call: Call) -> tuple[int, bool]:
 
 def _push_recurrence(call: Call, tangents: Any) -> Any:
     axis, reverse = _recurrence_parts(call)
-    ta, tb = tangents
+    ta, tb = (None if t is None else align(t, len(s), len(call.shape)) for t, s in zip(tangents, call.shapes, strict=True))
     source = None if ta is None else ta * shift(call.out, axis, reverse)
     if tb is not None:
         source = tb if source is None else source + tb
-    return recurrence(call.primals[0], source, axis=axis, reverse=reverse)
+    pushed = recurrence(call.primals[0], source, axis=axis, reverse=reverse)
+    return fill(pushed, call.shape, pushed.ndim - len(call.shape))
 
 
 def _pull_recurrence(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:

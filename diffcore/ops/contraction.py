@@ -112,6 +112,9 @@ def _sizes(inputs: list[str], operands: Sequence[Any]) -> dict[str, int]:
     size: dict[str, int] = {}
     for i, (labels, x) in enumerate(zip(inputs, operands, strict=True)):
         for label, n in zip(labels, x.shape, strict=True):
+            once = x.shape[labels.index(label)]
+            if n != once:
+                raise ShapeError(f"einsum: subscript {label} is repeated for operand {i} but the sizes don't match, {n} != {once}")
             if size.setdefault(label, n) == 1:
                 size[label] = n
             elif n not in (1, size[label]):
@@ -127,9 +130,7 @@ def _diagonal(x: Tensor, labels: str, size: dict[str, int]) -> tuple[Tensor, str
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
             first, second = labels.index(label), labels.rindex(label)
-            n, m = x.shape[first], x.shape[second]
-            if n != m:
-                raise ShapeError(f"einsum: subscript {label} is repeated in an operand but the sizes don't match, {n} != {m}")
+            n = x.shape[first]
             rest = [axis for axis in range(len(labels)) if axis not in (first, second)]
             square = permute(x, (*rest, first, second))
             x = getitem(reshape(square, (*square.shape[:-2], n * n)), (..., slice(None, None, n + 1)))
