@@ -11,11 +11,16 @@ import revdiff
 
 OPS = {
     "arithmetic": "abs add div exp log maximum minimum mul neg pow relu sigmoid sign sqrt sub tanh where",
+    "contraction": "einsum tensordot",
+    "cumulative": "cummax cummin cumprod cumsum diff logcumsumexp",
     "indexing": "gather",
-    "linalg": "matmul",
+    "linalg": "addbmm addmm addmv addr baddbmm bmm chain_matmul corrcoef cov cross dot ger inner kron matmul mm mv outer vdot",
     "neural": "cross_entropy linear",
-    "reduction": "amax argmax log_softmax logsumexp max mean softmax sum",
+    "reduction": "all amax amin aminmax any argmax argmin count_nonzero dist log_softmax logsumexp "
+    "max mean min nansum norm prod softmax std std_mean sum var var_mean",
     "shape": "broadcast_to expand flatten permute reshape transpose",
+    "solvers": "cholesky cholesky_solve det inverse logdet matrix_power slogdet",
+    "sorting": "argsort kthvalue median msort sort topk",
 }
 """The op set by module of `diffcore.ops`."""
 ENGINE = """
@@ -26,6 +31,9 @@ OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "
 NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
 FUNCTIONAL = "cross_entropy functional_call linear log_softmax relu sigmoid softmax tanh".split()
 OPTIM = ["Optimizer", "SGD"]
+LINALG = """
+    LinAlgError cholesky cross det inv matmul matrix_norm matrix_power multi_dot norm slogdet solve solve_triangular vecdot vector_norm
+""".split()
 
 
 def public(module: ModuleType) -> list[str]:
@@ -52,6 +60,10 @@ def test_layers_functions_and_optimizers_have_these_names(engine: ModuleType) ->
     assert public(engine.nn) == NN
     assert public(engine.nn.functional) == FUNCTIONAL
     assert public(engine.optim) == OPTIM
+
+
+def test_linear_algebra_has_these_names() -> None:
+    assert public(import_module("diffcore.linalg")) == LINALG
 
 
 def test_imperative_calls_have_these_names() -> None:

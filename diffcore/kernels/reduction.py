@@ -69,17 +69,17 @@ mean = linear_map("mean", _mean, lambda g, call, lead: spread(g / count(call.sha
 
 
 def _extremum(name: str) -> Kernel:
-    """`max` or `min`, which keep a mask of where it is attained: one byte per element."""
+    """`max` or `min`, which keep a mask of where it is attained: one byte per element. At a NaN it is nowhere, and the derivative NaN."""
 
     def number(call: Call, like: Any) -> Any:
         return sum(call.aux[0], axis=call.params["axis"], keepdims=True).astype(like.dtype)
 
     def pushforward(call: Call, tangents: Any) -> Any:
         (t,) = tangents
-        return sum(where(call.aux[0], t / number(call, t), 0), **call.params)
+        return sum(call.aux[0] * (t / number(call, t)), **call.params)
 
     def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
-        return (where(call.aux[0], kept_of(g, call) / number(call, g), 0),)
+        return (call.aux[0] * (kept_of(g, call) / number(call, g)),)
 
     def compute(xp: Any, x: Any, *, axis: Axes, keepdims: bool = False) -> Any:
         return getattr(x, name)(axis=axis, keepdims=keepdims)

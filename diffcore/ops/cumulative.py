@@ -53,13 +53,13 @@ def logcumsumexp(x: Tensor, dim: int | None = None, *, axis: int | None = None) 
 def cummax(x: Tensor, dim: int | None = None, *, axis: int | None = None) -> Selected:
     """`(values, indices)`: the largest element so far along `dim`, the last of several. NaN counts as larger than all numbers."""
     at = _axis("cummax", x, dim, axis)
-    return selected(x, at, _along(_c.argcummax, x, at))
+    return selected(x, at, _along(_c.argcummax, x, at), unique=False)
 
 
 def cummin(x: Tensor, dim: int | None = None, *, axis: int | None = None) -> Selected:
     """`(values, indices)`: the smallest element so far along `dim`, the last of several. NaN counts as smaller than all numbers."""
     at = _axis("cummin", x, dim, axis)
-    return selected(x, at, _along(_c.argcummin, x, at))
+    return selected(x, at, _along(_c.argcummin, x, at), unique=False)
 
 
 def diff(x: Tensor, n: int = 1, dim: int = -1, *, axis: int | None = None) -> Tensor:

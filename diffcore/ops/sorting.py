@@ -36,11 +36,11 @@ def narrow(indices: Any, size: int) -> Any:
     return indices.astype(np.min_scalar_type(max(size - 1, 0)))
 
 
-def selected(x: Tensor, axis: int, indices: Tensor, drop: int | None = None) -> Selected:
-    """The elements of `x` at `indices` along `axis`; the axis `drop`, of size one by then, is removed."""
+def selected(x: Tensor, axis: int, indices: Tensor, drop: int | None = None, *, unique: bool = True) -> Selected:
+    """The elements of `x` at `indices` along `axis`, all `unique` or not; the axis `drop`, of size one by then, is removed."""
     values = x
     if x.ndim:
-        values = _i.gather(x, indices=narrow(unboxed(indices), x.shape[axis]), axis=axis)
+        values = _i.gather(x, indices=narrow(unboxed(indices), x.shape[axis]), axis=axis, unique=unique)
     if drop is None or not x.ndim:
         return Selected(values, indices)
     shape = _r.dropped(tuple(values.shape), (drop,))

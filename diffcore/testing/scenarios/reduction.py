@@ -84,7 +84,7 @@ def positions(kernel, function):
             lambda x, axis=axis: function(x, axis),
             draw,
             smooth=False,
-            reference=lambda jax, x, axis=axis: getattr(jax.numpy, kernel)(x, axis),
+            reference=None if case == "0-d along an axis" else lambda jax, x, axis=axis: getattr(jax.numpy, kernel)(x, axis),
             torch=lambda torch, x, axis=axis: getattr(torch, kernel)(x, axis),
         )
 
