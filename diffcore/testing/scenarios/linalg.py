@@ -6,7 +6,7 @@ from diffcore import linalg, ops
 from diffcore.errors import DTypeError, LinAlgError, ShapeError
 from diffcore.kernels import linalg as k
 from diffcore.testing import Misuse, Scenario
-from diffcore.testing.scenarios.samples import away, classes, distinct, exactly, joined, normal
+from diffcore.testing.scenarios.samples import apart, away, classes, exactly, joined, normal
 
 
 def regular(*shapes):
@@ -175,15 +175,13 @@ ROWS = [
             kernel,
             f"matrix norm {order}",
             lambda a, o=order: linalg.matrix_norm(a, o),
-            distinct((2, 2, 3)),
+            apart((2, 2, 3)),
             torch=lambda torch, a, o=order: torch.linalg.matrix_norm(a, o),
         )
         for kernel, order in (("norm", "fro"), ("max", 1), ("min", -1), ("max", np.inf), ("min", -np.inf))
     ),
     Scenario("norm", "linalg.norm", linalg.norm, away((2, 3)), torch=lambda torch, a: torch.linalg.norm(a)),
-    Scenario(
-        "max", "linalg.norm of a matrix", lambda a: linalg.norm(a, 1), distinct((2, 3)), torch=lambda torch, a: torch.linalg.norm(a, 1)
-    ),
+    Scenario("max", "linalg.norm of a matrix", lambda a: linalg.norm(a, 1), apart((2, 3)), torch=lambda torch, a: torch.linalg.norm(a, 1)),
     Scenario(
         "norm", "linalg.norm of rows", lambda a: linalg.norm(a, 3, 1), away((2, 3)), torch=lambda torch, a: torch.linalg.norm(a, 3, 1)
     ),

@@ -5,7 +5,7 @@ import numpy as np
 from diffcore import ops
 from diffcore.errors import DTypeError, ShapeError
 from diffcore.testing import Misuse, Scenario
-from diffcore.testing.scenarios.samples import away, classes, distinct, exactly, mask, normal
+from diffcore.testing.scenarios.samples import apart, away, classes, distinct, exactly, mask, normal
 
 AXES = {
     "all": ((2, 3), None),
@@ -223,7 +223,7 @@ ROWS = [
     Scenario("var", "with the mean", lambda x: ops.div(*ops.var_mean(x, 1)), away((2, 3))),
     Scenario("var", "root with the mean", lambda x: ops.mul(*ops.std_mean(x, 1)), away((2, 3))),
     *(row for p in (2, 3, 1.5, 0.5, -1, -2, 1, 0) for row in norms(p)),
-    *(row for p in (np.inf, -np.inf) for row in norms(p, distinct)),
+    *(row for p in (np.inf, -np.inf) for row in norms(p, apart)),
     Scenario("norm", "of no elements in all", lambda x: ops.norm(x, 2, 1), normal((0, 3)), torch=lambda torch, x: torch.norm(x, 2, 1)),
     Scenario("sum", "norm of no elements", lambda x: ops.norm(x, 2, 0), normal((0, 3)), torch=lambda torch, x: torch.norm(x, 2, 0)),
     Scenario("norm", "strided", lambda x: ops.norm(x, 3, 0), away((3, 2)), strided=True),
