@@ -82,7 +82,7 @@ def check_saved(call: Call, time: int, names: frozenset[str] | None = None) -> N
     Worded like PyTorch's error.
     """
     kernel = call.kernel
-    saved = [*zip(kernel.operands, call.primals, strict=False), ("out", call.out), *zip(kernel.aux, call.aux, strict=False)]
+    saved = [*zip(kernel.names(len(call.primals)), call.primals, strict=True), ("out", call.out), *zip(kernel.aux, call.aux, strict=True)]
     for name, value in saved:
         if names is not None and name not in names:
             continue

@@ -92,7 +92,7 @@ def check_cotangents(node: Any, given: Any, made: Iterable[Any]) -> None:
     """Raise `AnomalyError` if the pullback of `node` made a cotangent that is not finite of a finite one."""
     if not _mode.enabled or _flaw(given):
         return
-    for name, g in zip(node.kernel.operands, made, strict=False):
+    for name, g in zip(node.kernel.names(len(node.needs)), made, strict=True):
         if g is not None and (kind := _flaw(g)):
             place = _places.get(node, "a line unknown, since it ran before anomaly detection was switched on")
             raise AnomalyError(

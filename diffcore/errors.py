@@ -8,10 +8,13 @@
     ├── AbstractValueError   (TypeError)                  a value was read off an array that has none
     ├── UnknownCostError     (TypeError)                  an array function without a shape and cost rule
     ├── MemoryBudgetError    (ValueError)                 a budget below the least that would do
-    └── AnomalyError         (RuntimeError)               a NaN or infinity, found by anomaly detection
+    ├── AnomalyError         (RuntimeError)               a NaN or infinity, found by anomaly detection
+    └── LinAlgError          (numpy.linalg.LinAlgError, RuntimeError)   a matrix that is singular or not positive-definite
 
 Each also derives from the built-in class that PyTorch or NumPy raises there, so that code written for them catches it.
 """
+
+import numpy as np
 
 
 class DiffError(Exception):
@@ -52,3 +55,10 @@ class MemoryBudgetError(DiffError, ValueError):
 
 class AnomalyError(DiffError, RuntimeError):
     """An operation made a NaN or an infinity while anomaly detection was on; the message names it and its line."""
+
+
+class LinAlgError(DiffError, np.linalg.LinAlgError, RuntimeError):
+    """A matrix that cannot be inverted, solved with or factored, because it is singular or not positive-definite.
+
+    Traced matrices (under `jax.jit`) have no values to look at: there the result is infinite or NaN.
+    """

@@ -21,6 +21,7 @@ PARENTS = {
     "UnknownCostError": (TypeError,),
     "MemoryBudgetError": (ValueError,),
     "AnomalyError": (RuntimeError,),
+    "LinAlgError": (np.linalg.LinAlgError, RuntimeError),
 }
 
 

@@ -22,6 +22,8 @@ OPS = {
         allclose bitwise_and bitwise_not bitwise_or bitwise_xor eq equal ge greater greater_equal gt isclose isfinite isinf isnan le
         less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal
     """,
+    "contraction": "einsum tensordot",
+    "cumulative": "cummax cummin cumprod cumsum diff logcumsumexp",
     "diagonals": "diag diag_embed diagonal trace tril tril_indices triu triu_indices",
     "gathering": "gather index_add index_copy index_fill index_select scatter scatter_add take take_along_dim",
     "indexing": "index_put narrow select",
@@ -29,7 +31,9 @@ OPS = {
         atleast_1d atleast_2d atleast_3d broadcast_tensors cartesian_prod cat chunk concat concatenate dstack hstack meshgrid split
         stack tensor_split unbind vstack
     """,
-    "linalg": "matmul",
+    "linalg": """
+        addbmm addmm addmv addr baddbmm bmm chain_matmul corrcoef cov cross dot ger inner kron matmul mm mv outer vdot
+    """,
     "lookup": "embedding one_hot",
     "losses": """
         binary_cross_entropy binary_cross_entropy_with_logits cross_entropy hinge_embedding_loss hinge_loss huber_loss kl_div l1_loss
@@ -37,11 +41,16 @@ OPS = {
     """,
     "masking": "argwhere masked_fill masked_scatter masked_select nonzero where",
     "neural": "linear pad",
-    "reduction": "amax argmax log_softmax logsumexp max mean softmax sum",
+    "reduction": """
+        all amax amin aminmax any argmax argmin count_nonzero dist log_softmax logsumexp max mean min nansum norm prod softmax std
+        std_mean sum var var_mean
+    """,
     "shape": """
         broadcast_to clone expand flatten flip fliplr flipud moveaxis movedim permute ravel repeat_interleave reshape roll rot90 squeeze
         swapaxes swapdims t tile transpose unflatten unsqueeze
     """,
+    "solvers": "cholesky cholesky_solve det inverse logdet matrix_power slogdet",
+    "sorting": "argsort kthvalue median msort sort topk",
     "trigonometric": """
         acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh sin sinh tan
     """,
@@ -59,6 +68,9 @@ FUNCTIONAL = sorted(
     ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh", *(n for f in FUNCTIONAL_ONLY for n in OPS[f].split())]
 )
 OPTIM = ["Optimizer", "SGD"]
+LINALG = """
+    LinAlgError cholesky cross det inv matmul matrix_norm matrix_power multi_dot norm slogdet solve solve_triangular vecdot vector_norm
+""".split()
 
 
 def public(module: ModuleType) -> list[str]:
@@ -85,6 +97,10 @@ def test_layers_functions_and_optimizers_have_these_names(engine: ModuleType) ->
     assert public(engine.nn) == NN
     assert public(engine.nn.functional) == FUNCTIONAL
     assert public(engine.optim) == OPTIM
+
+
+def test_linear_algebra_has_these_names() -> None:
+    assert public(import_module("diffcore.linalg")) == LINALG
 
 
 def test_imperative_calls_have_these_names() -> None:

@@ -88,6 +88,8 @@ class AbstractArray(NDArrayOperatorsMixin):
             return _reduce(ufunc, inputs[0], target, **options)
         if method == "at":
             return _book(np.size(inputs[-1]))
+        if method == "accumulate":
+            return _accumulate(ufunc, inputs[0], **options)
         raise UnknownCostError(f"numpy.{ufunc.__name__}.{method} has no shape and cost rule for abstract arrays")
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
@@ -148,6 +150,9 @@ class AbstractArray(NDArrayOperatorsMixin):
     def any(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
         return _reduce(np.logical_or, self, None, axis=axis, keepdims=keepdims)
 
+    def all(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
+        return _reduce(np.logical_and, self, None, axis=axis, keepdims=keepdims)
+
     def mean(self, axis: Any = None, keepdims: bool = False) -> AbstractArray:
         total = self.sum(axis=axis, keepdims=keepdims)
         if self.dtype.kind in "iub":
@@ -158,6 +163,8 @@ class AbstractArray(NDArrayOperatorsMixin):
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> AbstractArray:
         _book(self.size)
         return AbstractArray(_reduced(self.shape, axis, keepdims), np.intp)
+
+    argmin = argmax
 
 
 def _book(flops: int, transcendentals: int = 0) -> None:
@@ -264,6 +271,13 @@ def _reduce(
     if dtype is None:
         dtype = _reduced_dtype(ufunc, x.dtype)
     return _into(out, _reduced(x.shape, axis, keepdims), dtype)
+
+
+def _accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> AbstractArray:
+    """Running values: one operation per element."""
+    _axis(axis, x.ndim)
+    _book(*((0, x.size) if ufunc.__name__ in _TRANSCENDENTAL else (x.size, 0)))
+    return AbstractArray(x.shape, _reduced_dtype(ufunc, x.dtype) if dtype is None else dtype)
 
 
 def _view(x: AbstractArray, take: Callable[[Any], Any]) -> AbstractArray:
@@ -391,3 +405,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "may_share_memory": lambda a, b, **_: a.storage is b.storage,
 }
 """numpy function -> its shape and cost on abstract arrays."""
+
+from diffcore.arrays import costs_linalg  # noqa: E402  # it builds on the class above
+
+FUNCTIONS.update(costs_linalg.FUNCTIONS)

@@ -5,10 +5,28 @@ names of both engines (`revdiff.exp`) and, where the first operand is the tensor
 `activation`, `lookup`, `losses`, `neural`), or methods alone.
 """
 
-from diffcore.ops import arithmetic, comparison, diagonals, gathering, indexing, joining, linalg, masking, reduction, shape, trigonometric
+from diffcore.ops import (
+    arithmetic,
+    comparison,
+    contraction,
+    cumulative,
+    diagonals,
+    gathering,
+    indexing,
+    joining,
+    linalg,
+    masking,
+    reduction,
+    shape,
+    solvers,
+    sorting,
+    trigonometric,
+)
 from diffcore.ops.activation import *
 from diffcore.ops.arithmetic import *
 from diffcore.ops.comparison import *
+from diffcore.ops.contraction import *
+from diffcore.ops.cumulative import *
 from diffcore.ops.diagonals import *
 from diffcore.ops.gathering import *
 from diffcore.ops.indexing import *
@@ -31,11 +49,15 @@ from diffcore.ops.shape import reshape_as as reshape_as
 from diffcore.ops.shape import unfold as unfold
 from diffcore.ops.shape import view as view
 from diffcore.ops.shape import view_as as view_as
+from diffcore.ops.solvers import *
+from diffcore.ops.sorting import *
 from diffcore.ops.trigonometric import *
 
 __all__: list[str] = []
 __all__ += arithmetic.__all__
 __all__ += comparison.__all__
+__all__ += contraction.__all__
+__all__ += cumulative.__all__
 __all__ += diagonals.__all__
 __all__ += gathering.__all__
 __all__ += indexing.__all__
@@ -44,4 +66,6 @@ __all__ += linalg.__all__
 __all__ += masking.__all__
 __all__ += reduction.__all__
 __all__ += shape.__all__
+__all__ += solvers.__all__
+__all__ += sorting.__all__
 __all__ += trigonometric.__all__

@@ -25,7 +25,7 @@ def axis_of(dim: Any, ndim: int) -> int:
 def axes_of(x: Tensor, dim: Dims, axis: Dims) -> tuple[int, ...]:
     """The axes named by `dim` or `axis`, all of them where neither is given. Raises `IndexError`, and `ShapeError` for one named twice."""
     dim = axis if dim is None else dim
-    if dim is None or dim == ():
+    if dim is None or isinstance(dim, Sequence) and not dim:
         return tuple(range(-x.ndim, 0))
     found = tuple(axis_of(d, x.ndim) for d in dim) if isinstance(dim, Sequence) else (axis_of(dim, x.ndim),)
     if len(set(found)) != len(found):

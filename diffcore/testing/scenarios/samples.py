@@ -33,6 +33,15 @@ def distinct(*shapes):
     return draw
 
 
+def apart(*shapes):
+    """Of either sign, magnitudes at least 0.15 apart and at least 0.3 away from 0."""
+
+    def draw(rng):
+        return tuple(rng.choice([-1.0, 1.0], s) * (0.3 + 0.15 * rng.permutation(int(np.prod(s))).reshape(s)) for s in shapes)
+
+    return draw
+
+
 def exactly(*values):
     return lambda rng: tuple(np.array(v, float) for v in values)
 
