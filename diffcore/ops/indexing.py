@@ -28,7 +28,8 @@ __all__ = ["index_put", "narrow", "select"]
 def getitem(x: Tensor, index: Any) -> Tensor:
     """`x[index]` with numpy's rules for integers, slices, `None`, `...`, integer arrays and boolean masks.
 
-    Raises `IndexError` for an index out of bounds (of an array traced by `jax.jit`: is clamped), too many indices, or of another kind.
+    Raises `IndexError` for an index out of bounds (unless an array of jax's holds it, whose values are not looked at), too many indices,
+    or one of another kind.
     """
     x, parts = normalised(index, x)
     return _i.getitem(x, index=parts)
