@@ -28,7 +28,8 @@ __all__ = ["index_put", "narrow", "select"]
 def getitem(x: Tensor, index: Any) -> Tensor:
     """`x[index]` with numpy's rules for integers, slices, `None`, `...`, integer arrays and boolean masks.
 
-    Raises `IndexError` for an index out of bounds (of an array traced by `jax.jit`: is clamped), too many indices, or of another kind.
+    Raises `IndexError` for an index out of bounds (unless an array of jax's holds it, whose values are not looked at), too many indices,
+    or one of another kind.
     """
     x, parts = normalised(index, x)
     return _i.getitem(x, index=parts)
@@ -119,7 +120,11 @@ def normalised(index: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
     """
     parts: list[Any] = []
     masks: list[tuple[int, Any]] = []
+    flags = dots = False
     for raw in index if isinstance(index, tuple) else (index,):
+        if type(raw) is int or type(raw) is slice:  # the common kinds, at once
+            parts.append(raw)
+            continue
         part = unboxed(raw)
         if isinstance(part, list | range | tuple):
             part = np.asarray(part, dtype=None if len(part) else np.intp)
@@ -128,8 +133,10 @@ def normalised(index: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
             parts.extend(part.nonzero())
         elif part is None or part is Ellipsis or isinstance(part, slice) or is_array(part) and part.ndim and part.dtype.kind in "iu":
             parts.append(part)
+            dots = dots or part is Ellipsis
         elif isinstance(part, bool) or is_array(part) and part.dtype == bool:
             parts.append(_Flag(part))
+            flags = True
         else:
             parts.append(_position(part))
     used = _axes_used(parts)
@@ -138,12 +145,12 @@ def normalised(index: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
     for at, mask in masks:
         after_ellipsis = builtins.any(part is Ellipsis for part in parts[:at])
         _check_mask(mask, x, x.ndim - _axes_used(parts[at:]) if after_ellipsis else _axes_used(parts[:at]))
-    if builtins.any(part is Ellipsis for part in parts):
+    if dots:
         at = next(i for i, part in enumerate(parts) if part is Ellipsis)
         parts[at : at + 1] = [slice(None)] * (x.ndim - used)
         if builtins.any(part is Ellipsis for part in parts):
             raise IndexError("an index can only have a single ellipsis ('...')")
-    if builtins.any(isinstance(part, _Flag) for part in parts):
+    if flags:
         shape = list(x.shape)
         for i in range(len(parts) - 1, -1, -1):
             if isinstance(parts[i], _Flag):

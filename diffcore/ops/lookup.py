@@ -22,7 +22,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     """Rows of `weight` `[rows, features]` by the indices `input` of any shape: `[*input.shape, features]`.
 
     The row `padding_idx` (negative: from the end) is read like any other but gets no derivative. Raises `IndexError` for an index that is
-    negative or too large (one traced by `jax.jit` is clamped), `ShapeError` for a `weight` that is no matrix.
+    negative or too large (unless it is on jax, where values are not looked at), `ShapeError` for a `weight` that is no matrix.
     """
     index = integers("embedding", input, "input")
     if weight.ndim != 2:
