@@ -218,8 +218,9 @@ class Module:
         if strict and unexpected:
             problems.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
         for name in own:
-            if name in state_dict and tuple(np.shape(_array(state_dict[name]))) != own[name].shape:
-                problems.append(f"size mismatch for {name}: {tuple(np.shape(_array(state_dict[name])))} given, {own[name].shape} expected.")
+            wanted = tuple(own[name].shape)
+            if name in state_dict and tuple(np.shape(_array(state_dict[name]))) != wanted:
+                problems.append(f"size mismatch for {name}: {tuple(np.shape(_array(state_dict[name])))} given, {wanted} expected.")
         if problems:
             raise DiffError(f"Error(s) in loading state_dict for {type(self).__name__}: {' '.join(problems)}")
         new = {name: devices.new_array(_array(state_dict[name]), t.dtype, t.device) for name, t in own.items() if name in state_dict}
