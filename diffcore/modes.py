@@ -69,6 +69,8 @@ class Setting:
 class InferenceSwitch(Switch):
     """As `Switch` with `enabled` the opposite of its argument: the engines subclass it as `inference_mode`."""
 
+    enabled = False
+
     def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
         if callable(mode):
             return super().__new__(cls, mode)

@@ -127,7 +127,7 @@ def _nested(array: Any, elements: _Elements, indent: int, edge: int | None, line
     first, last = (array[:edge], array[len(array) - (edge or 0) :]) if cut else (array, array[:0])
     if array.ndim == 1:
         parts = [elements.text(value) for value in first.tolist()]
-        parts += [" ..." if edge else "..."] if cut else []
+        parts += [" ..."] if cut else []
         parts += [elements.text(value) for value in last.tolist()]
         per_line = max(1, (linewidth - indent) // (elements.width + 2))
         lines = [", ".join(parts[i : i + per_line]) for i in range(0, len(parts), per_line)]

@@ -35,7 +35,7 @@ class Filling(Maker[T]):
     def full(self, size: Any, fill_value: Any, **options: Unpack[Options]) -> T:
         """`fill_value` everywhere; its type sets the default dtype: bool, int64 or float32."""
         value = number("full", "fill_value", fill_value)
-        default = array_under(fill_value).dtype if _has_dtype(fill_value) else _default_dtype(value)
+        default = np.bool_ if isinstance(value, bool) else np.int64 if isinstance(value, int) else np.float32
         return self._full("full", size_of("full", (size,)), value, default, **options)
 
     def _full(self, op: str, shape: tuple[int, ...], value: Any, default: Any = np.float32, **options: Unpack[Options]) -> T:
@@ -113,14 +113,6 @@ def like(op: str, input: Any, options: Any) -> tuple[tuple[int, ...], Any]:
         if complete.get(name) is None:
             complete[name] = value
     return tuple(array.shape), complete
-
-
-def _has_dtype(value: Any) -> bool:
-    return isinstance(value, Boxed) or is_array(value)
-
-
-def _default_dtype(value: Any) -> Any:
-    return np.bool_ if isinstance(value, bool) else np.int64 if isinstance(value, int) else np.float32
 
 
 def _line(op: str, start: Any, end: Any, steps: Any) -> tuple[float, float, int]:
