@@ -8,7 +8,8 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 import numpy as np
 
-from diffcore.arrays import devices, is_array, is_float, is_mutable
+from diffcore import aliasing
+from diffcore.arrays import devices, is_array, is_float
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import ArgumentError, DeviceError, DTypeError, GradientError, ShapeError
@@ -126,7 +127,7 @@ class Maker(Generic[T]):
         return made.requires_grad_() if requires_grad else made
 
     def _filled(self, op: str, out: Any, shape: tuple[int, ...], build: Callable[[np.dtype[Any]], Any], dtype: Any, device: Any) -> T:
-        """`out` holding what is built: written in place where its memory can be, else with a new array. Raises before anything changes."""
+        """`out`, changed in place to what is built. Raises before anything changes."""
         if not isinstance(out, self.kind):
             raise TypeError(f"{op}: argument `out` must be a Tensor, not {type(out).__name__}")
         if isinstance(unboxed(out), Boxed):
@@ -140,15 +141,9 @@ class Maker(Generic[T]):
             raise DTypeError(f"{op}: dtype {dtype} does not match dtype of `out` ({out.dtype})")
         if device is not None and out.device != device:
             raise DeviceError(f"{op}: device {str(device)!r} does not match device of `out` ({str(out.device)!r})")
-        held = out.array
-        if isinstance(held, AbstractArray):
+        if isinstance(out.array, AbstractArray):
             return out
-        values = build(out.dtype)
-        if is_mutable(held):
-            held[...] = values
-        else:
-            out.data = devices.place(values, out.device)
-        return out
+        return aliasing.change(out, op, out._like(devices.place(build(out.dtype), out.device)))
 
 
 def value_fits(op: str, value: Any, dtype: np.dtype[Any]) -> None:

@@ -227,8 +227,17 @@ class Module:
         for name, array in new.items():
             own[name].data = array
 
-    def to(self, target: Any) -> Self:
-        """Cast (`dtype`) or move (`device`) all parameters and buffers in place, gradients with them; a cast leaves integers alone."""
+    def to(self, target: Any = None, *, device: Any = None, dtype: Any = None) -> Self:
+        """Cast (`dtype`) or move (`device`) all parameters and buffers in place, gradients with them; a cast leaves integers alone.
+
+        What is wanted is told by its kind, `net.to("cuda:0")`, or named, `net.to(device="cuda:0")`.
+        """
+        targets = [wanted for wanted in (target, device, dtype) if wanted is not None]
+        for wanted in targets or [target]:
+            self._to(wanted)
+        return self
+
+    def _to(self, target: Any) -> None:
         moves = devices.is_device(target)
         target = target if moves else devices.as_dtype(target)
         if not moves and not is_float(target):
@@ -239,7 +248,6 @@ class Module:
                 tensor.data = tensor.detach().to(target)
                 if gradient is not None:
                     tensor.grad = gradient.to(target)
-        return self
 
     def double(self) -> Self:
         return self.to(np.float64)
