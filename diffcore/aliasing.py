@@ -191,7 +191,7 @@ def change(x: Any, name: str, new: Any) -> Any:
     if is_mutable(memory):
         memory[...] = value
         changes.note(memory, name)
-    elif not follows:
+    elif not updates:
         _bottom(x).primal = value
     for y, replaced in updates:
         _adopt(y, replaced)

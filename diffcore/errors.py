@@ -2,6 +2,7 @@
 
     DiffError
     ├── ShapeError           (ValueError, RuntimeError)   operands whose shapes do not fit
+    ├── ArgumentError        (ValueError, RuntimeError)   an argument whose value is out of its range
     ├── DTypeError           (TypeError, RuntimeError)    an element type the op cannot work with
     ├── GradientError        (RuntimeError)               a derivative that was asked for in the wrong way
     ├── DeviceError          (RuntimeError)               a device that is not there
@@ -23,6 +24,10 @@ class DiffError(Exception):
 
 class ShapeError(DiffError, ValueError, RuntimeError):
     """Operands whose shapes do not fit. The message names the op, both shapes and the likely fix."""
+
+
+class ArgumentError(DiffError, ValueError, RuntimeError):
+    """An argument whose value is out of its range, for instance a negative standard deviation."""
 
 
 class DTypeError(DiffError, TypeError, RuntimeError):

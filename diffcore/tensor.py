@@ -7,13 +7,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from diffcore import aliasing, ops
+from diffcore import aliasing, ops, printing
 from diffcore.arrays import devices, is_array, is_float
+from diffcore.creation import Creation
 from diffcore.dispatch import Boxed, mixed_engines, unboxed
-from diffcore.errors import AbstractValueError, DiffError, GradientError
+from diffcore.dtypes import TYPE_NAMES
+from diffcore.errors import AbstractValueError, DiffError, DTypeError, GradientError
 from diffcore.hooks import RemovableHandle
 from diffcore.kernels import elementwise as _e
 from diffcore.mutation import Mutation
+from diffcore.size import Size
 from diffcore.watch import watch
 
 
@@ -43,8 +46,8 @@ class TensorSurface(Mutation):
 
     # attributes
     @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.primal.shape)
+    def shape(self) -> Size:
+        return Size(self.primal.shape)
 
     @property
     def dtype(self) -> Any:
@@ -55,7 +58,7 @@ class TensorSurface(Mutation):
         return self.primal.ndim
 
     @property
-    def device(self) -> str:
+    def device(self) -> devices.device:
         return devices.device_of(self.array)
 
     @property
@@ -145,7 +148,7 @@ class TensorSurface(Mutation):
         if value is not None:
             value = self._like(unboxed(value.detach() if isinstance(value, TensorSurface) else value))
             if value.shape != self.shape:
-                raise GradientError(f"assigned grad has shape {value.shape}, the tensor {self.shape}: they must be the same")
+                raise GradientError(f"assigned grad has shape {tuple(value.shape)}, the tensor {tuple(self.shape)}: they must be the same")
         leaf.gradient = value
 
     @property
@@ -166,7 +169,8 @@ class TensorSurface(Mutation):
         return _rebuilt, (type(self), self.array, self.requires_grad, None if self.grad is None else self.grad.array)
 
     def _repr_suffix(self) -> str:
-        return ", requires_grad=True" if self.requires_grad else ""
+        """What a printed tensor says about its derivative, in a word; empty for a constant."""
+        return "requires_grad=True" if self.requires_grad else ""
 
     # values
     def numpy(self) -> np.ndarray[Any, Any]:
@@ -214,20 +218,24 @@ class TensorSurface(Mutation):
         return (self[i] for i in range(self.shape[0]))
 
     def __repr__(self) -> str:
+        suffix = self._repr_suffix()
+        where = None if self.device.startswith(("cpu", "jax")) else self.device
         try:
-            text = np.array2string(np.asarray(self.array), separator=", ", precision=4, prefix="tensor(")
+            values = np.asarray(self.array)
         except (AbstractValueError, TypeError, RuntimeError):
-            text = f"..., shape={self.shape}"  # abstract or traced: there is no value to show
+            pass  # abstract or traced: there is no value to show
         except Exception as error:  # jax has its own error for reading a traced value
             if "Tracer" not in type(error).__name__:
                 raise
-            text = f"..., shape={self.shape}"
+        else:
+            return printing.text_of(values, [suffix] if suffix else [], where)
         default = self.dtype in (np.float32, np.int64, np.bool_)
-        where = "" if self.device.startswith(("cpu", "jax")) else f", device='{self.device}'"
-        return f"tensor({text}{'' if default else f', dtype={self.dtype}'}{where}{self._repr_suffix()})"
+        after = [f"shape={tuple(self.shape)}", "" if default else f"dtype={self.dtype}", where and f"device='{where}'", suffix]
+        return f"tensor(..., {', '.join(filter(None, after))})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and not self.ndim else format(str(self), spec)
+        """A tensor without axes is formatted as its number, as in PyTorch; others take no `spec` but that of text."""
+        return format(str(self), spec) if self.ndim or self.device in ("meta", "jax") else format(self.item(), spec)
 
     def detach(self) -> Self:
         """A constant with the same values, sharing memory."""
@@ -261,6 +269,42 @@ class TensorSurface(Mutation):
 
     def is_floating_point(self) -> bool:
         return is_float(self.dtype)
+
+    def type(self, dtype: Any = None) -> Any:
+        """A cast to `dtype`, or to a type named as in `"torch.FloatTensor"`; without one, the name of this tensor's type."""
+        prefix = "torch.cuda." if self.device.startswith("cuda") else "torch."
+        if dtype is None:
+            return next((prefix + name for name, own in TYPE_NAMES.items() if own == self.dtype), f"{prefix}{self.dtype}")
+        if isinstance(dtype, str):
+            known = {f"{place}{name}": own for name, own in TYPE_NAMES.items() for place in ("torch.", "torch.cuda.")}
+            if dtype not in known:
+                raise DTypeError(f"type: {dtype!r} is no type of tensors; expected a dtype or a name such as 'torch.FloatTensor'")
+            dtype = known[dtype]
+        return ops.astype(self, dtype)
+
+    # new tensors in the dtype and on the device of this one
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+        """A tensor holding a copy of `data`, in this tensor's dtype and on its device unless told otherwise."""
+        return tensor_of(self.box, data, **self._defaults(dtype, device), requires_grad=requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+        """Zeros of a size, in this tensor's dtype and on its device unless told otherwise."""
+        return Creation(self.box).zeros(*size, **self._defaults(dtype, device), requires_grad=requires_grad)
+
+    def new_ones(self, *size: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+        """Ones of a size, in this tensor's dtype and on its device unless told otherwise."""
+        return Creation(self.box).ones(*size, **self._defaults(dtype, device), requires_grad=requires_grad)
+
+    def new_empty(self, *size: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+        """Unset values of a size, in this tensor's dtype and on its device unless told otherwise."""
+        return Creation(self.box).empty(*size, **self._defaults(dtype, device), requires_grad=requires_grad)
+
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+        """`fill_value` in a size, in this tensor's dtype and on its device unless told otherwise."""
+        return Creation(self.box).full(size, fill_value, **self._defaults(dtype, device), requires_grad=requires_grad)
+
+    def _defaults(self, dtype: Any, device: str | None) -> dict[str, Any]:
+        return {"dtype": self.dtype if dtype is None else dtype, "device": self.device if device is None else device}
 
     # operators
     def __add__(self, other: Any) -> Any:

@@ -7,33 +7,54 @@ y.jacobian(x)                                                # there as soon as 
 dualdiff.jvp(lambda x: x * x, (array,), (direction,))        # the functional form, arrays in and out
 """
 
-from diffcore import ops
-from diffcore.arrays.random import manual_seed
+from diffcore import dtypes, linalg, ops
+from diffcore.arrays.devices import device
+from diffcore.arrays.random import Generator, initial_seed, manual_seed, seed
+from diffcore.dtypes import *
 from diffcore.ops import *
-from dualdiff import autograd, nn, optim
-from dualdiff.autograd import enable_grad, is_grad_enabled, no_grad
+from diffcore.printing import set_printoptions
+from diffcore.serialize import save
+from diffcore.size import Size
+from dualdiff import autograd, creation, cuda, distributions, nn, optim, utils
+from dualdiff.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from dualdiff.creation import *
 from dualdiff.graph import graph
 from dualdiff.tensor import Tensor, tensor
 from dualdiff.transforms import ForwardGradient, forward_gradient, grad, hessian, hvp, jacobian, jvp, value_and_grad
 
 __all__ = [
     "ForwardGradient",
+    "Generator",
+    "Size",
     "Tensor",
     "autograd",
+    "cuda",
+    "device",
+    "distributions",
     "enable_grad",
     "forward_gradient",
     "grad",
     "graph",
     "hessian",
     "hvp",
+    "inference_mode",
+    "initial_seed",
     "is_grad_enabled",
     "jacobian",
     "jvp",
+    "linalg",
     "manual_seed",
     "nn",
     "no_grad",
     "optim",
+    "save",
+    "seed",
+    "set_grad_enabled",
+    "set_printoptions",
     "tensor",
+    "utils",
     "value_and_grad",
 ]
+__all__ += creation.__all__
+__all__ += dtypes.__all__
 __all__ += ops.__all__

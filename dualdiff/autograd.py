@@ -13,7 +13,7 @@ from diffcore import function
 from diffcore.anomaly import detect_anomaly, set_detect_anomaly
 from diffcore.errors import GradientError
 from diffcore.function import once_differentiable
-from diffcore.modes import Switch
+from diffcore.modes import InferenceSwitch, Setting, Switch
 from dualdiff import pushing
 from dualdiff.tensor import Tensor, delivered
 
@@ -84,7 +84,7 @@ class Function(function.Function):
 
 
 class no_grad(Switch):
-    """Operations inside carry no tangents: `with no_grad(): ...` or `@no_grad()`."""
+    """Operations inside carry no tangents: `with no_grad(): ...`, `@no_grad()` or `@no_grad`."""
 
     mode, enabled = pushing.mode, False
 
@@ -93,6 +93,18 @@ class enable_grad(Switch):
     """Operations inside carry tangents even within `no_grad`."""
 
     mode, enabled = pushing.mode, True
+
+
+class set_grad_enabled(Setting):
+    """Carry tangents from here on, or not: a call `set_grad_enabled(False)`, or `with set_grad_enabled(train): ...`."""
+
+    mode = pushing.mode
+
+
+class inference_mode(InferenceSwitch):
+    """As `no_grad`; `inference_mode(False)` as `enable_grad`."""
+
+    mode = pushing.mode
 
 
 def is_grad_enabled() -> bool:

@@ -43,7 +43,7 @@ class Tensor(TensorSurface):
         return self.variable
 
     def _become(self, variable: bool) -> None:
-        self.variable = Variable(self.shape, IMPERATIVE, ("variable", 0), dtype=self.dtype) if variable else None
+        self.variable = Variable(tuple(self.shape), IMPERATIVE, ("variable", 0), dtype=self.dtype) if variable else None
         self.carried = None if self.variable is None else {self.variable: IDENTITY}
 
     def _hooks(self) -> dict[int, Callable[[Any], Any]]:
@@ -90,7 +90,9 @@ class Tensor(TensorSurface):
             variable.receive(value)
 
     def _repr_suffix(self) -> str:
-        return super()._repr_suffix() if self.is_leaf else ", carries tangents"
+        """For a result, `tangents=<2 seeds>`: how many groups of directions (here, variables) it carries the derivative in."""
+        n = len(self.tangents)
+        return super()._repr_suffix() if self.is_leaf else f"tangents=<{n} seed{'s' if n > 1 else ''}>"
 
 
 Tensor.box = Tensor  # results are plain tensors, also those of parameters

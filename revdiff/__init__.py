@@ -7,31 +7,52 @@ x.grad                                   # tensor([2., 4.])
 revdiff.grad(lambda x: (x * x).sum())    # the functional form, arrays in and out
 """
 
-from diffcore import ops
-from diffcore.arrays.random import manual_seed
+from diffcore import dtypes, linalg, ops
+from diffcore.arrays.devices import device
+from diffcore.arrays.random import Generator, initial_seed, manual_seed, seed
+from diffcore.dtypes import *
 from diffcore.ops import *
-from revdiff import autograd, nn, optim
-from revdiff.autograd import enable_grad, is_grad_enabled, no_grad
+from diffcore.printing import set_printoptions
+from diffcore.serialize import save
+from diffcore.size import Size
+from revdiff import autograd, creation, cuda, distributions, nn, optim, utils
+from revdiff.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from revdiff.creation import *
 from revdiff.graph import graph
 from revdiff.tensor import Tensor, tensor
 from revdiff.transforms import grad, hessian, hvp, jacobian, value_and_grad, vjp
 
 __all__ = [
+    "Generator",
+    "Size",
     "Tensor",
     "autograd",
+    "cuda",
+    "device",
+    "distributions",
     "enable_grad",
     "grad",
     "graph",
     "hessian",
     "hvp",
+    "inference_mode",
+    "initial_seed",
     "is_grad_enabled",
     "jacobian",
+    "linalg",
     "manual_seed",
     "nn",
     "no_grad",
     "optim",
+    "save",
+    "seed",
+    "set_grad_enabled",
+    "set_printoptions",
     "tensor",
+    "utils",
     "value_and_grad",
     "vjp",
 ]
+__all__ += creation.__all__
+__all__ += dtypes.__all__
 __all__ += ops.__all__

@@ -10,7 +10,7 @@ from diffcore.anomaly import detect_anomaly, set_detect_anomaly
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import GradientError
 from diffcore.function import once_differentiable
-from diffcore.modes import Switch
+from diffcore.modes import InferenceSwitch, Setting, Switch
 from diffcore.seeds import ones_of
 from diffcore.tensor import check_cotangent, own_memory
 from revdiff import tape
@@ -90,7 +90,7 @@ class Function(function.Function):
 
 
 class no_grad(Switch):
-    """Operations inside are not recorded: `with no_grad(): ...` or `@no_grad()`."""
+    """Operations inside are not recorded: `with no_grad(): ...`, `@no_grad()` or `@no_grad`."""
 
     mode, enabled = tape.mode, False
 
@@ -99,6 +99,18 @@ class enable_grad(Switch):
     """Operations inside are recorded even within `no_grad`."""
 
     mode, enabled = tape.mode, True
+
+
+class set_grad_enabled(Setting):
+    """Record operations from here on, or not: a call `set_grad_enabled(False)`, or `with set_grad_enabled(train): ...`."""
+
+    mode = tape.mode
+
+
+class inference_mode(InferenceSwitch):
+    """As `no_grad`; `inference_mode(False)` as `enable_grad`."""
+
+    mode = tape.mode
 
 
 def is_grad_enabled() -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from diffcore.errors import GradientError
+from diffcore.printing import backward_name
 from diffcore.tensor import TensorSurface, tensor_of
 from revdiff import tape
 from revdiff.tape import Leaf, Node
@@ -32,7 +33,7 @@ class Tensor(TensorSurface):
         return self.carried if isinstance(self.carried, Leaf) else None
 
     def _become(self, variable: bool) -> None:
-        self.carried = Leaf(self.shape, self.dtype) if variable else None
+        self.carried = Leaf(tuple(self.shape), self.dtype) if variable else None
 
     @property
     def grad(self) -> Any:
@@ -80,7 +81,7 @@ class Tensor(TensorSurface):
         backward((self,), (gradient,), retain_graph=retain_graph, create_graph=create_graph)
 
     def _repr_suffix(self) -> str:
-        return super()._repr_suffix() if self.is_leaf else f", grad_fn=<{self.carried.kernel.name}>"
+        return super()._repr_suffix() if self.is_leaf else f"grad_fn=<{backward_name(self.carried.kernel.name)}>"
 
 
 Tensor.box = Tensor  # results are plain tensors, also those of parameters

@@ -13,6 +13,7 @@ from diffcore.errors import DiffError, DTypeError, GradientError, ShapeError
 A = np.array([[0.5, -1.0, 2.0], [3.0, 0.25, -0.5]])
 
 PARENTS = {
+    "ArgumentError": (ValueError, RuntimeError),
     "ShapeError": (ValueError, RuntimeError),
     "DTypeError": (TypeError, RuntimeError),
     "GradientError": (RuntimeError,),

@@ -56,12 +56,24 @@ OPS = {
     """,
 }
 """The op set by module of `diffcore.ops`."""
-ENGINE = """
-    Tensor autograd enable_grad grad graph hessian hvp is_grad_enabled jacobian manual_seed nn no_grad optim tensor value_and_grad
+CREATION = """
+    BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor arange as_tensor asarray bernoulli
+    empty empty_like eye from_numpy full full_like is_floating_point is_tensor linspace load logspace multinomial normal numel ones
+    ones_like rand rand_like randint randint_like randn randn_like randperm zeros zeros_like
 """.split()
 FUNCTIONAL_ONLY = ("activation", "losses", "lookup", "neural")
 """Modules whose names PyTorch has in `nn.functional` alone."""
-SHARED = ENGINE + [name for family, names in OPS.items() if family not in FUNCTIONAL_ONLY for name in names.split()]
+ENGINE = """
+    Tensor autograd cuda distributions enable_grad grad graph hessian hvp inference_mode is_grad_enabled jacobian linalg nn no_grad optim
+    set_grad_enabled tensor utils value_and_grad
+""".split()
+DTYPES = """
+    bool can_cast double dtype finfo float float16 float32 float64 half iinfo int int8 int16 int32 int64 long result_type short uint8
+""".split()
+COMMON = "Generator Size device initial_seed manual_seed save seed set_printoptions".split() + DTYPES
+"""What both engines share that is no op."""
+OF_ENGINES = [name for family, names in OPS.items() if family not in FUNCTIONAL_ONLY for name in names.split()]
+SHARED = ENGINE + CREATION + COMMON + OF_ENGINES
 OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
 NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
 FUNCTIONAL = sorted(
@@ -71,6 +83,7 @@ OPTIM = ["Optimizer", "SGD"]
 LINALG = """
     LinAlgError cholesky cross det inv matmul matrix_norm matrix_power multi_dot norm slogdet solve solve_triangular vecdot vector_norm
 """.split()
+DATA = ["DataLoader", "Dataset", "TensorDataset", "load_digits"]
 
 
 def public(module: ModuleType) -> list[str]:
@@ -97,6 +110,10 @@ def test_layers_functions_and_optimizers_have_these_names(engine: ModuleType) ->
     assert public(engine.nn) == NN
     assert public(engine.nn.functional) == FUNCTIONAL
     assert public(engine.optim) == OPTIM
+    assert public(engine.utils.data) == DATA
+    assert public(engine.creation) == sorted(CREATION)
+    assert public(engine.distributions) == ["Multinomial", "multinomial"]
+    assert public(engine.cuda) == ["device_count", "is_available"]
 
 
 def test_linear_algebra_has_these_names() -> None:
@@ -104,13 +121,13 @@ def test_linear_algebra_has_these_names() -> None:
 
 
 def test_imperative_calls_have_these_names() -> None:
-    switches = {"enable_grad", "is_grad_enabled", "no_grad"}
+    switches = {"enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"}
     assert switches | {"backward", "grad"} <= set(vars(revdiff.autograd))
     assert switches <= set(vars(dualdiff.autograd))
 
 
 def test_ops_of_both_engines_are_the_same_objects() -> None:
-    for name in {*SHARED} - {*ENGINE} | {"manual_seed"}:
+    for name in {*SHARED} - {*ENGINE} - {*CREATION}:
         assert getattr(revdiff, name) is getattr(dualdiff, name), name
 
 

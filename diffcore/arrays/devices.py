@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,53 @@ from diffcore.errors import DeviceError, DTypeError
 _JAX = re.compile(r"(jax|jax:cpu|(?:jax:)?(?:cuda|gpu|tpu)(?::\d+)?)\Z")
 
 _EXPECTED = '"cpu" (numpy), "jax", "jax:cpu", "cuda:0", "gpu:0", "tpu:0" or "meta"'
+
+
+class device(str):
+    """A device by name, `device("cuda:0")` or `device("cuda", 0)`: equal to the plain text, printed by `repr` as in PyTorch.
+
+    `type` is its kind and `index` its number, or `None`. The device need not be there. Raises `DeviceError` for an unknown name.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, type: str | int, index: int | None = None) -> device:
+        text = f"cuda:{type}" if isinstance(type, int) else str(type)
+        if index is not None:
+            if _parts(text)[1] is not None:
+                raise DeviceError(f"type (string) must not include an index because index was passed explicitly: {text}")
+            text = f"{text}:{index}"
+        return super().__new__(cls, checked(text))
+
+    @property
+    def type(self) -> str:
+        """The device without its number: `"cuda"` for `"cuda:0"`."""
+        return _parts(self)[0]
+
+    @property
+    def index(self) -> int | None:  # type: ignore[override]  # `str.index` is of no use on the name of a device
+        """The number of the device among those of its type; `None` where none is named."""
+        return _parts(self)[1]
+
+    def __repr__(self) -> str:
+        kind, number = _parts(self)
+        return f"device(type={kind!r})" if number is None else f"device(type={kind!r}, index={number})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return device, (str(self),)
+
+
+def _parts(text: str) -> tuple[str, int | None]:
+    """Type and number of a device."""
+    kind, _, number = text.rpartition(":")
+    return (kind, int(number)) if number.isdecimal() else (str(text), None)
+
+
+def checked(text: Any) -> str:
+    """`text`, which must name a device. Raises `DeviceError`."""
+    if not is_device(text):
+        raise DeviceError(f"device {text!r} is unknown: expected {_EXPECTED}")
+    return text
 
 
 def is_device(text: Any) -> bool:
@@ -35,8 +83,7 @@ def place(array: Array, device: str | None) -> Array:
     """`array` on `device`; where it is already there, the array itself. `None` leaves it. Raises `DeviceError`."""
     if device is None or device == device_of(array):
         return array
-    if not is_device(device):
-        raise DeviceError(f"device {device!r} is unknown: expected {_EXPECTED}")
+    device = str(checked(device))  # messages show the plain text
     if device == "meta":
         return AbstractArray(tuple(array.shape), array.dtype)
     if isinstance(array, AbstractArray):
@@ -61,16 +108,30 @@ def _jax_device(device: str) -> Any:
         raise DeviceError(f"device {device!r} is not there; jax has {there}") from None
 
 
-def device_of(array: Array) -> str:
+def gpu_count() -> int:
+    """How many GPUs jax sees. Loads jax."""
+    try:
+        import jax
+
+        return len(jax.devices("gpu"))
+    except (ImportError, RuntimeError):  # jax has its own error for a platform that is not there, a RuntimeError
+        return 0
+
+
+CPU, META = device("cpu"), device("meta")
+_named = lru_cache(device)
+
+
+def device_of(array: Array) -> device:
     """The device of an array as this package spells it."""
     kind = backend(array)
     if kind != "jax":
-        return "cpu" if kind == "numpy" else "meta"
+        return CPU if kind == "numpy" else META
     try:
-        (device,) = array.devices()
+        (held,) = array.devices()
     except Exception:  # a tracer has no device: it lives wherever the compiled program will run
-        return "jax"
-    return f"jax:{device.platform}" if device.platform == "cpu" else f"{device.platform.replace('gpu', 'cuda')}:{device.id}"
+        return _named("jax")
+    return _named(f"jax:{held.platform}" if held.platform == "cpu" else f"{held.platform.replace('gpu', 'cuda')}:{held.id}")
 
 
 def new_array(data: Any, dtype: Any = None, device: str | None = None) -> Array:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import random
+from diffcore.arrays import namespace, random
 from diffcore.data.dataset import Dataset, TensorDataset
+from diffcore.dispatch import Boxed
+from diffcore.seeds import array_under
 
 
 class DataLoader:
     """Iterates over `dataset` in batches: tuples of arrays with a batch axis in front.
 
+    Of a data set whose examples hold tensors, batches are tensors too.
+
     **Arguments:** `batch_size`: examples a batch; `shuffle`: a new order in every epoch; `generator`: a `numpy.random.Generator`, or
-    `seed`: its seed (by default the shared generator, see `manual_seed`); `drop_last`: leave out a last batch that is not full.
-    Raises `ValueError` for a batch size below 1, and for an empty data set.
+    `seed`: its seed (by default the shared generator, see `manual_seed`); `drop_last`: leave out a last batch that is not full;
+    `num_workers` is accepted and changes nothing: examples are read in this process. Raises
+    `ValueError` for a batch size below 1, and for an empty data set.
     """
 
     def __init__(
@@ -25,6 +30,7 @@ class DataLoader:
         batch_size: int = 1,
         shuffle: bool = False,
         *,
+        num_workers: int = 0,
         generator: np.random.Generator | None = None,
         seed: int | None = None,
         drop_last: bool = False,
@@ -52,5 +58,15 @@ class DataLoader:
             return self.dataset[index]
         examples = [self.dataset[int(i)] for i in index]
         if not isinstance(examples[0], tuple):
-            return (np.stack([np.asarray(e) for e in examples]),)
-        return tuple(np.stack([np.asarray(part) for part in parts]) for parts in zip(*examples, strict=True))
+            return (_stacked(examples),)
+        columns = [_stacked(parts) for parts in zip(*examples, strict=True)]
+        box = next((part.box for part in columns if isinstance(part, Boxed)), None)
+        return tuple(part if box is None or isinstance(part, Boxed) else box(part) for part in columns)
+
+
+def _stacked(parts: Sequence[Any]) -> Any:
+    """One part of all examples with a batch axis in front: a tensor where they are tensors, else a numpy array."""
+    if isinstance(parts[0], Boxed):
+        arrays = [array_under(part) for part in parts]
+        return parts[0].box(namespace(arrays).stack(arrays))
+    return np.stack([np.asarray(part) for part in parts])

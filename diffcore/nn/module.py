@@ -218,16 +218,26 @@ class Module:
         if strict and unexpected:
             problems.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
         for name in own:
-            if name in state_dict and tuple(np.shape(_array(state_dict[name]))) != own[name].shape:
-                problems.append(f"size mismatch for {name}: {tuple(np.shape(_array(state_dict[name])))} given, {own[name].shape} expected.")
+            wanted = tuple(own[name].shape)
+            if name in state_dict and tuple(np.shape(_array(state_dict[name]))) != wanted:
+                problems.append(f"size mismatch for {name}: {tuple(np.shape(_array(state_dict[name])))} given, {wanted} expected.")
         if problems:
             raise DiffError(f"Error(s) in loading state_dict for {type(self).__name__}: {' '.join(problems)}")
         new = {name: devices.new_array(_array(state_dict[name]), t.dtype, t.device) for name, t in own.items() if name in state_dict}
         for name, array in new.items():
             own[name].data = array
 
-    def to(self, target: Any) -> Self:
-        """Cast (`dtype`) or move (`device`) all parameters and buffers in place, gradients with them; a cast leaves integers alone."""
+    def to(self, target: Any = None, *, device: Any = None, dtype: Any = None) -> Self:
+        """Cast (`dtype`) or move (`device`) all parameters and buffers in place, gradients with them; a cast leaves integers alone.
+
+        What is wanted is told by its kind, `net.to("cuda:0")`, or named, `net.to(device="cuda:0")`.
+        """
+        targets = [wanted for wanted in (target, device, dtype) if wanted is not None]
+        for wanted in targets or [target]:
+            self._to(wanted)
+        return self
+
+    def _to(self, target: Any) -> None:
         moves = devices.is_device(target)
         target = target if moves else devices.as_dtype(target)
         if not moves and not is_float(target):
@@ -238,7 +248,6 @@ class Module:
                 tensor.data = tensor.detach().to(target)
                 if gradient is not None:
                     tensor.grad = gradient.to(target)
-        return self
 
     def double(self) -> Self:
         return self.to(np.float64)

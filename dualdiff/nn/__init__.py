@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from diffcore.nn import container, functional, linear, module
+from diffcore.nn import container, linear, module
 from diffcore.nn.activation import CrossEntropyLoss, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from diffcore.nn.linear import Flatten
+from dualdiff.nn import functional
 from dualdiff.tensor import Tensor, tensor
 
 
