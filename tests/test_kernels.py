@@ -11,7 +11,7 @@ import revdiff
 from diffcore import ops
 from diffcore.arrays import is_float
 from diffcore.kernels import registered
-from diffcore.testing import active, calls_of, check_finite_differences, check_jacobian, check_rules, expect_close, unchanged, weighted
+from diffcore.testing import active, calls_of, check_derivative, check_jacobian, check_rules, expect_close, unchanged, weighted
 from diffcore.testing.scenarios import SCENARIOS
 
 SEEDINGS = ("parameters", "activations", "auto")
@@ -101,7 +101,7 @@ def test_rules_are_adjoint(row):
 @rows(SMOOTH)
 def test_pushforward_is_the_derivative(row):
     for call in differentiable_calls(row):
-        check_finite_differences(call, row.rng)
+        check_derivative(call, row.rng)
 
 
 # both engines on numpy
