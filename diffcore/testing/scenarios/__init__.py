@@ -1,5 +1,7 @@
 """The tables: every registered kernel on many kinds of operands, and every kernel misused."""
 
+from functools import cache
+
 from diffcore.testing.scenario import Misuse, Scenario
 from diffcore.testing.scenarios import elementwise, indexing, loss, matmul, reduction, shape
 
@@ -7,3 +9,15 @@ _MODULES = (elementwise, shape, indexing, reduction, matmul, loss)
 
 SCENARIOS: list[Scenario] = [row for module in _MODULES for row in module.ROWS]
 MISUSES: list[Misuse] = [row for module in _MODULES for row in getattr(module, "MISUSES", ())]
+
+
+@cache
+def rows_of(kernel: str) -> tuple[Scenario, ...]:
+    """The rows that are for `kernel`."""
+    return tuple(row for row in SCENARIOS if row.kernel == kernel)
+
+
+@cache
+def misuses_of(kernel: str) -> tuple[Misuse, ...]:
+    """The rows that misuse `kernel`."""
+    return tuple(row for row in MISUSES if row.kernel == kernel)
