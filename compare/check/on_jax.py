@@ -83,7 +83,7 @@ def _by_engine(engine: str) -> Program:
     jacobian, gradient = (table[name][1] for table, name in zip((JACOBIANS, GRADIENTS), TRACED[engine], strict=True))
 
     def program(t: Trial, number: int, operands: Any) -> Any:
-        found = {}
+        found: dict[str, Any] = {}
         if number % THIRD and t.smooth:
             return found
         if t.has_derivative:

@@ -3,12 +3,12 @@
 from functools import cache
 
 from diffcore.testing.scenario import Misuse, Scenario
-from diffcore.testing.scenarios import elementwise, indexing, loss, matmul, reduction, shape
+from diffcore.testing.scenarios import coverage_rows, elementwise, indexing, loss, matmul, misuse_given, reduction, shape
 
 _MODULES = (elementwise, shape, indexing, reduction, matmul, loss)
 
-SCENARIOS: list[Scenario] = [row for module in _MODULES for row in module.ROWS]
-MISUSES: list[Misuse] = [row for module in _MODULES for row in getattr(module, "MISUSES", ())]
+SCENARIOS: list[Scenario] = [row for module in (*_MODULES, coverage_rows) for row in module.ROWS]
+MISUSES: list[Misuse] = [row for module in (*_MODULES, misuse_given) for row in getattr(module, "MISUSES", ())]
 
 
 @cache
