@@ -11,7 +11,9 @@ import numpy as np
 import dualdiff
 import revdiff
 from compare.check.engines import GRADIENTS, JACOBIANS
+from compare.check.excuses import not_smooth
 from compare.check.trial import Trial
+from diffcore import ops
 from diffcore.testing import CheckFailed, check_jacobian, expect_close, unchanged
 
 FIRST = 1e-12
@@ -83,6 +85,27 @@ def already_laid_out(trial: Trial) -> str:
     if not trial.has_derivative:
         return "no derivative"
     return "laid out with gaps already" if trial.row.strided else ""
+
+
+def without_examples(trial: Trial) -> str:
+    """Smooth rows whose first variable has an axis of examples."""
+    return not_smooth(trial) or ("" if trial.operands()[trial.variables[0]].ndim else "no axis of examples")
+
+
+def behind_a_layer(trial: Trial) -> None:
+    """Directions seeded on activations come through as they should: a kernel that says it keeps examples apart does.
+
+    Each example of the first variable is scaled by parameters that the examples share; the derivative by these is the reference's.
+    """
+    at, operands = trial.variables[0], trial.operands()
+    shared = np.asarray(trial.row.rng.uniform(0.95, 1.05, operands[at].shape[1:]))
+
+    def behind(parameters: Any) -> Any:
+        return trial.function(*(ops.mul(x, parameters) if i == at else x for i, x in enumerate(operands)))
+
+    expected = revdiff.jacobian(behind)(shared)
+    found = dualdiff.jacobian(behind, seeding="activations")(shared)
+    expect_close(f"{trial.id}: Jacobian by activations behind a layer", found, expected, FIRST)
 
 
 def float32_by(engine: str) -> Callable[[Trial], None]:

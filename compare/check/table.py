@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from compare.check import by_torch, first_order, on_abstract, on_jax, rules, second_order
-from compare.check.check import Check, a_cast, never, not_smooth, without_derivative, without_torch
+from compare.check.check import Check
 from compare.check.engines import ENGINES, NESTINGS
+from compare.check.excuses import a_cast, never, not_smooth, without_derivative, without_torch
 from compare.check.trial import Trial
 from diffcore.testing.scenarios import rows_of
 
@@ -43,6 +44,7 @@ CHECKS: tuple[Check, ...] = (
         Check(f"layout by {engine}", SIDE[engine], first_order.laid_out(name), first_order.already_laid_out, (engine,))
         for engine, name in (("revdiff", "revdiff"), ("dualdiff", "dualdiff by auto"))
     ),
+    Check("behind a layer", "forward", first_order.behind_a_layer, first_order.without_examples, ("dualdiff",)),
     *(Check(f"float32 by {engine}", "float32", first_order.float32_by(engine), a_cast, (engine,)) for engine in ENGINES),
     *(Check(name, name, second_order.nesting(name), not_smooth, engines) for name, (engines, _) in NESTINGS.items()),
     *(

@@ -223,7 +223,9 @@ def _pull_declared(call: Call, cotangent: Any, operands: Sequence[int]) -> list[
     """`_pull` with no more than the residuals that the kernel declares; what fails then, reads others."""
     try:
         return _pull(_kept(call, operands), cotangent, operands)
-    except (TypeError, AttributeError) as error:
+    except CheckFailed:
+        raise
+    except Exception as error:  # whatever a rule comes to that finds `None` where it reads
         declared = ", ".join(sorted({name for i in operands for name in call.kernel.keeps[i]})) or "nothing"
         what = f"{call.kernel.name}: cotangents of {_names(call, operands)}"
         raise CheckFailed(f"{what} read more than is kept ({declared}): {error}") from error

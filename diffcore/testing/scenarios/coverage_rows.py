@@ -44,6 +44,7 @@ def unary(kernel, function, draw, *extremes):
 
 def binary(kernel, function, draw):
     yield Scenario(kernel, "given two views", overlapping(function), draw((3, 2)))
+    yield Scenario(kernel, "given examples that are not the result's", function, draw((2, 3), (2, 2, 3)))
     smooth = draw is not distinct  # on the diagonal they tie
     yield Scenario(kernel, "given a matrix and its transpose", lambda x: function(x, ops.permute(x, (1, 0))), draw((3, 3)), smooth=smooth)
 
@@ -95,6 +96,8 @@ ROWS = [
     *binary("pow", ops.pow, positive),
     Scenario("where", "given two views", lambda c, x: overlapping(partial(ops.where, c))(x), joined(mask((2, 3)), normal((3, 3)))),
     Scenario("where", "given empty operands", ops.where, joined(mask((0, 3)), normal((0, 3), (1, 3)))),
+    Scenario("where", "given examples that are not the result's", ops.where, joined(mask((2, 2, 3)), normal((2, 3), (2, 2, 3)))),
+    Scenario("where", "given square matrices", ops.where, joined(mask((3, 3)), normal((3, 3), (3, 3)))),
     Scenario("where", "given one element", ops.where, joined(mask((1,)), normal((1,), (1, 1)))),
     Scenario("where", "given three axes", ops.where, joined(mask((2, 1, 3)), normal((1, 2, 1), (2, 2, 3)))),
     *shared("reshape", lambda x: ops.reshape(x, (4,)), normal),
