@@ -7,7 +7,7 @@ import pytest
 
 import dualdiff
 import revdiff
-from compare.check import trial
+from compare.check.trial import trial
 from diffcore.kernels import registered
 from diffcore.testing import coverage, derivative
 from diffcore.testing.derivative import check_derivative

@@ -5,7 +5,9 @@ The checks are those of `compare.check`, which `python -m compare check` runs to
 
 import pytest
 
-from compare.check import CHECKS, Check, conditions, trial, unavailable
+from compare.check.check import Check, conditions, unavailable
+from compare.check.table import CHECKS
+from compare.check.trial import trial
 from diffcore.kernels import registered
 from diffcore.testing import CheckFailed, Scenario
 from diffcore.testing.scenarios import SCENARIOS, rows_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compare.check import KINDS, check_misuse
+from compare.check.misused import KINDS, check_misuse
 from diffcore.testing.scenarios import MISUSES
 
 

@@ -5,8 +5,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from compare.check import CHECKS, Trial, conditions, trial
+from compare.check.check import conditions
 from compare.check.rules import is_finite
+from compare.check.table import CHECKS
+from compare.check.trial import Trial, trial
 from diffcore.kernels import registered
 from diffcore.testing import CheckFailed, active, check_derivative, check_rules
 from diffcore.testing.mutations import MUTATIONS, replaced, spared

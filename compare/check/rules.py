@@ -32,4 +32,6 @@ def is_finite(call: Call) -> bool:
 def derivative(trial: Trial) -> None:
     """The pushforward of every call is the derivative of its value."""
     for call in trial.differentiable_calls:
-        check_derivative(call, trial.row.rng)
+        method = check_derivative(call, trial.row.rng)
+        if call.kernel.name == trial.row.kernel:
+            trial.methods.add(method)

@@ -9,22 +9,6 @@ from compare.check.excuses import a_cast, never, not_smooth, without_derivative,
 from compare.check.trial import Trial
 from diffcore.testing.scenarios import rows_of
 
-COLUMNS = {
-    "rules": "rules",
-    "forward": "fwd",
-    "reverse": "rev",
-    "forward over reverse": "f/r",
-    "reverse over forward": "r/f",
-    "reverse over reverse": "r/r",
-    "forward over forward": "f/f",
-    "float32": "f32",
-    "jax": "jax",
-    "abstract": "abs",
-    "jax oracle": "=jax",
-    "torch oracle": "=tor",
-    "misuse": "bad",
-}
-"""The columns of the coverage matrix, and their heads where there is little room."""
 SIDE = {"revdiff": "reverse", "dualdiff": "forward"}
 """Engine -> the column it is seen in."""
 

@@ -19,6 +19,8 @@ class Trial:
     def __init__(self, row: Scenario) -> None:
         self.row = row
         self.id, self.function, self.variables = row.id, row.function, row.variables
+        self.methods: set[str] = set()
+        """How derivatives were estimated from values, once they were (see `check_derivative`)."""
 
     def operands(self, dtype: Any = np.float64) -> tuple[Any, ...]:
         """The row's operands."""

@@ -56,14 +56,14 @@ def torch_name(name: str) -> Program:
     return lambda torch, *xs: getattr(torch, name)(*xs)
 
 
-def same(name: str, torch: str = "") -> dict[str, Program]:
+def same(name: str, torch: str = "") -> dict[str, Any]:
     """The oracles of an op that both have."""
     return {"torch": torch_name(torch or name), "jax": numpy_name(name)}
 
 
 TIED = ([1.0, 3.0, 3.0],)
 
-def along(name: str) -> dict[str, Program]:
+def along(name: str) -> dict[str, Any]:
     """The oracles of an op of `jax.nn` and `torch` along the first axis."""
     return {"torch": lambda torch, x: getattr(torch, name)(x, 0), "jax": lambda jax, x: getattr(jax.nn, name)(x, 0)}
 
@@ -94,7 +94,14 @@ POINTS: list[Ambiguous] = [
     Ambiguous("argmax of ties", ops.argmax, TIED, (1.0,), (), **same("argmax"), note="the first; an integer has no derivative"),
     Ambiguous("sqrt at 0", ops.sqrt, ([0.0],), (0.0,), ((inf,),), **same("sqrt")),
     Ambiguous(
-        "0 ** 0", ops.pow, ([0.0], [0.0]), (1.0,), ((0.0,), (0.0,)), **same("power", "pow"), by_jax=((nan,), (0.0,)), note="x ** 0 is constant"
+        "0 ** 0",
+        ops.pow,
+        ([0.0], [0.0]),
+        (1.0,),
+        ((0.0,), (0.0,)),
+        **same("power", "pow"),
+        by_jax=((nan,), (0.0,)),
+        note="x ** 0 is constant",
     ),
     Ambiguous("0 ** 2", ops.pow, ([0.0], [2.0]), (0.0,), ((0.0,), (0.0,)), **same("power", "pow"), note="the limit from above"),
     Ambiguous(
