@@ -1,6 +1,6 @@
 """The command line: `python -m compare`, also installed as `diffmodes`.
 
-Exit codes: 0 done; 1 the work failed; 2 bad input; 3 the strategies disagree; 130 interrupted; 143 terminated.
+Exit codes: 0 done; 1 the work failed; 2 bad input; 3 the engines disagree; 130 interrupted; 143 terminated.
 Nothing heavy is imported here: a command loads what it needs when it runs.
 """
 
@@ -129,6 +129,31 @@ def bench(rounds: int, as_json: bool) -> int:
     from compare import commands
 
     return commands.bench(rounds, as_json=as_json)
+
+
+@cli.command()
+@click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
+@click.option("--backend", default="all", metavar="NAME", help="Arrays: numpy, jax or all.")
+@click.option("--engine", default="all", metavar="NAME", help="Engine: revdiff, dualdiff or all.")
+@click.option("--no-torch", is_flag=True, help="Leave out PyTorch as an oracle.")
+@click.option("--no-jax", is_flag=True, help="Leave out jax as an oracle.")
+@click.option("--jobs", type=int, metavar="N", help="Processes at once.  [default: one per core]", show_default=False)
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the page.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the records, one JSON object a line.")
+def check(kernels: tuple[str, ...], html: Path | None, output: Path | None, jobs: int | None, **options: Any) -> int:
+    """Check that all kernels agree: rules, engines, backends, oracles.
+
+    Every KERNEL (all by default) on every row of the scenario table, to
+    second order. Prints a matrix of what was checked and every disagreement.
+    """
+    from compare.check.selection import Selection
+    from compare.environment import usable_cores
+
+    wanted = {"backend": options["backend"], "engine": options["engine"], "torch": not options["no_torch"], "jax": not options["no_jax"]}
+    selection = Selection(kernels=kernels, jobs=usable_cores() if jobs is None else jobs, **wanted)
+    from compare import commands
+
+    return commands.check(selection, html, output)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 
 from compare import environment, experiment, files, records
 from compare.agreement import disagreement
+from compare.check.selection import Selection
 from compare.errors import InputError
 from compare.records import Line
 from compare.settings import Settings
 
 DISAGREE = 3
-"""Exit code when the strategies did not train the same network."""
+"""Exit code when the strategies did not train the same network, or a kernel does not agree."""
 
 
 def run(settings: Settings, folder: Path) -> int:
@@ -91,10 +93,45 @@ def bench(rounds: int, *, as_json: bool) -> int:
     return 0
 
 
+def check(selection: Selection, page: Path | None, kept: Path | None) -> int:
+    """Check the kernels, print the matrix, write the page and the records where they are wanted. Returns the exit code."""
+    # Before numpy and jax are loaded, which read the variables only then.
+    environment.limit_threads()
+    from compare.check import records as check_records
+    from compare.check import runner
+    from compare.check.summary import summarize
+    from compare.progress import Bar
+    from compare.report.coverage import render
+    from compare.report.matrix import print_matrix
+
+    targets = [path for path in (page, kept) if path is not None]
+    if page is not None and page == kept:
+        raise InputError(f"`--html` and `--output` (={str(page)!r}) are one file")
+    names = runner.kernels(selection)
+    with files.destination(*targets):
+        with Bar() as bar:
+            phase = bar.phase("rows checked", runner.weight(names))
+            lines = runner.run(selection, str(page or ""), phase.advance)
+        contents = {page: render(lines).encode()} if page is not None else {}
+        contents |= {kept: check_records.encode(lines)} if kept is not None else {}
+        files.write(contents)
+    console = Console()
+    print_matrix(lines, console)
+    _wrote(targets, console)
+    found = summarize(lines).disagreements
+    if found:
+        print(f"compare: {found} disagreement{'s' * (found > 1)}", file=sys.stderr)
+    return DISAGREE if found else 0
+
+
 def _show(lines: list[Line], *written: Path) -> None:
     from compare.report.terminal import print_report
 
     console = Console()
     print_report(lines, console)
-    for path in written:
+    _wrote(written, console)
+
+
+def _wrote(paths: Iterable[Path], console: Console) -> None:
+    for path in paths:
         console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)

@@ -1,30 +1,13 @@
-"""Abstract arrays have the shapes, dtypes and aliasing of numpy's, and no values; every row of the scenario table runs on them."""
+"""Abstract arrays have the shapes, dtypes and aliasing of numpy's, and no values. The table's rows run on them in `test_kernels`."""
 
 import numpy as np
 import pytest
 
-import dualdiff
-import revdiff
 from diffcore import ops
-from diffcore.arrays import is_float
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.errors import AbstractValueError, UnknownCostError
-from diffcore.testing import calls_of, weighted
-from diffcore.testing.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
-
-with np.errstate(all="ignore"):
-    DIFFERENTIABLE = [row for row in SCENARIOS if row.variables and is_float(row.function(*row.operands()).dtype)]
-
-
-def rows(scenarios):
-    return pytest.mark.parametrize("row", scenarios, ids=lambda row: row.id)
-
-
-def abstract(x):
-    """`x` without its values: same shape, dtype and strides. Boolean masks and integers that `where` and losses take included."""
-    return AbstractArray(x.shape, x.dtype, strides=x.strides)
 
 
 def agree_on_sharing(found, shadow, out, x):
@@ -34,67 +17,6 @@ def agree_on_sharing(found, shadow, out, x):
 
 def kind(x):
     return tuple(x.shape), np.dtype(x.dtype)
-
-
-@rows(SCENARIOS)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_value(row, dtype):
-    operands = row.operands(dtype)
-    shadows = [abstract(x) for x in operands]
-    out, shadow = row.function(*operands), row.function(*shadows)
-    assert isinstance(shadow, AbstractArray)
-    assert kind(shadow) == kind(out)
-    assert all(agree_on_sharing(shadow, s, out, x) for s, x in zip(shadows, operands, strict=True))
-
-
-@rows(SCENARIOS)
-def test_every_kernel_call_aliases_as_in_numpy(row):
-    for call in calls_of(row):
-        arrays = [i for i, x in enumerate(call.primals) if isinstance(x, np.ndarray)]
-        shadows = [abstract(x) if i in arrays else x for i, x in enumerate(call.primals)]
-        out = call.kernel.compute(np, *shadows, **call.params)
-        assert kind(out) == kind(call.out)
-        for i in arrays:
-            assert agree_on_sharing(out, shadows[i], call.out, call.primals[i]), (call.kernel, i)
-
-
-@rows(DIFFERENTIABLE)
-def test_derivatives(row):
-    operands = row.operands()
-    shadows = [abstract(x) for x in operands]
-    scalar = weighted(row.function, row.rng, row.function(*operands).shape)
-    for derivative in (
-        revdiff.jacobian(row.function, row.variables),
-        revdiff.grad(scalar, row.variables),
-        *(dualdiff.jacobian(row.function, row.variables, seeding=s) for s in ("parameters", "activations", "auto")),
-        *(dualdiff.grad(scalar, row.variables, seeding=s) for s in ("parameters", "activations", "auto")),
-    ):
-        found, expected = derivative(*shadows), derivative(*operands)
-        assert all(isinstance(block, AbstractArray) for block in found)
-        assert [kind(block) for block in found] == [kind(block) for block in expected]
-
-
-@rows([row for row in DIFFERENTIABLE if row.smooth][::5])
-def test_second_derivatives(row):
-    operands = row.operands()
-    shadows = [abstract(x) for x in operands]
-    scalar = weighted(row.function, row.rng, row.function(*operands).shape)
-    for hessian in (
-        revdiff.hessian(scalar, row.variables),
-        dualdiff.hessian(scalar, row.variables),
-        dualdiff.jacobian(revdiff.grad(scalar, row.variables), row.variables),
-        revdiff.jacobian(dualdiff.grad(scalar, row.variables), row.variables),
-    ):
-        assert [[kind(b) for b in line] for line in hessian(*shadows)] == [[kind(b) for b in line] for line in hessian(*operands)]
-
-
-@rows(SCENARIOS)
-def test_shapes_agree_with_jax(row, x64):
-    import jax
-
-    operands = row.operands()
-    expected = jax.eval_shape(row.function, *operands)
-    assert kind(row.function(*[abstract(x) for x in operands])) == kind(expected)
 
 
 # views and copies, as numpy has them

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from diffcore.kernels import registered
+from diffcore.kernels.record import Call, Kernel
 from diffcore.testing import (
     CheckFailed,
     altered,
     calls_of,
-    check_finite_differences,
+    check_derivative,
     check_jacobian,
     check_rules,
+    derivative,
     difference,
     expect_close,
     unchanged,
@@ -58,13 +60,93 @@ def test_one_wrong_rule_is_caught(row_id, change, which):
 
 
 @pytest.mark.parametrize("row_id", ALIKE)
-@pytest.mark.parametrize("change", [tamper(lambda t: t * (1 + 1e-8)), flipped, nan], ids=["relative 1e-8", "sign", "NaN"])
-def test_two_rules_wrong_alike_are_caught_by_finite_differences(row_id, change):
+@pytest.mark.parametrize("change", [slightly, flipped, nan], ids=["relative 1e-9", "sign", "NaN"])
+def test_two_rules_wrong_alike_are_caught_by_the_value(row_id, change):
     call, rng = call_for(row_id)
     wrong = with_kernel(call, change(call.kernel))
-    check_finite_differences(call, rng)
-    with pytest.raises(CheckFailed, match="finite differences"):
-        check_finite_differences(wrong, rng)
+    assert check_derivative(call, rng) == (derivative.LONGDOUBLE if derivative.extended() else derivative.COMPLEX)
+    with pytest.raises(CheckFailed, match="its derivative by"):
+        check_derivative(wrong, rng)
+
+
+def call_of(compute, slope, x):
+    """A call of a kernel that nobody registered, with `slope(x)` for its derivative."""
+    x = np.asarray(x)
+    kernel = Kernel("made up", ("x",), compute, lambda call, tangents: tangents[0] * slope(call.primals[0]))
+    out = np.asarray(compute(np, x))
+    return Call(kernel, [x], out, {}, (x.shape,), out.shape, ())
+
+
+def only(*dtypes):
+    """`sin`, in these dtypes alone."""
+
+    def compute(xp, x):
+        if x.dtype not in dtypes:
+            raise TypeError(f"no {x.dtype} here")
+        return xp.sin(x)
+
+    return compute
+
+
+def in_float64(x):
+    """`x` without what extended precision adds to it."""
+    return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+
+
+METHODS = {
+    "everything": (only(np.longdouble, np.complex128, np.float64), np.cos, derivative.LONGDOUBLE),
+    "no longdouble": (only(np.complex128, np.float64), np.cos, derivative.COMPLEX),
+    "float64 alone": (only(np.float64), np.cos, derivative.FLOAT64),
+    "in float64 whatever is given": (lambda xp, x: np.sin(in_float64(x)), np.cos, derivative.COMPLEX),
+    "not analytic": (lambda xp, x: np.abs(in_float64(x)) ** 3, lambda x: 3 * x * abs(x), derivative.FLOAT64),
+    "great slopes": (lambda xp, x: xp.tan(x), lambda x: 1 + np.tan(x) ** 2, derivative.LONGDOUBLE),
+}
+
+
+@pytest.mark.skipif(not derivative.extended(), reason="numpy.longdouble is float64 here")
+@pytest.mark.parametrize(("compute", "slope", "method"), METHODS.values(), ids=METHODS)
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
+def test_the_sharpest_method_that_works_is_taken(compute, slope, method):
+    for x in (1.25, [-1.5, 0.3, 1.4], np.zeros((0, 2))):
+        call = call_of(compute, slope, x)
+        assert check_derivative(call, np.random.default_rng(0)) == method or not call.out.size
+        if call.out.size:
+            wrong = call_of(compute, lambda x: slope(x) * (1 + (1e-9 if method != derivative.FLOAT64 else 1e-8)), x)
+            with pytest.raises(CheckFailed, match=f"derivative by {method} differ"):
+                check_derivative(wrong, np.random.default_rng(0))
+
+
+def test_rounding_inside_a_value_costs_no_sharpness():
+    def compute(xp, x):
+        return (0 * x + np.sin(in_float64(x))).astype(x.dtype)  # extended in name only
+
+    for x in (1.25, [-1.5, 0.3, 1.4]):
+        check_derivative(call_of(compute, np.cos, x), np.random.default_rng(0))
+        with pytest.raises(CheckFailed):
+            check_derivative(call_of(compute, lambda x: np.cos(x) * (1 + 1e-9), x), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("method", [derivative.COMPLEX, derivative.FLOAT64])
+def test_where_longdouble_is_no_wider_the_others_serve(method, monkeypatch):
+    monkeypatch.setattr(derivative, "extended", lambda: False)
+    compute = only(np.complex128, np.float64) if method == derivative.COMPLEX else only(np.float64)
+    assert check_derivative(call_of(compute, np.cos, [0.5, 2.0]), np.random.default_rng(0)) == method
+
+
+def test_small_derivatives_are_held_to_as_many_digits():
+    for scale in (1.0, 1e-6, 1e-12):
+        right = call_of(lambda xp, x, s=scale: s * xp.sin(x), lambda x, s=scale: s * np.cos(x), [0.5, 1.0])
+        wrong = call_of(lambda xp, x, s=scale: s * xp.sin(x), lambda x, s=scale: s * np.cos(x) * (1 + 1e-9), [0.5, 1.0])
+        check_derivative(right, np.random.default_rng(0))
+        with pytest.raises(CheckFailed):
+            check_derivative(wrong, np.random.default_rng(0))
+
+
+def test_a_call_without_floating_operands_has_no_derivative_to_check():
+    call = Call(registered()["neg"], [np.arange(3)], -np.arange(3), {}, ((3,),), (3,), ())
+    for check in (check_derivative, check_rules):
+        with pytest.raises(CheckFailed, match="no operand is floating point"):
+            check(call, np.random.default_rng(0))
 
 
 def test_a_missing_broadcast_sum_is_caught():
@@ -85,7 +167,7 @@ def test_a_wrong_axis_is_caught():
 
 def test_a_residual_that_is_not_declared_is_caught():
     call, rng = call_for("tanh-matrix")
-    with pytest.raises(TypeError):
+    with pytest.raises(CheckFailed, match=r"read more than is kept \(nothing\)"):
         check_rules(with_kernel(call, altered(call.kernel, keeps=(frozenset(),))), rng)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 
-from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
 
 from compare.records import Agreement, Line
 from compare.report.figures import Figure, figures
@@ -52,18 +52,12 @@ COLUMNS = ("Test accuracy", "Time per step", "Peak memory", "FLOPs per step")
 def render(records: Iterable[Line]) -> str:
     """The document of a run. Raises `RecordsError` when the records do not make up one."""
     run = summarize(records)
-    package = files(__package__)
-    template = package.joinpath("report.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=DictLoader({"report": template}), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["pieces"] = pieces
     drawn: list[Figure] = figures(run)
     proofs = [_proof(run, pair) for pair in run.agreements if pair.strategy != pair.reference]
-    return environment.get_template("report").render(
+    return template("report.html.jinja").render(
         run=run,
         header=run.header,
-        style=package.joinpath("report.css").read_text(encoding="utf-8"),
+        style=files(__package__).joinpath("report.css").read_text(encoding="utf-8"),
         verdict=verdict(run),
         columns=COLUMNS,
         rows=[_row(run, number) for number in range(len(run.costs))],
@@ -77,6 +71,16 @@ def render(records: Iterable[Line]) -> str:
         measured_by=sorted({cost.memory.measured_by for cost in run.costs if cost.memory}),
         timings=[cost for cost in run.costs if cost.timing],
     )
+
+
+def template(name: str) -> Template:
+    """A template of this package."""
+    source = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    environment = Environment(
+        loader=DictLoader({name: source}), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["pieces"] = pieces
+    return environment.get_template(name)
 
 
 _UNBROKEN = re.compile(r"(\b\d[\d.,]*(?:e-?\d+)?(?: (?:%|[kMGTP]?FLOP|[KMGT]iB|B|[nµm]?s|k|M)(?!\w))?|\bn = [\d,]+)")

@@ -24,10 +24,10 @@ def print_report(records: Iterable[Line], console: Console) -> None:
     header = run.header
     subject = f"{header.network} {header.shape}: {whole(header.parameters)} parameters, {header.data}, batch {header.batch}, {header.dtype}"
     width = min(console.width, COLUMNS)
-    console.print(_plain(Text(subject, style="bold"), console), width=width)
+    console.print(plain(Text(subject, style="bold"), console), width=width)
     console.print(_table(run, console), width=width)
-    for text in (*_notes(run), Text(verdict(run, _sign(console)), style="bold")):
-        console.print(_plain(text, console), width=width)
+    for text in (*_notes(run), Text(verdict(run, sign(console)), style="bold")):
+        console.print(plain(text, console), width=width)
 
 
 def _table(run: Summary, console: Console) -> Table:
@@ -38,7 +38,7 @@ def _table(run: Summary, console: Console) -> Table:
     for number, cost in enumerate(run.costs):
         if number:
             table.add_row()
-        table.add_row(*(_plain(Text("\n".join(lines)), console) for lines in _cells(run, cost)))
+        table.add_row(*(plain(Text("\n".join(lines)), console) for lines in _cells(run, cost)))
     return table
 
 
@@ -76,12 +76,18 @@ def _notes(run: Summary) -> list[Text]:
     return [Text(line) for line in (*lines, "")]
 
 
-def _sign(console: Console) -> str:
-    return "×" if console.encoding.lower().startswith("utf") else "x"
+def shows_unicode(console: Console) -> bool:
+    """Whether the terminal's encoding has more than ASCII."""
+    return console.encoding.lower().startswith("utf")
 
 
-def _plain(text: Text, console: Console) -> Text:
+def sign(console: Console) -> str:
+    """The sign of a factor."""
+    return "×" if shows_unicode(console) else "x"
+
+
+def plain(text: Text, console: Console) -> Text:
     """The text with what the terminal's encoding cannot show replaced, so that printing never fails."""
-    shown = text.plain if _sign(console) == "×" else text.plain.replace("µ", "u").replace("×", "x").replace(MISSING, "-")
+    shown = text.plain if sign(console) == "×" else text.plain.replace("µ", "u").replace("×", "x").replace(MISSING, "-")
     shown = shown.encode(console.encoding, "replace").decode(console.encoding)
     return Text(shown, style=text.style)

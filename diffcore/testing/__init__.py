@@ -8,7 +8,6 @@ from diffcore.testing.checks import (
     active,
     altered,
     calls_of,
-    check_finite_differences,
     check_jacobian,
     check_rules,
     difference,
@@ -17,6 +16,7 @@ from diffcore.testing.checks import (
     weighted,
     with_kernel,
 )
+from diffcore.testing.derivative import check_derivative
 from diffcore.testing.scenario import Misuse, Scenario, strided
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "active",
     "altered",
     "calls_of",
-    "check_finite_differences",
+    "check_derivative",
     "check_jacobian",
     "check_rules",
     "difference",

@@ -61,7 +61,8 @@ class Scenario:
 def strided(x: Any) -> Any:
     """The values of `x` in every second element of a buffer in column-major order: neither contiguous nor aligned with its neighbours."""
     buffer = np.full(tuple(2 * n for n in reversed(x.shape)), np.nan, x.dtype).T
-    view = buffer[tuple(slice(None, None, 2) for _ in x.shape)]
+    every_second: tuple[Any, ...] = (*(slice(None, None, 2) for _ in x.shape), ...)  # `...` makes a view even of one element
+    view = buffer[every_second]
     view[...] = x
     return view
 

@@ -7,6 +7,7 @@ from diffcore.testing.scenarios import (
     activation,
     comparison,
     contraction,
+    coverage_rows,
     cumulative,
     elementwise,
     gathering,
@@ -15,6 +16,7 @@ from diffcore.testing.scenarios import (
     linalg,
     loss,
     matmul,
+    misuse_given,
     padding,
     reduction,
     shape,
@@ -28,6 +30,7 @@ _MODULES = (
     activation,
     comparison,
     contraction,
+    coverage_rows,
     cumulative,
     elementwise,
     gathering,
@@ -46,7 +49,7 @@ _MODULES = (
 )
 
 SCENARIOS: list[Scenario] = [row for module in _MODULES for row in module.ROWS]
-MISUSES: list[Misuse] = [row for module in _MODULES for row in getattr(module, "MISUSES", ())]
+MISUSES: list[Misuse] = [row for module in (*_MODULES, misuse_given) for row in getattr(module, "MISUSES", ())]
 
 
 @cache

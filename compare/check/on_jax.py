@@ -1,0 +1,192 @@
+"""Checks on jax arrays, and jax as an outside oracle. The rows of a kernel share one compilation, which is what takes the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from compare.check.engines import GRADIENTS, JACOBIANS
+from compare.check.first_order import FIRST
+from compare.check.second_order import SECOND
+from compare.check.trial import Trial, trial
+from diffcore.errors import DiffError
+from diffcore.testing import CheckFailed, expect_close
+from diffcore.testing.scenarios import rows_of
+
+VALUE = 1e-14
+"""Tolerance of values in float64 between libraries."""
+TRACED = {"revdiff": ("revdiff", "revdiff"), "dualdiff": ("dualdiff by auto", "dualdiff by activations")}
+"""Engine -> the names of the Jacobian and the gradient that are traced."""
+THIRD, FOURTH = 3, 4
+"""Of a kernel's smooth rows every third goes through the engines under jit, and every fourth has its second derivatives taken by jax."""
+EAGER = frozenset(
+    (
+        "mul-rows and columns",
+        "relu-matrix",
+        "pow-repeated operand",
+        "getitem-arrays apart",
+        "gather-first axis",
+        "max-last",
+        "logsumexp-last",
+        "log_softmax-last",
+        "matmul-stack times matrix",
+        "linear-two layers",
+        "cross_entropy-batch mean",
+    )
+)
+"""Rows that are also run without `jit`, where each new operation and shape is compiled by itself."""
+
+Program = Callable[[Trial, int, Any], Any]
+
+
+def _compiled(function: Callable[..., Any], operands: Any) -> Any:
+    import jax
+
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})(operands)
+
+
+def _together(kernel: str, program: Program, wanted: Callable[[Trial], bool]) -> dict[str, Any]:
+    """`program(trial, number, operands)` of every row of `kernel`, compiled in one: row name -> what it gave, or the error it raised."""
+    trials = [t for t in map(trial, rows_of(kernel)) if wanted(t)]
+
+    def everything(operands: Any) -> list[Any]:
+        return [program(t, i, xs) for i, (t, xs) in enumerate(zip(trials, operands, strict=True))]
+
+    try:
+        found = _compiled(everything, [t.operands() for t in trials])
+    except Exception:  # one row breaks all; which one it is shows when each is compiled by itself
+        return {t.id: _alone(t, i, program) for i, t in enumerate(trials)}
+    return {t.id: result for t, result in zip(trials, found, strict=True)}
+
+
+def _alone(t: Trial, number: int, program: Program) -> Any:
+    try:
+        return _compiled(lambda operands: program(t, number, operands), t.operands())
+    except Exception as error:  # whatever it is, it is what the check has to tell
+        return error
+
+
+def _result(found: dict[str, Any], t: Trial) -> Any:
+    result = found[t.id]
+    if isinstance(result, Exception):
+        raise CheckFailed(f"{t.id}: on jax {type(result).__name__}: {str(result).splitlines()[0] if str(result) else ''}") from result
+    return result
+
+
+# the engines on jax arrays
+
+
+def _by_engine(engine: str) -> Program:
+    jacobian, gradient = (table[name][1] for table, name in zip((JACOBIANS, GRADIENTS), TRACED[engine], strict=True))
+
+    def program(t: Trial, number: int, operands: Any) -> Any:
+        found: dict[str, Any] = {}
+        if number % THIRD and t.smooth:
+            return found
+        if t.has_derivative:
+            found["gradient"] = gradient(t.scalar(), t.variables)(*operands)
+        if t.smooth:
+            found["jacobian"] = jacobian(t.function, t.variables)(*operands)
+        if engine == "revdiff" or not t.has_derivative:
+            found["value"] = t.function(*operands)
+        return found
+
+    return program
+
+
+@lru_cache(maxsize=4)
+def _traced(kernel: str, engine: str) -> dict[str, Any]:
+    return _together(kernel, _by_engine(engine), lambda t: not t.row.strided or not t.smooth)
+
+
+def already_strided(t: Trial) -> str:
+    """Rows that are not merely another layout in memory, which jax does not have."""
+    return "a layout of numpy's" if t.row.strided and t.smooth else ""
+
+
+def under_jit(engine: str) -> Callable[[Trial], None]:
+    """Under `jax.jit` value, Jacobian and gradient are numpy's."""
+
+    def check(t: Trial) -> None:
+        found = _result(_traced(t.row.kernel, engine), t)
+        if "value" in found:
+            expect_close(f"{t.id}: value under jit", found["value"], t.value, VALUE if t.has_derivative else 0)
+        if "gradient" in found:
+            tolerance = FIRST if t.row.smooth else VALUE * t.precision
+            expect_close(f"{t.id}: gradient under jit by {engine}", found["gradient"], t.gradient, tolerance)
+        if "jacobian" in found:
+            expect_close(f"{t.id}: Jacobian under jit by {engine}", found["jacobian"], t.jacobian, FIRST)
+
+    return check
+
+
+def not_eager(t: Trial) -> str:
+    """A row of each kind."""
+    return "" if t.id in EAGER else "run under jit alone"
+
+
+def eager(engine: str) -> Callable[[Trial], None]:
+    """On jax arrays without `jit` the Jacobian is numpy's, and made of jax arrays."""
+    name = TRACED[engine][0]
+
+    def check(t: Trial) -> None:
+        import jax
+
+        found = JACOBIANS[name][1](t.function, t.variables)(*(jax.numpy.asarray(x) for x in t.operands()))
+        if not all(isinstance(block, jax.Array) for block in found):
+            raise CheckFailed(f"{t.id}: the Jacobian by {name} of jax arrays is not all jax arrays")
+        expect_close(f"{t.id}: Jacobian on jax by {name}", found, t.jacobian, FIRST)
+
+    return check
+
+
+# jax as an oracle
+
+
+def _by_jax(t: Trial, number: int, operands: Any) -> Any:
+    """Value (of the reference, where there is one) and derivatives (of our ops on jax's arrays) by jax alone."""
+    import jax
+
+    found = {"value": t.function(*operands) if t.row.reference is None else t.row.reference(jax, *operands)}
+    if not t.smooth:
+        return found
+    found["jacobian"] = jax.jacrev(t.function, t.variables)(*operands)
+    if number % FOURTH == 0:
+        found["hessian"] = jax.hessian(t.scalar(), t.variables)(*operands)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _oracle(kernel: str) -> dict[str, Any]:
+    return _together(kernel, _by_jax, lambda t: not beyond_jax(t))
+
+
+def beyond_jax(t: Trial) -> str:
+    """Rows of which jax has something to say."""
+    if t.smooth:
+        return already_strided(t)
+    return "" if t.row.reference is not None else "at a kink" if t.has_derivative else "no such function in jax"
+
+
+def by_jax(t: Trial) -> None:
+    """jax computes the same value, and differentiates the same program to the same Jacobian and second derivatives."""
+    found = _result(_oracle(t.row.kernel), t)
+    expect_close(f"{t.id}: value by jax", t.value, found["value"], VALUE)
+    for quantity, tolerance in (("jacobian", FIRST), ("hessian", SECOND)):
+        if quantity in found:
+            expect_close(f"{t.id}: {quantity} by jax", getattr(t, quantity), found[quantity], tolerance)
+
+
+def shapes_by_jax(t: Trial) -> None:
+    """Shape and dtype on jax are numpy's."""
+    import jax
+
+    try:
+        expected = jax.eval_shape(t.function, *t.operands())
+    except DiffError as error:
+        raise CheckFailed(f"{t.id}: on jax {error}") from error
+    if (tuple(expected.shape), np.dtype(expected.dtype)) != (t.value.shape, t.value.dtype):
+        raise CheckFailed(f"{t.id}: on jax {expected.dtype}{expected.shape}, on numpy {t.value.dtype}{t.value.shape}")
