@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
-from diffcore.kernels.record import Call, Kernel, Rule, Shape, names_of, never, register
+from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, register
 
 
 def _signature(compute: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -298,7 +298,7 @@ def irregular(
     pushforward: Rule | None = None,
     pullback: Rule | None = None,
     keeps: tuple[frozenset[str], ...] = (),
-    aux: Mapping[str, Rule] | None = None,
+    aux: Mapping[str, Rule | Derived] | None = None,
     forward: Rule | None = None,
     examples: Callable[..., bool] = never,
     explain: Callable[..., str | None] | None = None,
