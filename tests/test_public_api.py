@@ -11,20 +11,30 @@ import revdiff
 
 OPS = {
     "arithmetic": "abs add div exp log maximum minimum mul neg pow relu sigmoid sign sqrt sub tanh where",
+    "attention": "scaled_dot_product_attention",
+    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "indexing": "gather",
     "linalg": "matmul",
     "neural": "cross_entropy linear",
+    "normalisation": "batch_norm batch_norm_with_statistics group_norm instance_norm layer_norm local_response_norm rms_norm",
+    "pooling": (
+        "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d avg_pool1d avg_pool2d max_pool1d max_pool2d"
+    ),
     "reduction": "amax argmax log_softmax logsumexp max mean softmax sum",
     "shape": "broadcast_to expand flatten permute reshape transpose",
 }
 """The op set by module of `diffcore.ops`."""
+OF_LAYERS = {"attention", "convolution", "neural", "normalisation", "pooling"}
+"""The modules whose names are in `nn.functional` only."""
 ENGINE = """
     Tensor autograd enable_grad grad hessian hvp is_grad_enabled jacobian manual_seed nn no_grad optim tensor value_and_grad
 """.split()
-SHARED = ENGINE + [name for family, names in OPS.items() if family != "neural" for name in names.split()]
+SHARED = ENGINE + [name for family, names in OPS.items() if family not in OF_LAYERS for name in names.split()]
 OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
 NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
-FUNCTIONAL = "cross_entropy functional_call linear log_softmax relu sigmoid softmax tanh".split()
+FUNCTIONAL = sorted(
+    "functional_call log_softmax relu sigmoid softmax tanh".split() + [name for family in OF_LAYERS for name in OPS[family].split()]
+)
 OPTIM = ["Optimizer", "SGD"]
 
 

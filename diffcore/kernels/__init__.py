@@ -1,6 +1,19 @@
 """The shared kernel layer: one record per kernel (value, derivative rules), filled by families. `registered()` lists them."""
 
-from diffcore.kernels import elementwise, indexing, loss, matmul, reduction, shape
+from diffcore.kernels import convolution, elementwise, indexing, loss, matmul, normalisation, pooling, reduction, shape
 from diffcore.kernels.record import Call, Kernel, registered
 
-__all__ = ["Call", "Kernel", "elementwise", "indexing", "loss", "matmul", "reduction", "registered", "shape"]
+__all__ = [
+    "Call",
+    "Kernel",
+    "convolution",
+    "elementwise",
+    "indexing",
+    "loss",
+    "matmul",
+    "normalisation",
+    "pooling",
+    "reduction",
+    "registered",
+    "shape",
+]

@@ -255,6 +255,7 @@ def irregular(
     aux: Mapping[str, Rule] | None = None,
     forward: Rule | None = None,
     examples: Callable[..., bool] = never,
+    sites: tuple[int, ...] = (),
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel with both rules by hand, or with none (comparisons, `argmax`): then its result is a constant."""
@@ -270,6 +271,7 @@ def irregular(
             aux=aux or {},
             forward=forward,  # type: ignore[arg-type]
             examples=examples,
+            sites=sites,
             explain=explain,
         )
     )
