@@ -5,9 +5,9 @@
 `conv` drops `g` from it, `conv_transpose` drops `x`, `conv_weight` drops `weight`; with `groups`, channels meet within their group alone.
 `k` directions fold into an axis that is free there, the batch or the channels of the result, so that one convolution serves them all.
 
-On numpy patches are copied into columns, `[n, groups, channels * taps, windows]`, and each image is a matrix product whose result is already
-laid out as the next layer reads it. Columns of all images at once (`[channels * taps, n * windows]`, one product) were up to two times
-slower on small images, for the transposed copy of the result, and no faster on large ones; a block of images at a time, about a
+On numpy patches are copied into columns, `[n, groups, channels * taps, windows]`, and each image is a matrix product whose result is
+already laid out as the next layer reads it. Columns of all images at once (`[channels * taps, n * windows]`, one product) were up to two
+times slower on small images, for the transposed copy of the result, and no faster on large ones; a block of images at a time, about a
 megabyte of columns, keeps them in the cache (19 against 31 ms for 16 images of 64 channels, 32 x 32, 3 x 3 taps) and the workspace small.
 The adjoint of the weight of many channels on few windows is the exception: summing a matrix per image would cost more than the
 product, so there the block's images are columns of one matrix. The transposed convolution adds columns back tap by tap;
@@ -39,31 +39,33 @@ BLOCK = 1 << 20
 
 def window_of(size: Shape, taps: Shape, stride: Shape, padding: Pairs, dilation: Shape) -> Window:
     """The windows of a kernel with these `taps` over an input of this `size`."""
-    count = tuple((n + lo + hi - d * (t - 1) - 1) // s + 1 for n, t, s, (lo, hi), d in zip(size, taps, stride, padding, dilation, strict=True))
+    count = tuple(
+        (n + lo + hi - d * (t - 1) - 1) // s + 1 for n, t, s, (lo, hi), d in zip(size, taps, stride, padding, dilation, strict=True)
+    )
     return Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
 
 
 def _blocks(n: int, window: Window, channels: int, itemsize: int) -> Iterator[slice]:
     """The images in parts whose columns take about `BLOCK` bytes."""
-    step = max(1, BLOCK // max(1, channels * window.taps * math.prod(window.count) * itemsize))
+    step = max(1, BLOCK // max(1, channels * window.taps * math.prod(window.counts) * itemsize))
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def _is_copy(window: Window, size: Shape) -> bool:
     """Whether the columns are the input itself: one tap that meets every element."""
-    return window.taps == 1 and window.count == size and not any(window.before)
+    return window.taps == 1 and window.counts == size and not any(window.before)
 
 
 def _columns(x: Any, window: Window, *, images_last: bool = False) -> Any:
     """The patches `[n, c, *taps, *windows]` of `x` `[n, c, *size]`; with `images_last` laid out as `[c, *taps, n, *windows]`."""
     n, c, *size = x.shape
     rank = len(size)
-    new = np.empty_like if covers(window, tuple(size)) else np.zeros_like
+    new: Any = np.empty_like if covers(window, tuple(size)) else np.zeros_like
     if images_last:
-        flat = new(x, shape=(c, *window.size, n, *window.count), order="C")
+        flat = new(x, shape=(c, *window.size, n, *window.counts), order="C")
         columns = flat.transpose((rank + 1, *range(rank + 1), *range(rank + 2, 2 * rank + 2)))
     else:
-        flat = columns = new(x, shape=(n, c, *window.size, *window.count), order="C")
+        flat = columns = new(x, shape=(n, c, *window.size, *window.counts), order="C")
     for tap, windows, elements in reaches(window, tuple(size)):
         columns[:, :, *tap, *windows] = x[:, :, *elements]
     return flat
@@ -71,36 +73,36 @@ def _columns(x: Any, window: Window, *, images_last: bool = False) -> Any:
 
 def _convolve(x: Any, weight: Any, window: Window, groups: int) -> Any:
     n, c, *size = x.shape
-    o, inner, p = weight.shape[0], weight.shape[1] * window.taps, math.prod(window.count)
+    o, inner, p = weight.shape[0], weight.shape[1] * window.taps, math.prod(window.counts)
     matrix = weight.reshape(groups, o // groups, inner)
     dtype = np.result_type(x.dtype, weight.dtype)
     if _is_copy(window, tuple(size)):
-        return np.matmul(matrix, x.reshape(n, groups, inner, p)).reshape(n, o, *window.count)
+        return np.matmul(matrix, x.reshape(n, groups, inner, p)).reshape(n, o, *window.counts)
     out = np.empty_like(x, dtype=dtype, shape=(n, groups, o // groups, p), order="C")
     for block in _blocks(n, window, c, x.dtype.itemsize):
         columns = _columns(x[block], window)
         np.matmul(matrix, columns.reshape(columns.shape[0], groups, inner, p), out=out[block])
-    return out.reshape(n, o, *window.count)
+    return out.reshape(n, o, *window.counts)
 
 
 def _convolve_back(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
-    n, o, p = g.shape[0], weight.shape[0], math.prod(window.count)
+    n, o, p = g.shape[0], weight.shape[0], math.prod(window.counts)
     c, inner = groups * weight.shape[1], weight.shape[1] * window.taps
     matrix = weight.reshape(groups, o // groups, inner).mT
     if _is_copy(window, size):
         return np.matmul(matrix, g.reshape(n, groups, o // groups, p)).reshape(n, c, *size)
-    out = np.zeros_like(g, dtype=np.result_type(g.dtype, weight.dtype), shape=(n, c, *size), order="C")
+    out: Any = np.zeros_like(g, dtype=np.result_type(g.dtype, weight.dtype), shape=(n, c, *size), order="C")
     for block in _blocks(n, window, c, g.dtype.itemsize):
         part, images = g[block], out[block]
         columns = np.matmul(matrix, part.reshape(part.shape[0], groups, o // groups, p))
-        columns = columns.reshape(part.shape[0], c, *window.size, *window.count)
+        columns = columns.reshape(part.shape[0], c, *window.size, *window.counts)
         for tap, windows, elements in reaches(window, size):
             images[:, :, *elements] += columns[:, :, *tap, *windows]
     return out
 
 
 def _correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
-    n, c, o, p = x.shape[0], x.shape[1], g.shape[1], math.prod(window.count)
+    n, c, o, p = x.shape[0], x.shape[1], g.shape[1], math.prod(window.counts)
     rows, inner = o // groups, c // groups * window.taps
     out = np.zeros_like(x, dtype=np.result_type(x.dtype, g.dtype), shape=(groups, rows, inner), order="C")
     together = rows > p
@@ -138,9 +140,7 @@ def _conv_biased(xp: Any, x: Any, weight: Any, bias: Any, *, stride: Shape, padd
     return out + bias
 
 
-def _conv_transpose(
-    xp: Any, g: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, size: Shape
-) -> Any:
+def _conv_transpose(xp: Any, g: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, size: Shape) -> Any:
     taps, count = tuple(weight.shape[2:]), tuple(g.shape[2:])
     window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
     if xp is np:

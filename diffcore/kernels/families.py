@@ -256,6 +256,7 @@ def irregular(
     forward: Rule | None = None,
     examples: Callable[..., bool] = never,
     sites: tuple[int, ...] = (),
+    diagonal: Rule | None = None,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel with both rules by hand, or with none (comparisons, `argmax`): then its result is a constant."""
@@ -272,6 +273,7 @@ def irregular(
             forward=forward,  # type: ignore[arg-type]
             examples=examples,
             sites=sites,
+            diagonal=diagonal,
             explain=explain,
         )
     )

@@ -2,8 +2,8 @@
 
     out = (x - mean) * rstd * weight + bias,    rstd = 1 / sqrt(mean((x - mean)^2) + eps)
 
-over any axes, so that batch, layer, group and instance norm differ by axes alone. The derivative goes through the statistics. What is kept is
-the input and one mean and one `rstd` per group of elements, which is one array of the input's size; the normalised elements are
+over any axes, so that batch, layer, group and instance norm differ by axes alone. The derivative goes through the statistics. What is kept
+is the input and one mean and one `rstd` per group of elements, which is one array of the input's size; the normalised elements are
 made anew. Where all elements of a group are equal, `rstd` is `1 / sqrt(eps)`, and so is the derivative's scale.
 """
 
@@ -19,7 +19,7 @@ from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.elementwise import pow
 from diffcore.kernels.families import irregular
 from diffcore.kernels.record import Call, Shape
-from diffcore.kernels.reduction import Axes, count, kept, mean
+from diffcore.kernels.reduction import Axes, count, kept
 from diffcore.seeds import zeros_of
 
 
@@ -112,7 +112,8 @@ def _pushforward(call: Call, tangents: Any) -> Any:
 def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
     shape, of_weight, of_bias = call.shapes
     axis, ndim = call.params["axis"], len(shape)
-    weight, found = call.primals[1], [None, None, None]
+    weight = call.primals[1]
+    found: list[Any] = [None, None, None]
     normal = _normal(call) if needs[0] or needs[1] else None
     constant = _constant(of_weight, axis)
     first = g.sum(axis=axis, keepdims=True) if constant and needs[0] or needs[2] and _constant(of_bias, axis) else None
@@ -132,12 +133,12 @@ def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
 
 
 def _centre(x: Any, axis: Axes, centred: bool) -> Any:
-    return mean(x, axis=axis, keepdims=True) if centred else zeros_of(x, kept(x.shape, axis))
+    return _average(x, axis) if centred else zeros_of(x, kept(x.shape, axis))
 
 
 def _rstd(x: Any, axis: Axes, centred: bool, eps: float) -> Any:
     out = x - _centre(x, axis, centred)
-    return pow(mean(out * out, axis=axis, keepdims=True) + eps, -0.5)
+    return pow(_average(out * out, axis) + eps, -0.5)
 
 
 normalise = irregular(

@@ -1,7 +1,7 @@
 """Pooling over windows of the trailing axes; any number of axes may be in front of them, so directions need no care.
 
-Padding is never read: for a maximum it stands for less than every element. The first of several equal maxima wins, and is alone in having the
-derivative; the last of several NaNs wins, as in PyTorch. What a maximum keeps is the winning tap of each window, one byte while a
+Padding is never read: for a maximum it stands for less than every element. The first of several equal maxima wins, and is alone in having
+the derivative; the last of several NaNs wins, as in PyTorch. What a maximum keeps is the winning tap of each window, one byte while a
 window has at most 256 taps: derivatives gather and scatter by it.
 
 numpy takes the maximum tap by tap over strided slices, which is one pass over the input for windows that do not overlap
@@ -17,10 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from diffcore.arrays import namespace
 from diffcore.dispatch import unboxed
+from diffcore.kernels.elementwise import where
 from diffcore.kernels.families import irregular, linear_map
+from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.windows import Window, covers, inside, placed, reaches, tap_slices
+from diffcore.seeds import ones_of
 
 
 def _lowest(dtype: Any) -> Any:
@@ -40,13 +44,14 @@ def _check(g: Any, window: Window, shape: Shape, tap: Any = None) -> None:
     rank = len(window.size)
     if len(shape) != rank:
         raise ValueError(f"expected {rank} axes to slide over, got {shape}")
-    if tuple(g.shape[g.ndim - rank :]) != window.count:
-        raise ValueError(f"expected windows {window.count} in the last axes, got {tuple(g.shape)}")
+    if tuple(g.shape[g.ndim - rank :]) != window.counts:
+        raise ValueError(f"expected windows {window.counts} in the last axes, got {tuple(g.shape)}")
     if tap is not None and tuple(tap.shape) != tuple(g.shape[g.ndim - tap.ndim :]):
         raise ValueError(f"`tap` {tuple(tap.shape)} does not fit {tuple(g.shape)}")
 
 
 def _largest(xp: Any, x: Any, window: Window) -> Any:
+    out: Any
     if xp is not np:
         slices = tap_slices(x, window, _lowest(x.dtype))
         out = slices[0]
@@ -58,7 +63,7 @@ def _largest(xp: Any, x: Any, window: Window) -> Any:
     if covers(window, spatial):
         out = x[..., *first.elements].copy()
     else:
-        out = np.full_like(x, _lowest(x.dtype), shape=(*_rest(x, window), *window.count), order="C")
+        out = np.full_like(x, _lowest(x.dtype), shape=(*_rest(x, window), *window.counts), order="C")
         others = [first, *others]
     for _, windows, elements in others:
         part = out[..., *windows]
@@ -72,7 +77,8 @@ def _winning(xp: Any, x: Any, out: Any, window: Window) -> Any:
     met = reaches(window, _spatial(x, window))
     if xp is not np:
         return _winning_of_slices(xp, tap_slices(x, window, _lowest(x.dtype)), [inside(reach, window) for reach in met], out, dtype)
-    tap, before = np.zeros_like(out, dtype=dtype, order="C"), np.ones_like(out, dtype=bool, order="C")
+    tap: Any = np.zeros_like(out, dtype=dtype, order="C")
+    before: Any = np.ones_like(out, dtype=bool, order="C")
     for _, windows, elements in met[:-1]:
         part = before[..., *windows]
         part &= x[..., *elements] != out[..., *windows]
@@ -100,7 +106,7 @@ def _positions(xp: Any, tap: Any, window: Window, spatial: Shape) -> Any:
     found: Any = 0
     step = 1
     for axis in range(-1, -len(spatial) - 1, -1):
-        start = np.arange(window.count[axis], dtype=index) * window.stride[axis] - window.before[axis]
+        start = np.arange(window.counts[axis], dtype=index) * window.stride[axis] - window.before[axis]
         n = window.size[axis]
         own = (rest % n).astype(index) * window.dilation[axis] + start.reshape((-1, *(1,) * (-axis - 1)))
         rest = rest // n
@@ -136,6 +142,23 @@ def _max_pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
     return (pool_scatter(g, tap=unboxed(call.aux[0]), window=window, shape=call.shapes[0][len(call.shape) - len(window.size) :]),)
 
 
+def _diagonal_max(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
+    """One direction per feature of every example: each window has that of the feature that won, and no other."""
+    if not examples:
+        return None
+    tap, window, shape = unboxed(call.aux[0]), call.params["window"], call.shapes[0]
+    spatial, features, size = _trailing(call), math.prod(shape[1:]), math.prod(call.shape)
+    picked = ones_of(call.out) if scale is None else pool_gather(scale, tap=tap, window=window)
+    channels = np.arange(features // math.prod(spatial)) * math.prod(spatial)
+    won = _positions(namespace((tap,)), tap, window, spatial) + channels.reshape((*call.shape[1 : -len(spatial)], *(1,) * len(spatial)))
+    start, stop, _ = rows.indices(features)
+    if stop - start != features:
+        within = (won >= start) & (won < stop)
+        picked, won = where(within, picked, 0), won * within + start * ~within
+    flat = (won - start).reshape(-1) * size + np.arange(size)
+    return scatter_index(picked.reshape(-1), index=(flat,), shape=((stop - start) * size,)).reshape((stop - start, *call.shape))
+
+
 max_pool = irregular(
     "max_pool",
     lambda xp, x, *, window: _largest(xp, x, window),
@@ -143,6 +166,7 @@ max_pool = irregular(
     aux={"tap": lambda x, window: pool_argmax(x, window=window, flat=False)},
     pushforward=_max_pushforward,
     pullback=_max_pullback,
+    diagonal=_diagonal_max,
     keeps=(frozenset(("tap",)),),
     examples=_apart,
 )
@@ -178,7 +202,7 @@ def _pool_scatter(xp: Any, g: Any, *, tap: Any, window: Window, shape: Shape) ->
     if xp is not np:
         parts = [placed(xp.where(tap == t, g, 0), reach.tap, window, shape) for t, reach in enumerate(met)]
         return sum(parts[1:], parts[0])
-    out = np.zeros_like(g, shape=(*_rest(g, window), *shape), order="C")
+    out: Any = np.zeros_like(g, shape=(*_rest(g, window), *shape), order="C")
     if window.disjoint:
         flat = out.reshape((*lead, math.prod(out.shape[len(lead) :])))
         flat[..., _flat_positions(tap, window, shape)] = g
@@ -217,10 +241,11 @@ def _window_sum(xp: Any, x: Any, *, window: Window) -> Any:
         return sum(slices[1:], slices[0])
     spatial = _spatial(x, window)
     first, *others = reaches(window, spatial)
+    out: Any
     if covers(window, spatial):
         out = x[..., *first.elements].copy()
     else:
-        out = np.zeros_like(x, shape=(*_rest(x, window), *window.count), order="C")
+        out = np.zeros_like(x, shape=(*_rest(x, window), *window.counts), order="C")
         others = [first, *others]
     for _, windows, elements in others:
         part = out[..., *windows]
@@ -234,7 +259,7 @@ def _window_spread(xp: Any, g: Any, *, window: Window, shape: Shape) -> Any:
     if xp is not np:
         parts = [placed(g, reach.tap, window, shape) for reach in met]
         return sum(parts[1:], parts[0])
-    out = np.zeros_like(g, shape=(*_rest(g, window), *shape), order="C")
+    out: Any = np.zeros_like(g, shape=(*_rest(g, window), *shape), order="C")
     for _, windows, elements in met:
         part = out[..., *elements]
         if window.disjoint:

@@ -19,7 +19,7 @@ Slices = tuple[slice, ...]
 
 
 class Window(NamedTuple):
-    """Windows of `size` taps `dilation` apart, `stride` apart, the first one `before` elements in front of the input; `count` of them.
+    """Windows of `size` taps `dilation` apart, `stride` apart, the first one `before` elements in front of the input; `counts` of them.
 
     Each entry has one number per axis. Window `p` has its tap `t` at element `p * stride + t * dilation - before`.
     """
@@ -28,7 +28,7 @@ class Window(NamedTuple):
     stride: Shape
     dilation: Shape
     before: Shape
-    count: Shape
+    counts: Shape
 
     @property
     def taps(self) -> int:
@@ -42,7 +42,7 @@ class Window(NamedTuple):
 
     def end(self, axis: int) -> int:
         """One past the last element that a window meets along `axis`, counted from the first window's first tap."""
-        return (self.count[axis] - 1) * self.stride[axis] + (self.size[axis] - 1) * self.dilation[axis] + 1
+        return (self.counts[axis] - 1) * self.stride[axis] + (self.size[axis] - 1) * self.dilation[axis] + 1
 
 
 class Reach(NamedTuple):
@@ -56,10 +56,7 @@ class Reach(NamedTuple):
 @lru_cache(maxsize=256)
 def reaches(window: Window, shape: Shape) -> tuple[Reach, ...]:
     """What each tap meets of an input with these trailing axes, in row-major order of the taps."""
-    axes = [
-        [(t, *_along(t * d - b, s, extent, count)) for t in range(n)]
-        for n, s, d, b, count, extent in zip(*window, shape, strict=True)
-    ]
+    axes = [[(t, *_along(t * d - b, s, extent, count)) for t in range(n)] for n, s, d, b, count, extent in zip(*window, shape, strict=True)]
     return tuple(Reach(*(tuple(part) for part in zip(*met, strict=True))) for met in itertools.product(*axes))
 
 
@@ -79,7 +76,7 @@ def covers(window: Window, shape: Shape) -> bool:
 
 def inside(reach: Reach, window: Window) -> Any:
     """Booleans: the windows in which the tap lies inside the input."""
-    mask = np.zeros(window.count, bool)
+    mask = np.zeros(window.counts, bool)
     mask[reach.windows] = True
     return mask
 
@@ -88,7 +85,7 @@ def inside(reach: Reach, window: Window) -> Any:
 
 
 def tap_slices(x: Any, window: Window, fill: Any) -> list[Any]:
-    """For jax: what each tap meets in all windows, `[*rest, *count]`, in row-major order of the taps, `fill` outside the input."""
+    """For jax: what each tap meets in all windows, `[*rest, *counts]`, in row-major order of the taps, `fill` outside the input."""
     from jax import lax
 
     rank = len(window.size)
@@ -98,16 +95,16 @@ def tap_slices(x: Any, window: Window, fill: Any) -> list[Any]:
     found = []
     for tap in itertools.product(*map(range, window.size)):
         starts = [t * d for t, d in zip(tap, window.dilation, strict=True)]
-        stops = [start + (n - 1) * s + 1 for start, n, s in zip(starts, window.count, window.stride, strict=True)]
+        stops = [start + (n - 1) * s + 1 for start, n, s in zip(starts, window.counts, window.stride, strict=True)]
         found.append(lax.slice(x, [0] * rest + starts, [*x.shape[:rest], *stops], [1] * rest + list(window.stride)))
     return found
 
 
 def placed(g: Any, tap: tuple[int, ...], window: Window, shape: Shape) -> Any:
-    """For jax: the transpose of one tap's slice: `g` `[*rest, *count]` at the elements that the tap meets, zeros elsewhere."""
+    """For jax: the transpose of one tap's slice: `g` `[*rest, *counts]` at the elements that the tap meets, zeros elsewhere."""
     from jax import lax
 
     edges = []
-    for t, s, d, b, n, extent in zip(tap, window.stride, window.dilation, window.before, window.count, shape, strict=True):
+    for t, s, d, b, n, extent in zip(tap, window.stride, window.dilation, window.before, window.counts, shape, strict=True):
         edges.append((t * d - b, extent - (t * d - b) - (n - 1) * s - 1, s - 1))
     return lax.pad(g, np.zeros((), g.dtype), [(0, 0, 0)] * (g.ndim - len(edges)) + edges)

@@ -28,7 +28,7 @@ def scaled_dot_product_attention(
     is_causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """`softmax(query @ key.mT * scale + mask) @ value` for `query` `[..., l, e]`, `key` `[..., s, e]`, `value` `[..., s, v]`: `[..., l, v]`.
+    """`softmax(query @ key.mT * scale + mask) @ value` for `query` `[..., l, e]`, `key` `[..., s, e]` and `value` `[..., s, v]`.
 
     `scale` is `1 / sqrt(e)` by default. A boolean `attn_mask` says which keys a query may attend to, a floating one is added to the
     scores; `is_causal` allows keys up to the query's own position. A query that may attend to nothing has zeros. Attention

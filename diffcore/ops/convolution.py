@@ -69,7 +69,9 @@ def same_dtype(name: str, input: Tensor, **others: Tensor | None) -> None:
         raise DTypeError(f"{name}: not implemented for bool. Did you mean `input.float()`?")
     for argument, x in others.items():
         if x is not None and x.dtype != input.dtype:
-            raise DTypeError(f"{name}: `input` has dtype {input.dtype}, but `{argument}` has {x.dtype}: cast one, e.g. `{argument}.to(input.dtype)`")
+            raise DTypeError(
+                f"{name}: `input` has dtype {input.dtype}, but `{argument}` has {x.dtype}: cast one, e.g. `{argument}.to(input.dtype)`"
+            )
 
 
 def _padding(name: str, padding: Any, rank: int, taps: Sequence[int], stride: Any, dilation: Any) -> _c.Pairs:
@@ -96,7 +98,9 @@ def _conv(
     padded = tuple(n + lo + hi for n, (lo, hi) in zip(x.shape[2:], pairs, strict=True))
     reach = tuple(d * (t - 1) + 1 for t, d in zip(taps, gaps, strict=True))
     if 0 in taps or any(n < r for n, r in zip(padded, reach, strict=True)):
-        raise ShapeError(f"{name}: padded input size per channel {padded}, kernel size {reach}: kernel size can't be greater than the input's")
+        raise ShapeError(
+            f"{name}: padded input size per channel {padded}, kernel size {reach}: kernel size can't be greater than the input's"
+        )
     params = {"stride": steps, "padding": pairs, "dilation": gaps, "groups": groups}
     out = _c.conv_unbiased(x, weight, **params) if bias is None else _c.conv(x, weight, bias, **params)
     return out if x is input else reshape(out, tuple(out.shape[1:]))
@@ -120,12 +124,15 @@ def _conv_transpose(
     cut, extra = sizes_of(name, "padding", padding, rank, 0), sizes_of(name, "output_padding", output_padding, rank, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, steps, gaps, strict=True)):
         raise ValueError(
-            f"{name}: `output_padding` (={output_padding!r}) must be smaller than either `stride` (={stride!r}) or `dilation` (={dilation!r})"
+            f"{name}: `output_padding` (={output_padding!r}) must be smaller than either "
+            f"`stride` (={stride!r}) or `dilation` (={dilation!r})"
         )
     whole = tuple((n - 1) * s + d * (t - 1) + 1 for n, s, d, t in zip(x.shape[2:], steps, gaps, weight.shape[2:], strict=True))
     size = tuple(n - 2 * p + e for n, p, e in zip(whole, cut, extra, strict=True))
     if min(size) < 1:
-        raise ShapeError(f"{name}: given input size per channel {tuple(x.shape[2:])}, calculated output size {size}: output size is too small")
+        raise ShapeError(
+            f"{name}: given input size per channel {tuple(x.shape[2:])}, calculated output size {size}: output size is too small"
+        )
     pairs = tuple((p, p - e) for p, e in zip(cut, extra, strict=True))
     out = _c.conv_transpose(x, weight, stride=steps, padding=pairs, dilation=gaps, groups=groups, size=size)
     if bias is not None:
@@ -136,9 +143,10 @@ def _conv_transpose(
 def conv1d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Any = 0, dilation: Sizes = 1, groups: int = 1
 ) -> Tensor:
-    """Cross-correlation of `input` `[n, c, l]` with `weight` `[o, c / groups, k]`, plus `bias` `[o]`; `input` may lack the batch axis.
+    """Cross-correlation of `input` `[n, c, l]` with `weight` `[o, c / groups, k]`, plus `bias` `[o]`.
 
-    `padding` is a number of zeros at both ends, one per axis, or "same" or "valid". Raises `ShapeError`, `DTypeError` and `ValueError`.
+    The batch axis may be missing. `padding` is a number of zeros at both ends, one per axis, or "same" or "valid". Raises `ShapeError`,
+    `DTypeError` and `ValueError`.
     """
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
@@ -146,9 +154,10 @@ def conv1d(
 def conv2d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Any = 0, dilation: Sizes = 1, groups: int = 1
 ) -> Tensor:
-    """Cross-correlation of `input` `[n, c, h, w]` with `weight` `[o, c / groups, kh, kw]`, plus `bias` `[o]`; `input` may lack the batch axis.
+    """Cross-correlation of `input` `[n, c, h, w]` with `weight` `[o, c / groups, kh, kw]`, plus `bias` `[o]`.
 
-    `padding` is a number of zeros at both ends, one per axis, or "same" or "valid". Raises `ShapeError`, `DTypeError` and `ValueError`.
+    The batch axis may be missing. `padding` is a number of zeros at both ends, one per axis, or "same" or "valid". Raises `ShapeError`,
+    `DTypeError` and `ValueError`.
     """
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
@@ -156,9 +165,10 @@ def conv2d(
 def conv3d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Any = 0, dilation: Sizes = 1, groups: int = 1
 ) -> Tensor:
-    """Cross-correlation of `input` `[n, c, d, h, w]` with `weight` `[o, c / groups, kd, kh, kw]`, plus `bias` `[o]`; `input` may lack the batch axis.
+    """Cross-correlation of `input` `[n, c, d, h, w]` with `weight` `[o, c / groups, kd, kh, kw]`, plus `bias` `[o]`.
 
-    `padding` is a number of zeros at both ends, one per axis, or "same" or "valid". Raises `ShapeError`, `DTypeError` and `ValueError`.
+    The batch axis may be missing. `padding` is a number of zeros at both ends, one per axis, or "same" or "valid". Raises `ShapeError`,
+    `DTypeError` and `ValueError`.
     """
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
@@ -173,9 +183,9 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Sizes = 1,
 ) -> Tensor:
-    """The adjoint of `conv1d` in its input: `input` `[n, c, l]`, `weight` `[c, o / groups, k]`, plus `bias` `[o]`; the batch axis may lack.
+    """The adjoint of `conv1d` in its input: `input` `[n, c, l]`, `weight` `[c, o / groups, k]`, plus `bias` `[o]`.
 
-    `output_padding` adds elements at the end of each axis. Raises `ShapeError`, `DTypeError` and `ValueError`.
+    The batch axis may be missing. `output_padding` adds elements at the end of each axis. Raises as `conv1d` does.
     """
     return _conv_transpose("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
@@ -190,9 +200,9 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Sizes = 1,
 ) -> Tensor:
-    """The adjoint of `conv2d` in its input: `input` `[n, c, h, w]`, `weight` `[c, o / groups, kh, kw]`, plus `bias` `[o]`; the batch axis may lack.
+    """The adjoint of `conv2d` in its input: `input` `[n, c, h, w]`, `weight` `[c, o / groups, kh, kw]`, plus `bias` `[o]`.
 
-    `output_padding` adds elements at the end of each axis. Raises `ShapeError`, `DTypeError` and `ValueError`.
+    The batch axis may be missing. `output_padding` adds elements at the end of each axis. Raises as `conv2d` does.
     """
     return _conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
@@ -207,8 +217,8 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Sizes = 1,
 ) -> Tensor:
-    """The adjoint of `conv3d` in its input: `input` `[n, c, d, h, w]`, `weight` `[c, o / groups, kd, kh, kw]`, plus `bias` `[o]`; the batch axis may lack.
+    """The adjoint of `conv3d` in its input: `input` `[n, c, d, h, w]`, `weight` `[c, o / groups, kd, kh, kw]`, plus `bias` `[o]`.
 
-    `output_padding` adds elements at the end of each axis. Raises `ShapeError`, `DTypeError` and `ValueError`.
+    The batch axis may be missing. `output_padding` adds elements at the end of each axis. Raises as `conv3d` does.
     """
     return _conv_transpose("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -45,7 +45,9 @@ def _affine(parameter: Tensor | None, neutral: int, shape: tuple[int, ...]) -> A
     return neutral if parameter is None else reshape(parameter, shape)
 
 
-def _normalised(input: Tensor, axis: tuple[int, ...], weight: Any, bias: Any, eps: float, report: Any = None, centred: bool = True) -> Tensor:
+def _normalised(
+    input: Tensor, axis: tuple[int, ...], weight: Any, bias: Any, eps: float, report: Any = None, centred: bool = True
+) -> Tensor:
     return _n.normalise(input, weight, bias, axis=axis, eps=eps, centred=centred, report=report)
 
 
@@ -81,7 +83,9 @@ def batch_norm(
     _check("batch_norm", input, (channels,), weight=weight, bias=bias)
     for name, running in (("running_mean", running_mean), ("running_var", running_var)):
         if running is not None and tuple(running.shape) != (channels,):
-            raise ShapeError(f"batch_norm: `{name}` should contain {channels} elements, `input` is {tuple(input.shape)}, got {tuple(running.shape)}")
+            raise ShapeError(
+                f"batch_norm: `{name}` should contain {channels} elements, `input` is {tuple(input.shape)}, got {tuple(running.shape)}"
+            )
         if running is None and not training:
             raise ValueError(f"batch_norm: `{name}` must be defined in evaluation mode")
     if training:
@@ -165,10 +169,13 @@ def layer_norm(
 
 
 def rms_norm(input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
-    """`input / sqrt(mean(input^2) + eps)` over its last axes, which have `normalized_shape`, times `weight`; `eps` is the dtype's by default."""
+    """`input / sqrt(mean(input^2) + eps)` over its last axes, which have `normalized_shape`, times `weight`.
+
+    `eps` is the dtype's machine epsilon by default.
+    """
     shape, axis = _trailing("rms_norm", input, normalized_shape)
     _check("rms_norm", input, shape, weight=weight)
-    eps = float(np.finfo(input.dtype).eps) if eps is None else eps
+    eps = float(namespace((array_under(input),)).finfo(input.dtype).eps) if eps is None else eps
     return _normalised(input, axis, _affine(weight, 1, shape), 0, eps, centred=False)
 
 

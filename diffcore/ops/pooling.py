@@ -147,7 +147,7 @@ def _avg_pool(
 def _met(window: Window, axis: int, extent: int, with_padding: bool) -> Any:
     """How many elements, perhaps with padding, each window has along `axis`."""
     edge = window.before[axis]
-    starts = np.arange(window.count[axis]) * window.stride[axis] - edge
+    starts = np.arange(window.counts[axis]) * window.stride[axis] - edge
     stops = np.minimum(starts + window.size[axis], extent + edge)
     return stops - starts if with_padding else np.minimum(stops, extent) - np.maximum(starts, 0)
 

@@ -28,9 +28,7 @@ def reference(jax, x, weight, options):
     p = pairs(options, weight.ndim - 2, weight.shape[2:])
     if x.ndim < weight.ndim:
         return reference(jax, x[None], weight, options)[0]
-    return jax.lax.conv_general_dilated(
-        x, weight, p["stride"], p["padding"], rhs_dilation=p["dilation"], feature_group_count=p["groups"]
-    )
+    return jax.lax.conv_general_dilated(x, weight, p["stride"], p["padding"], rhs_dilation=p["dilation"], feature_group_count=p["groups"])
 
 
 CASES = {
@@ -88,7 +86,7 @@ def results(x, weight, options):
     """The shape of the convolution's result."""
     p = pairs(options, len(weight) - 2, weight[2:])
     window = k.window_of(x[2:], weight[2:], p["stride"], p["padding"], p["dilation"])
-    return (x[0], weight[0], *window.count)
+    return (x[0], weight[0], *window.counts)
 
 
 def adjoints(case, x, weight, options):
@@ -175,11 +173,20 @@ def refused(kernel, case, function, shapes, error, match):
 
 
 MISUSES = [
-    refused("conv", "bias", ops.conv2d, ((1, 2, 3, 3), (2, 2, 2, 2), (3,)), ShapeError, r"conv2d: .*expected `bias` of shape \(2,\), got \(3,\)"),
-    refused("conv", "padding", lambda *xs: ops.conv1d(*xs, padding=-1), ((1, 1, 3), (1, 1, 2), (1,)), ValueError, r"`padding` \(=-1\)"),
-    refused("conv", "other padding", lambda *xs: ops.conv1d(*xs, padding="full"), ((1, 1, 3), (1, 1, 2), (1,)), ValueError, "'same' or 'valid'"),
     refused(
-        "conv", "same with stride", lambda *xs: ops.conv1d(*xs, 2, "same"), ((1, 1, 3), (1, 1, 2), (1,)), ValueError, "not supported for strided"
+        "conv", "bias", ops.conv2d, ((1, 2, 3, 3), (2, 2, 2, 2), (3,)), ShapeError, r"conv2d: .*expected `bias` of shape \(2,\), got \(3,\)"
+    ),
+    refused("conv", "padding", lambda *xs: ops.conv1d(*xs, padding=-1), ((1, 1, 3), (1, 1, 2), (1,)), ValueError, r"`padding` \(=-1\)"),
+    refused(
+        "conv", "other padding", lambda *xs: ops.conv1d(*xs, padding="full"), ((1, 1, 3), (1, 1, 2), (1,)), ValueError, "'same' or 'valid'"
+    ),
+    refused(
+        "conv",
+        "same with stride",
+        lambda *xs: ops.conv1d(*xs, 2, "same"),
+        ((1, 1, 3), (1, 1, 2), (1,)),
+        ValueError,
+        "not supported for strided",
     ),
     Misuse(
         "conv",
@@ -190,14 +197,34 @@ MISUSES = [
         "`input` has dtype float64, but `bias` has float32",
     ),
     refused("conv_unbiased", "channels", ops.conv1d, ((1, 3, 4), (2, 2, 2)), ShapeError, "to have 2 channels, but got 3 channels instead"),
-    refused("conv_unbiased", "axes", ops.conv2d, ((3, 4), (2, 2, 2, 2)), ShapeError, r"expected 3D \(unbatched\) or 4D \(batched\) `input`"),
+    refused(
+        "conv_unbiased", "axes", ops.conv2d, ((3, 4), (2, 2, 2, 2)), ShapeError, r"expected 3D \(unbatched\) or 4D \(batched\) `input`"
+    ),
     refused("conv_unbiased", "axes of the weight", ops.conv2d, ((1, 1, 3, 4), (2, 2, 2)), ShapeError, "expected `weight` with 4 axes"),
-    refused("conv_unbiased", "kernel size", ops.conv1d, ((1, 1, 2), (1, 1, 3)), ShapeError, "kernel size can't be greater than the input's"),
-    refused("conv_unbiased", "groups", lambda *xs: ops.conv1d(*xs, groups=2), ((1, 2, 2), (3, 1, 1)), ShapeError, r"divisible by `groups` \(=2\)"),
+    refused(
+        "conv_unbiased", "kernel size", ops.conv1d, ((1, 1, 2), (1, 1, 3)), ShapeError, "kernel size can't be greater than the input's"
+    ),
+    refused(
+        "conv_unbiased",
+        "groups",
+        lambda *xs: ops.conv1d(*xs, groups=2),
+        ((1, 2, 2), (3, 1, 1)),
+        ShapeError,
+        r"divisible by `groups` \(=2\)",
+    ),
     refused("conv_unbiased", "no groups", lambda *xs: ops.conv1d(*xs, groups=0), ((1, 2, 2), (3, 1, 1)), ValueError, r"`groups` \(=0\)"),
     refused("conv_unbiased", "stride", lambda *xs: ops.conv1d(*xs, stride=0), ((1, 1, 2), (1, 1, 1)), ValueError, r"`stride` \(=0\)"),
-    refused("conv_unbiased", "strides", lambda *xs: ops.conv1d(*xs, stride=(1, 1)), ((1, 1, 2), (1, 1, 1)), ValueError, "a sequence of 1 to match"),
-    refused("conv_unbiased", "dilation", lambda *xs: ops.conv1d(*xs, dilation=1.5), ((1, 1, 2), (1, 1, 1)), TypeError, r"`dilation` \(=1.5\)"),
+    refused(
+        "conv_unbiased",
+        "strides",
+        lambda *xs: ops.conv1d(*xs, stride=(1, 1)),
+        ((1, 1, 2), (1, 1, 1)),
+        ValueError,
+        "a sequence of 1 to match",
+    ),
+    refused(
+        "conv_unbiased", "dilation", lambda *xs: ops.conv1d(*xs, dilation=1.5), ((1, 1, 2), (1, 1, 1)), TypeError, r"`dilation` \(=1.5\)"
+    ),
     Misuse(
         "conv_unbiased",
         "dtype",
@@ -217,10 +244,20 @@ MISUSES = [
         r"`output_padding` \(=1\) must be smaller than either `stride`",
     ),
     refused(
-        "conv_transpose", "padding", lambda *xs: ops.conv_transpose1d(*xs, padding=2), ((1, 1, 2), (1, 1, 2)), ShapeError, "output size is too small"
+        "conv_transpose",
+        "padding",
+        lambda *xs: ops.conv_transpose1d(*xs, padding=2),
+        ((1, 1, 2), (1, 1, 2)),
+        ShapeError,
+        "output size is too small",
     ),
     refused(
-        "conv_transpose", "padding by name", lambda *xs: ops.conv_transpose1d(*xs, padding="same"), ((1, 1, 2), (1, 1, 2)), TypeError, "`padding`"
+        "conv_transpose",
+        "padding by name",
+        lambda *xs: ops.conv_transpose1d(*xs, padding="same"),
+        ((1, 1, 2), (1, 1, 2)),
+        TypeError,
+        "`padding`",
     ),
     *(
         refused("conv_weight", case, lambda x, g, o=o: k.conv_weight(x, g, **pairs(o, 1, (2,)), taps=(2,)), shapes, ShapeError, match)

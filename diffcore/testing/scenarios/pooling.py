@@ -63,6 +63,24 @@ MAXIMA = [
     pool("max_pool", "adaptive, ties", "adaptive_max_pool1d", [[[1.0, 2.0, 2.0, 2.0, 1.0]]], 3, smooth=False),
     Scenario(
         "max_pool",
+        "between convolutions",
+        lambda x, v, w: ops.conv1d(ops.max_pool1d(ops.tanh(ops.conv1d(x, v)), 2), w),
+        normal((2, 1, 5), (2, 1, 2), (2, 2, 2)),
+        torch=lambda torch, x, v, w: torch.nn.functional.conv1d(
+            torch.nn.functional.max_pool1d(torch.nn.functional.conv1d(x, v).tanh(), 2), w
+        ),
+    ),
+    Scenario(
+        "max_pool",
+        "between convolutions of planes, overlapping",
+        lambda x, v, w: ops.conv2d(ops.max_pool2d(ops.conv2d(x, v), 2, 1, 1), w),
+        normal((2, 1, 3, 3), (2, 1, 2, 2), (1, 2, 2, 3)),
+        torch=lambda torch, x, v, w: torch.nn.functional.conv2d(
+            torch.nn.functional.max_pool2d(torch.nn.functional.conv2d(x, v), 2, 1, 1), w
+        ),
+    ),
+    Scenario(
+        "max_pool",
         "overlapping operands",
         lambda x: ops.mul(ops.max_pool1d(ops.getitem(x, (..., slice(0, 4))), 2), ops.getitem(x, (..., slice(2, 4)))),
         distinct((1, 2, 5)),
@@ -116,8 +134,8 @@ LINES = {
 
 def met(window, shape):
     """Per window (and tap) the flat positions of the elements that it meets, -1 outside: `[*count, taps]`. By loops over all of them."""
-    found = np.full((*window.count, window.taps), -1)
-    for p in np.ndindex(*window.count):
+    found = np.full((*window.counts, window.taps), -1)
+    for p in np.ndindex(*window.counts):
         for t, tap in enumerate(np.ndindex(*window.size)):
             at = [i * s + j * d - b for i, j, s, d, b in zip(p, tap, window.stride, window.dilation, window.before, strict=True)]
             if all(0 <= i < n for i, n in zip(at, shape, strict=True)):
@@ -139,7 +157,7 @@ def linear(case, shape, window):
     tap = (rng.random((*rest, *inside.shape)) * inside).argmax(-1).astype(np.uint8)
     chosen = np.take_along_axis(np.broadcast_to(positions, (*rest, *positions.shape)), tap[..., None].astype(int), -1)[..., 0]
     picks = (chosen.reshape(*rest, len(places), 1) == np.arange(sums.shape[1])).astype(float)
-    result = (*rest, *window.count)
+    result = (*rest, *window.counts)
 
     def row(kernel, function, draw, matrix, out):
         return Scenario(
@@ -183,27 +201,54 @@ WINDOW = Window((2,), (2,), (1,), (0,), (2,))
 TAPS = np.zeros((1, 1, 2), np.uint8)
 
 MISUSES = [
-    refused("max_pool", "padding", lambda x: ops.max_pool2d(x, 2, padding=2), (1, 1, 4, 4), ValueError, r"max_pool2d: `padding` \(=2\) .* half of"),
-    refused("max_pool", "kernel size", lambda x: ops.max_pool1d(x, 5), (1, 1, 4), ShapeError, r"calculated output size \(0,\): output size is too"),
+    refused(
+        "max_pool",
+        "padding",
+        lambda x: ops.max_pool2d(x, 2, padding=2),
+        (1, 1, 4, 4),
+        ValueError,
+        r"max_pool2d: `padding` \(=2\) .* half of",
+    ),
+    refused(
+        "max_pool",
+        "kernel size",
+        lambda x: ops.max_pool1d(x, 5),
+        (1, 1, 4),
+        ShapeError,
+        r"calculated output size \(0,\): output size is too",
+    ),
     refused("max_pool", "no kernel", lambda x: ops.max_pool1d(x, 0), (1, 1, 4), ValueError, r"`kernel_size` \(=0\) must be at least 1"),
     refused("max_pool", "stride", lambda x: ops.max_pool1d(x, 2, 0), (1, 1, 4), ValueError, r"`stride` \(=0\) must be at least 1"),
     refused("max_pool", "axes", lambda x: ops.max_pool2d(x, 2), (4, 4), ShapeError, r"expected 3D \(unbatched\) or 4D \(batched\) `input`"),
     refused("max_pool", "entries", lambda x: ops.max_pool2d(x, (2, 2, 2)), (1, 1, 4, 4), ValueError, "a sequence of 2 to match"),
     refused("max_pool", "empty plane", lambda x: ops.max_pool2d(x, 2), (1, 2, 0, 4), ShapeError, "empty along its first axis at most"),
-    Misuse("max_pool", "dtype", lambda x: ops.max_pool1d(x > 0, 2), lambda rng: (np.ones((1, 1, 2)),), DTypeError, "not implemented for bool"),
+    Misuse(
+        "max_pool", "dtype", lambda x: ops.max_pool1d(x > 0, 2), lambda rng: (np.ones((1, 1, 2)),), DTypeError, "not implemented for bool"
+    ),
     refused("max_pool", "adaptive size", lambda x: ops.adaptive_max_pool1d(x, -1), (1, 1, 4), ValueError, r"`output_size` \(=-1\)"),
     refused("pool_argmax", "padding", lambda x: ops.max_pool1d(x, 2, 2, 2, 1, False, True), (1, 1, 4), ValueError, "at most half of"),
-    refused("pool_argmax", "kernel size", lambda x: ops.max_pool1d(x, 5, return_indices=True), (1, 1, 4), ShapeError, "output size is too small"),
+    refused(
+        "pool_argmax", "kernel size", lambda x: ops.max_pool1d(x, 5, return_indices=True), (1, 1, 4), ShapeError, "output size is too small"
+    ),
     refused("pool_argmax", "dilation", lambda x: ops.max_pool1d(x, 2, 1, 0, 0, False, True), (1, 1, 4), ValueError, r"`dilation` \(=0\)"),
-    refused("pool_argmax", "axes", lambda x: ops.max_pool1d(x, 2, return_indices=True), (4,), ShapeError, r"expected 2D \(unbatched\) or 3D"),
+    refused(
+        "pool_argmax", "axes", lambda x: ops.max_pool1d(x, 2, return_indices=True), (4,), ShapeError, r"expected 2D \(unbatched\) or 3D"
+    ),
     refused("window_sum", "padding", lambda x: ops.avg_pool1d(x, 3, padding=2), (1, 1, 4), ValueError, r"avg_pool1d: `padding` \(=2\)"),
     refused("window_sum", "kernel size", lambda x: ops.avg_pool2d(x, 5), (1, 1, 4, 5), ShapeError, r"calculated output size \(0, 1\)"),
     refused("window_sum", "divisor", lambda x: ops.avg_pool2d(x, 2, divisor_override=0), (1, 1, 4, 4), ValueError, "must not be zero"),
     refused("window_sum", "axes", lambda x: ops.avg_pool1d(x, 2), (4,), ShapeError, r"expected 2D \(unbatched\) or 3D \(batched\)"),
     Misuse(
-        "window_sum", "dtype", lambda x: ops.avg_pool1d(x, 2), lambda rng: (np.ones((1, 1, 4), int),), DTypeError, r"Did you mean `input.float\(\)`"
+        "window_sum",
+        "dtype",
+        lambda x: ops.avg_pool1d(x, 2),
+        lambda rng: (np.ones((1, 1, 4), int),),
+        DTypeError,
+        r"Did you mean `input.float\(\)`",
     ),
-    refused("window_sum", "adaptive sizes", lambda x: ops.adaptive_avg_pool2d(x, (1, 1, 1)), (1, 1, 4, 4), ValueError, "must have 2 entries"),
+    refused(
+        "window_sum", "adaptive sizes", lambda x: ops.adaptive_avg_pool2d(x, (1, 1, 1)), (1, 1, 4, 4), ValueError, "must have 2 entries"
+    ),
     *(
         Misuse(name, case, lambda x, f=f, shape=shape: f(x, shape), normal(drawn), ShapeError, match)
         for name, f, out in (
