@@ -283,6 +283,10 @@ EAGER = (
     "matmul-stack times matrix",
     "linear-two layers",
     "cross_entropy-batch mean",
+    "conv-groups",
+    "max_pool-plane",
+    "window_sum-mean of a plane",
+    "normalise-batch, lines",
 )
 
 

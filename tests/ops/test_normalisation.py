@@ -94,7 +94,7 @@ def test_immutable_statistics_are_refused_and_tensors_around_them_rebound(x64):
     import jax.numpy as jnp
 
     mean, variance = map(jnp.asarray, statistics())
-    with pytest.raises(TypeError, match="`running_mean` .* use `batch_norm_with_statistics`"):
+    with pytest.raises(TypeError, match=r"`running_mean` .* use `batch_norm_with_statistics`"):
         ops.batch_norm(X, mean, variance, training=True)
     with pytest.raises(TypeError, match="cannot be changed in place by statistics of `input`"):
         ops.batch_norm(jnp.asarray(X), *statistics(), training=True)
