@@ -7,11 +7,12 @@
 
 On numpy patches are copied into columns, `[n, groups, channels * taps, windows]`, and each image is a matrix product whose result is
 already laid out as the next layer reads it. Columns of all images at once (`[channels * taps, n * windows]`, one product) were up to two
-times slower on small images, for the transposed copy of the result, and no faster on large ones; a block of images at a time, about a
-megabyte of columns, keeps them in the cache (19 against 31 ms for 16 images of 64 channels, 32 x 32, 3 x 3 taps) and the workspace small.
-The adjoint of the weight of many channels on few windows is the exception: summing a matrix per image would cost more than the
-product, so there the block's images are columns of one matrix. The transposed convolution adds columns back tap by tap;
-convolving with the flipped kernel was up to eight times slower where the input has few channels, and is not possible with a stride.
+times slower on small images, for the transposed copy of the result, and about as fast on large ones. Blocks of images with about a
+megabyte of columns bound the workspace; they were faster than all images at once for most sizes measured (LeNet, VGG), and slower by a
+third for 11 x 11 taps with stride 4. The adjoint of the weight of many channels on few windows is the exception: summing a matrix
+per image would cost more than the product, so there the block's images are columns of one matrix. The transposed convolution adds
+columns back tap by tap; convolving with the flipped kernel was several times slower where the input has few channels, and little
+faster anywhere.
 A depthwise convolution is the same product with a batch of groups, as fast as a loop over taps.
 """
 
