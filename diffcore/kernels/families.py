@@ -301,6 +301,8 @@ def irregular(
     aux: Mapping[str, Rule | Derived] | None = None,
     forward: Rule | None = None,
     examples: Callable[..., bool] = never,
+    sites: tuple[int, ...] = (),
+    diagonal: Rule | None = None,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel with both rules by hand, or with none (comparisons, `argmax`): then its result is a constant."""
@@ -316,6 +318,8 @@ def irregular(
             aux=aux or {},
             forward=forward,  # type: ignore[arg-type]
             examples=examples,
+            sites=sites,
+            diagonal=diagonal,
             explain=explain,
         )
     )
