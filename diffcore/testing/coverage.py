@@ -31,6 +31,8 @@ class Exemption(NamedTuple):
     refused: str = ""
 
 
+_MATRICES = {"0-d": Exemption("matrices have two axes", "number")}
+_ALONG = {"0-d": Exemption("it runs along an axis; the op takes a number for an axis of one element", "given a number")}
 EXEMPT: dict[str, dict[str, Exemption]] = {
     "matmul": {"0-d": Exemption("a product needs an axis to sum over", "given a number")},
     "linear": {"0-d": Exemption("features lie along an axis", "given a number")},
@@ -38,14 +40,24 @@ EXEMPT: dict[str, dict[str, Exemption]] = {
     "gather": {"0-d": Exemption("there is no axis to gather along", "given a 0-d tensor")},
     "scatter_add": {"0-d": Exemption("there is no axis to add along", "given a 0-d tensor")},
     "log_softmax": {"0-d": Exemption("there is no axis to normalise along", "given a 0-d tensor")},
+    "softmax": {"0-d": Exemption("there is no axis to normalise along", "given a 0-d tensor")},
     "cross_entropy": {"0-d": Exemption("classes lie along an axis", "given a number")},
+    "roll": {"0-d": Exemption("there is no axis to roll along", "given a number")},
+    "embedding": {"0-d": Exemption("its rows lie along an axis", "given a number")},
+    **dict.fromkeys(("cumsum", "cumprod", "prod", "logcumsumexp"), _ALONG),
+    "recurrence": {"0-d": Exemption("it runs along an axis", "scalars")},
+    **dict.fromkeys(("solve", "solve_triangular", "inv", "cofactor", "det", "slogdet", "cholesky"), _MATRICES),
+    "diagonal": {"0-d": Exemption("a diagonal is one of two axes", "number")},
+    "embed_diagonal": {"0-d": Exemption("the diagonal is an axis", "scalar")},
+    "unfold": {"0-d": Exemption("windows lie along an axis", "given a number")},
+    "fold": {"0-d": Exemption("the windows are an axis", "number")},
 }
 """Kernel -> property -> why it has none."""
 
 
 def several(kernel: Kernel, rows: tuple[Scenario, ...]) -> bool:
     """Whether a call of the kernel can have several floating operands."""
-    return any(len(active(call)) > 1 for row in rows for call in calls_of(row) if call.kernel is kernel)
+    return any(len(active(call)) > 1 for row in rows for call in calls_of(row) if call.kernel.name == kernel.name)
 
 
 def covered(kernel: Kernel, rows: tuple[Scenario, ...]) -> dict[str, list[str]]:
@@ -54,9 +66,10 @@ def covered(kernel: Kernel, rows: tuple[Scenario, ...]) -> dict[str, list[str]]:
     within = several(kernel, rows)
     for row in rows:
         program = calls_of(row)
-        calls = [call for call in program if call.kernel is kernel]
+        calls = [call for call in program if call.kernel.name == kernel.name]
         properties = set(_of_operands(calls)) | set(_of_one_call(calls) if within else _of_two_calls(calls, program))
-        if not row.strided and any(_has_gaps(call) for call in calls_of(replace(row, strided=True)) if call.kernel is kernel):
+        elsewhere = () if row.strided or row.contiguous else calls_of(replace(row, strided=True))
+        if any(_has_gaps(call) for call in elsewhere if call.kernel.name == kernel.name):
             properties.add("non-contiguous")
         for name in properties:
             found[name].append(row.case)

@@ -4,11 +4,15 @@ from functools import partial
 
 import numpy as np
 
-from diffcore import ops
+from diffcore import linalg, ops
+from diffcore.kernels import cumulative, padding, strides
 from diffcore.kernels import indexing as i
+from diffcore.kernels import linalg as matrices
+from diffcore.kernels import loss as losses
 from diffcore.kernels import shape as s
 from diffcore.testing import Scenario
-from diffcore.testing.scenarios.samples import away, classes, distinct, exactly, joined, mask, normal, positive
+from diffcore.testing.scenarios.generators import once
+from diffcore.testing.scenarios.samples import away, classes, distinct, exactly, joined, mask, normal, positive, within
 
 
 def overlapping(function):
@@ -21,11 +25,18 @@ def product(function):
     return lambda x, y: ops.mul(function(x), function(y))
 
 
-def shared(kernel, function, draw):
-    """A kernel of one operand `[2, 2]` called twice: with the same tensor, and with two views that overlap."""
+def shared(kernel, function, draw, shape=(2, 2)):
+    """A kernel of one operand called twice: with the same tensor, and with two views that overlap."""
     both = product(function)
-    yield Scenario(kernel, "given the same tensor twice", lambda x: both(x, x), draw((2, 2)))
-    yield Scenario(kernel, "given two views", overlapping(both), draw((3, 2)))
+    yield Scenario(kernel, "given the same tensor twice", lambda x: both(x, x), draw(shape))
+    yield Scenario(kernel, "given two views", overlapping(both), draw((shape[0] + 1, *shape[1:])))
+
+
+def of_matrices(kernel, function, *values):
+    """The same for a kernel of square matrices: of one matrix, and of it and its transpose."""
+    both = product(function)
+    yield Scenario(kernel, "given the same matrix twice", lambda a: both(a, a), exactly(*values))
+    yield Scenario(kernel, "given a matrix and its transpose", lambda a: both(a, a.mT), exactly(*values))
 
 
 def torch(name):
@@ -79,6 +90,13 @@ def loss(x):
 
 def layer(x, w):
     return ops.linear(x, w)
+
+
+def twice(name):
+    return lambda torch, x: getattr(torch, name)(x, x)
+
+
+MATRIX = [[2.0, 0.5], [-0.3, 1.5]]
 
 
 ROWS = [
@@ -146,4 +164,61 @@ ROWS = [
     Scenario("linear_unbiased", "given the same tensor twice", lambda x: layer(x, x), normal((3, 2))),
     Scenario("linear_unbiased", "given two views", overlapping(layer), normal((3, 2))),
     Scenario("linear_unbiased", "given a transposed view", lambda x, w: layer(ops.permute(x, (1, 0)), w), normal((2, 3), (1, 2))),
+    *(
+        Scenario(kernel, "given the same tensor twice", once(getattr(ops, name)), away((2, 2)), smooth=False, torch=twice(name))
+        for kernel, name in (("remainder", "remainder"), ("fmod", "fmod"), ("clamp", "clamp_min"))
+    ),
+    Scenario("clamp", "given two views", overlapping(ops.clamp_min), distinct((3, 2))),
+    *shared("flip", lambda x: ops.flip(x, 0), normal),
+    Scenario("flip", "given a number", ops.flip, normal(()), torch=lambda torch, x: torch.flip(x, ())),
+    *shared("roll", lambda x: ops.roll(x, 1, 1), normal),
+    Scenario("set_index", "given itself for the value", lambda x: ops.setitem(x, slice(None, None, -1), x), normal((2, 2))),
+    *shared("embedding", lambda w: ops.embedding(np.array([1, 1, 0]), w), normal),
+    Scenario(
+        "embedding",
+        "given one element",
+        lambda w: ops.embedding(np.array([0, 0]), w),
+        normal((1, 1)),
+        torch=lambda torch, w: torch.nn.functional.embedding(torch.tensor([0, 0]), w),
+    ),
+    *reduced("min", ops.amin, distinct),
+    Scenario("min", "given no elements in the rest", lambda x: ops.amin(x, 1), normal((0, 3)), torch=lambda torch, x: x.amin(1)),
+    *reduced("var", ops.var, distinct),
+    *(
+        Scenario("var", f"given {case}", lambda x: ops.var(x, None, correction=0), normal(shape), torch=lambda t, x: t.var(x, correction=0))
+        for case, shape in (("a number", ()), ("one element", (1, 1)))
+    ),
+    *reduced("norm", lambda x, axis: ops.norm(x, 2, axis), away),
+    Scenario("norm", "given one element", lambda x: ops.norm(x, 3, 1), away((1, 1)), torch=lambda torch, x: torch.norm(x, 3, 1)),
+    *reduced("cumsum", ops.cumsum, normal),
+    *reduced("cumprod", ops.cumprod, away),
+    *reduced("prod", ops.prod, away),
+    *reduced("logcumsumexp", ops.logcumsumexp, normal),
+    Scenario("recurrence", "given two views", overlapping(lambda a, b: cumulative.recurrence(a, b, axis=-2)), normal((3, 2))),
+    Scenario("recurrence", "given one element", lambda a, b: cumulative.recurrence(a, b, axis=-1), normal((1, 1), (1,))),
+    Scenario("einsum", "given two views", overlapping(lambda x, y: ops.einsum("ij,kj->ik", x, y)), normal((3, 2))),
+    *shared("unpad", lambda g: padding.unpad(g, widths=((1, 1),), mode="replicate"), normal, (2, 4)),
+    *(
+        Scenario("unpad", f"given {case}", lambda g, w=widths: padding.unpad(g, widths=w, mode="circular"), normal(shape))
+        for case, widths, shape in (("a number", (), ()), ("one element", ((0, 0),), (1, 1)))
+    ),
+    Scenario("solve", "given the same matrix twice", lambda a: linalg.solve(a, a), exactly(MATRIX)),
+    Scenario(
+        "solve_triangular", "given a matrix and its transpose", lambda a: linalg.solve_triangular(a, a.mT, upper=True), exactly(MATRIX)
+    ),
+    *of_matrices("inv", linalg.inv, MATRIX),
+    *of_matrices("det", linalg.det, MATRIX),
+    *of_matrices("cofactor", matrices.cofactor, MATRIX),
+    *of_matrices("slogdet", ops.logdet, MATRIX),
+    *of_matrices("cholesky", linalg.cholesky, MATRIX),
+    *shared("huber", lambda x: losses.huber(x, delta=2.0), within(-1.5, 1.5)),
+    *shared("log_cosh", lambda x: losses.log_cosh(x), normal),
+    *(
+        Scenario(kernel.name, "given the same tensor twice", lambda x, k=kernel: k(x, x), within(0.2, 0.8)((2, 2)))
+        for kernel in (losses.binary_cross_entropy, losses.binary_cross_entropy_with_logits)
+    ),
+    *shared("diagonal", ops.diagonal, normal),
+    *shared("embed_diagonal", ops.diag_embed, normal),
+    *shared("unfold", lambda x: ops.unfold(x, 0, 2, 1), normal),
+    *shared("fold", lambda g: strides.fold(g, axis=-1, size=2, step=1, length=3), normal),
 ]

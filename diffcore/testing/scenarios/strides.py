@@ -141,6 +141,7 @@ MISUSES = [
     misused(
         "diagonal", "one axis", lambda x: ops.diagonal(x, 0, 1, -1), ShapeError, "diagonal: diagonal dimensions cannot be identical 1, -1"
     ),
+    misused("diagonal", "number", ops.diagonal, IndexError, r"in range of \[-1, 0\], but got 1", ()),
     misused("diagonal", "diag", ops.diag, ShapeError, r"diag: supports 1D or 2D tensors, got 3D, \(2, 1, 2\)", (2, 1, 2)),
     misused("diagonal", "trace", ops.trace, ShapeError, r"trace: expected a matrix, but got a tensor of shape \(3,\)", (3,)),
     misused("diagonal", "fraction", lambda x: ops.diagonal(x, 0.5), TypeError, "float.* integer"),
@@ -155,6 +156,7 @@ MISUSES = [
     misused("unfold", "negative", lambda x: ops.unfold(x, 1, -1, 1), ShapeError, "unfold: `size` is -1 but must be >= 0"),
     misused("unfold", "no step", lambda x: ops.unfold(x, 1, 2, 0), ShapeError, "unfold: `step` is 0 but must be > 0"),
     misused("unfold", "fraction", lambda x: ops.unfold(x, 1, 1.5, 1), TypeError, "float.* integer"),
+    misused("fold", "number", lambda g: k.fold(g, axis=-1, size=1, step=1, length=1), IndexError, "fold: axis -1 is out of range", ()),
     *(
         misused("fold", case, lambda g, o=options: k.fold(g, **o), error, match)
         for case, options, error, match in (
