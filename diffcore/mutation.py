@@ -16,12 +16,14 @@ from diffcore.arrays import is_float, is_mutable, namespace, random
 from diffcore.dispatch import Boxed
 from diffcore.errors import GradientError
 from diffcore.kernels import elementwise as _e
+from diffcore.kernels.record import Kernel
 from diffcore.modes import Mode
 from diffcore.seeds import array_under
 
 
-def in_place(op: Callable[..., Any], name: str) -> Any:
+def in_place(op: Callable[..., Any]) -> Any:
     """The method that does `op` on a tensor in place."""
+    name = f"{op.name if isinstance(op, Kernel) else op.__name__}_"
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return aliasing.change(self, name, op(aliasing.snapshot(self, *args), *args, **kwargs))
@@ -45,10 +47,34 @@ class Mutation(Boxed):
     def _become(self, variable: bool) -> None:
         raise NotImplementedError
 
-    add_, sub_, mul_, div_ = in_place(ops.add, "add_"), in_place(ops.sub, "sub_"), in_place(ops.mul, "mul_"), in_place(ops.div, "div_")
-    pow_, neg_, abs_, sqrt_ = in_place(ops.pow, "pow_"), in_place(ops.neg, "neg_"), in_place(ops.abs, "abs_"), in_place(ops.sqrt, "sqrt_")
-    exp_, log_, tanh_ = in_place(ops.exp, "exp_"), in_place(ops.log, "log_"), in_place(ops.tanh, "tanh_")
-    sigmoid_, relu_ = in_place(ops.sigmoid, "sigmoid_"), in_place(ops.relu, "relu_")
+    # the ops in place
+    abs_, absolute_, acos_, acosh_ = in_place(ops.abs), in_place(ops.absolute), in_place(ops.acos), in_place(ops.acosh)
+    add_, addbmm_, addmm_, addmv_ = in_place(ops.add), in_place(ops.addbmm), in_place(ops.addmm), in_place(ops.addmv)
+    addr_, arccos_, arccosh_, arcsin_ = in_place(ops.addr), in_place(ops.arccos), in_place(ops.arccosh), in_place(ops.arcsin)
+    arcsinh_, arctan_, arctan2_, arctanh_ = in_place(ops.arcsinh), in_place(ops.arctan), in_place(ops.arctan2), in_place(ops.arctanh)
+    asin_, asinh_, atan_, atan2_ = in_place(ops.asin), in_place(ops.asinh), in_place(ops.atan), in_place(ops.atan2)
+    atanh_, baddbmm_, bitwise_and_ = in_place(ops.atanh), in_place(ops.baddbmm), in_place(ops.bitwise_and)
+    bitwise_not_, bitwise_or_, bitwise_xor_ = in_place(ops.bitwise_not), in_place(ops.bitwise_or), in_place(ops.bitwise_xor)
+    ceil_, clamp_, clamp_max_, clamp_min_ = in_place(ops.ceil), in_place(ops.clamp), in_place(ops.clamp_max), in_place(ops.clamp_min)
+    clip_, cos_, cosh_, cumprod_ = in_place(ops.clip), in_place(ops.cos), in_place(ops.cosh), in_place(ops.cumprod)
+    cumsum_, div_, divide_, eq_ = in_place(ops.cumsum), in_place(ops.div), in_place(ops.divide), in_place(ops.eq)
+    erf_, erfc_, exp_, exp2_, expm1_ = in_place(ops.erf), in_place(ops.erfc), in_place(ops.exp), in_place(ops.exp2), in_place(ops.expm1)
+    floor_, floor_divide_, fmod_, frac_ = in_place(ops.floor), in_place(ops.floor_divide), in_place(ops.fmod), in_place(ops.frac)
+    ge_, greater_, greater_equal_, gt_ = in_place(ops.ge), in_place(ops.greater), in_place(ops.greater_equal), in_place(ops.gt)
+    hypot_, index_add_, index_copy_ = in_place(ops.hypot), in_place(ops.index_add), in_place(ops.index_copy)
+    index_fill_, index_put_, le_, lerp_ = in_place(ops.index_fill), in_place(ops.index_put), in_place(ops.le), in_place(ops.lerp)
+    less_, less_equal_, log_, log10_ = in_place(ops.less), in_place(ops.less_equal), in_place(ops.log), in_place(ops.log10)
+    log1p_, log2_, logical_and_ = in_place(ops.log1p), in_place(ops.log2), in_place(ops.logical_and)
+    logical_not_, logical_or_, logical_xor_ = in_place(ops.logical_not), in_place(ops.logical_or), in_place(ops.logical_xor)
+    logit_, lt_, masked_fill_ = in_place(ops.logit), in_place(ops.lt), in_place(ops.masked_fill)
+    masked_scatter_, mul_, multiply_ = in_place(ops.masked_scatter), in_place(ops.mul), in_place(ops.multiply)
+    nan_to_num_, ne_, neg_, negative_ = in_place(ops.nan_to_num), in_place(ops.ne), in_place(ops.neg), in_place(ops.negative)
+    not_equal_, pow_, reciprocal_, relu_ = in_place(ops.not_equal), in_place(ops.pow), in_place(ops.reciprocal), in_place(ops.relu)
+    remainder_, round_, rsqrt_, scatter_ = in_place(ops.remainder), in_place(ops.round), in_place(ops.rsqrt), in_place(ops.scatter)
+    scatter_add_, sigmoid_, sign_, sin_ = in_place(ops.scatter_add), in_place(ops.sigmoid), in_place(ops.sign), in_place(ops.sin)
+    sinh_, sqrt_, square_, sub_ = in_place(ops.sinh), in_place(ops.sqrt), in_place(ops.square), in_place(ops.sub)
+    subtract_, tan_, tanh_, tril_ = in_place(ops.subtract), in_place(ops.tan), in_place(ops.tanh), in_place(ops.tril)
+    triu_, true_divide_, trunc_ = in_place(ops.triu), in_place(ops.true_divide), in_place(ops.trunc)
 
     # augmented assignment
     def __iadd__(self, other: Any) -> Any:
@@ -65,6 +91,21 @@ class Mutation(Boxed):
 
     def __ipow__(self, other: Any) -> Any:
         return aliasing.change(self, "pow_", _e.pow(aliasing.snapshot(self, other), other))
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return aliasing.change(self, "floor_divide_", ops.floor_divide(self, other))
+
+    def __imod__(self, other: Any) -> Any:
+        return aliasing.change(self, "remainder_", ops.remainder(aliasing.snapshot(self, other), other))
+
+    def __iand__(self, other: Any) -> Any:
+        return aliasing.change(self, "bitwise_and_", ops.bitwise_and(self, other))
+
+    def __ior__(self, other: Any) -> Any:
+        return aliasing.change(self, "bitwise_or_", ops.bitwise_or(self, other))
+
+    def __ixor__(self, other: Any) -> Any:
+        return aliasing.change(self, "bitwise_xor_", ops.bitwise_xor(self, other))
 
     # assignment
     def __setitem__(self, index: Any, value: Any) -> None:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
 
 from diffcore import aliasing, ops, printing
-from diffcore.arrays import devices, is_array, is_float
+from diffcore.arrays import devices, is_contiguous, is_float
 from diffcore.creation import Creation
 from diffcore.dispatch import Boxed, mixed_engines, unboxed
 from diffcore.dtypes import TYPE_NAMES
 from diffcore.errors import AbstractValueError, DiffError, DTypeError, GradientError
 from diffcore.hooks import RemovableHandle
-from diffcore.kernels import elementwise as _e
+from diffcore.methods import Methods
 from diffcore.mutation import Mutation
+from diffcore.operators import Operators, is_tensor
 from diffcore.size import Size
 from diffcore.watch import watch
 
 
-class TensorSurface(Mutation):
+class TensorSurface(Operators, Methods, Mutation):
     """Operators, methods and attributes of a tensor; an engine adds how derivatives are carried or recorded.
 
     `primal` is the value below this tensor's level: an array, or a tensor of an outer transform.
     """
 
     __slots__ = ()
-    __array_ufunc__ = None  # numpy arrays and scalars leave mixed operators to the tensor
-    __array_priority__ = 1000
     __hash__ = object.__hash__
 
     # what an engine provides
@@ -241,13 +241,27 @@ class TensorSurface(Mutation):
         """A constant with the same values, sharing memory."""
         return self._like(self.primal)
 
-    def to(self, target: Any) -> Any:
-        """A cast (`dtype`) or a move (`device`); where nothing changes, the tensor itself. A move is not recorded."""
-        if not devices.is_device(target):
-            return ops.astype(self, devices.as_dtype(target))
-        if not self.is_constant and target != self.device:
-            raise GradientError(f"cannot move a tensor that carries a derivative to {target!r}: move the leaf before using it")
-        return self if target == self.device else self._like(devices.place(self.array, target))
+    def to(self, *targets: Any, dtype: Any = None, device: str | None = None, copy: bool = False, non_blocking: bool = False) -> Any:
+        """A cast (`dtype`), a move (`device`) or both, also to what another tensor has; where nothing changes, the tensor itself.
+
+        A cast is recorded. A move is not: raises `GradientError` for a tensor that carries a derivative. `copy` makes a new tensor in
+        any case; `non_blocking` is accepted and changes nothing.
+        """
+        for target in targets:
+            if isinstance(target, TensorSurface):
+                dtype, device = target.dtype, target.device
+            elif devices.is_device(target):
+                device = target
+            elif not isinstance(target, bool):
+                dtype = devices.as_dtype(target)
+        out = self if device is None or device == self.device else self._moved(device)
+        out = out if dtype is None else ops.astype(out, devices.as_dtype(dtype))
+        return ops.clone(out) if copy and out is self else out
+
+    def _moved(self, device: str) -> Any:
+        if not self.is_constant:
+            raise GradientError(f"cannot move a tensor that carries a derivative to {device!r}: move the leaf before using it")
+        return self._like(devices.place(self.array, device))
 
     def cpu(self) -> Any:
         return self.to("cpu")
@@ -261,14 +275,34 @@ class TensorSurface(Mutation):
     def double(self) -> Any:
         return ops.astype(self, np.float64)
 
+    def half(self) -> Any:
+        return ops.astype(self, np.float16)
+
     def long(self) -> Any:
         return ops.astype(self, np.int64)
+
+    def int(self) -> Any:
+        return ops.astype(self, np.int32)
+
+    def short(self) -> Any:
+        return ops.astype(self, np.int16)
+
+    def bool(self) -> Any:
+        return ops.astype(self, np.bool_)
 
     def astype(self, dtype: Any) -> Any:
         return ops.astype(self, dtype)
 
-    def is_floating_point(self) -> bool:
+    def is_floating_point(self) -> builtins.bool:
         return is_float(self.dtype)
+
+    def is_contiguous(self) -> builtins.bool:
+        """Whether the elements lie in row-major order without gaps; always so where nothing shares memory."""
+        return is_contiguous(self.array)
+
+    def element_size(self) -> builtins.int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
 
     def type(self, dtype: Any = None) -> Any:
         """A cast to `dtype`, or to a type named as in `"torch.FloatTensor"`; without one, the name of this tensor's type."""
@@ -283,104 +317,30 @@ class TensorSurface(Mutation):
         return ops.astype(self, dtype)
 
     # new tensors in the dtype and on the device of this one
-    def new_tensor(self, data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: builtins.bool = False) -> Any:
         """A tensor holding a copy of `data`, in this tensor's dtype and on its device unless told otherwise."""
         return tensor_of(self.box, data, **self._defaults(dtype, device), requires_grad=requires_grad)
 
-    def new_zeros(self, *size: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+    def new_zeros(self, *size: Any, dtype: Any = None, device: str | None = None, requires_grad: builtins.bool = False) -> Any:
         """Zeros of a size, in this tensor's dtype and on its device unless told otherwise."""
         return Creation(self.box).zeros(*size, **self._defaults(dtype, device), requires_grad=requires_grad)
 
-    def new_ones(self, *size: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+    def new_ones(self, *size: Any, dtype: Any = None, device: str | None = None, requires_grad: builtins.bool = False) -> Any:
         """Ones of a size, in this tensor's dtype and on its device unless told otherwise."""
         return Creation(self.box).ones(*size, **self._defaults(dtype, device), requires_grad=requires_grad)
 
-    def new_empty(self, *size: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+    def new_empty(self, *size: Any, dtype: Any = None, device: str | None = None, requires_grad: builtins.bool = False) -> Any:
         """Unset values of a size, in this tensor's dtype and on its device unless told otherwise."""
         return Creation(self.box).empty(*size, **self._defaults(dtype, device), requires_grad=requires_grad)
 
-    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Any:
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None, requires_grad: builtins.bool = False
+    ) -> Any:
         """`fill_value` in a size, in this tensor's dtype and on its device unless told otherwise."""
         return Creation(self.box).full(size, fill_value, **self._defaults(dtype, device), requires_grad=requires_grad)
 
     def _defaults(self, dtype: Any, device: str | None) -> dict[str, Any]:
         return {"dtype": self.dtype if dtype is None else dtype, "device": self.device if device is None else device}
-
-    # operators
-    def __add__(self, other: Any) -> Any:
-        return _e.add(self, other) if _operand(other) else NotImplemented
-
-    def __radd__(self, other: Any) -> Any:
-        return _e.add(other, self) if _operand(other) else NotImplemented
-
-    def __sub__(self, other: Any) -> Any:
-        return _e.sub(self, other) if _operand(other) else NotImplemented
-
-    def __rsub__(self, other: Any) -> Any:
-        return _e.sub(other, self) if _operand(other) else NotImplemented
-
-    def __mul__(self, other: Any) -> Any:
-        return _e.mul(self, other) if _operand(other) else NotImplemented
-
-    def __rmul__(self, other: Any) -> Any:
-        return _e.mul(other, self) if _operand(other) else NotImplemented
-
-    def __truediv__(self, other: Any) -> Any:
-        return _e.div(self, other) if _operand(other) else NotImplemented
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return _e.div(other, self) if _operand(other) else NotImplemented
-
-    def __pow__(self, other: Any) -> Any:
-        return _e.pow(self, other) if _operand(other) else NotImplemented
-
-    def __rpow__(self, other: Any) -> Any:
-        return _e.pow(other, self) if _operand(other) else NotImplemented
-
-    def __matmul__(self, other: Any) -> Any:
-        return ops.matmul(self, other) if _is_tensor(other) else NotImplemented
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return ops.matmul(other, self) if _is_tensor(other) else NotImplemented
-
-    def __neg__(self) -> Any:
-        return _e.neg(self)
-
-    def __abs__(self) -> Any:
-        return _e.abs(self)
-
-    def __eq__(self, other: object) -> Any:
-        return _e.equal(self, other) if _operand(other) else NotImplemented
-
-    def __ne__(self, other: object) -> Any:
-        return _e.not_equal(self, other) if _operand(other) else NotImplemented
-
-    def __lt__(self, other: Any) -> Any:
-        return _e.less(self, other) if _operand(other) else NotImplemented
-
-    def __le__(self, other: Any) -> Any:
-        return _e.less_equal(self, other) if _operand(other) else NotImplemented
-
-    def __gt__(self, other: Any) -> Any:
-        return _e.greater(self, other) if _operand(other) else NotImplemented
-
-    def __ge__(self, other: Any) -> Any:
-        return _e.greater_equal(self, other) if _operand(other) else NotImplemented
-
-    def __getitem__(self, index: Any) -> Any:
-        return ops.getitem(self, index)
-
-    # the ops as methods
-    add, sub, mul, div, neg, pow = ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow
-    exp, log, sqrt, tanh, sigmoid, relu, abs, sign = ops.exp, ops.log, ops.sqrt, ops.tanh, ops.sigmoid, ops.relu, ops.abs, ops.sign
-    sum, mean, max, amax, argmax = ops.sum, ops.mean, ops.max, ops.amax, ops.argmax
-    logsumexp, log_softmax, softmax = ops.logsumexp, ops.log_softmax, ops.softmax
-    reshape, flatten, transpose, permute = ops.reshape, ops.flatten, ops.transpose, ops.permute
-    broadcast_to, expand, matmul, gather = ops.broadcast_to, ops.expand, ops.matmul, ops.gather
-
-    def t(self) -> Any:
-        """The transpose of a matrix; vectors and scalars are left as they are."""
-        return self.T
 
 
 def _rebuilt(kind: type[Any], array: Any, variable: bool, gradient: Any) -> Any:
@@ -390,17 +350,6 @@ def _rebuilt(kind: type[Any], array: Any, variable: bool, gradient: Any) -> Any:
     if gradient is not None:
         made.grad = gradient
     return made
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Boxed) or is_array(value)
-
-
-_OPERAND = (Boxed, int, float)
-
-
-def _operand(value: Any) -> bool:
-    return isinstance(value, _OPERAND) or is_array(value)
 
 
 def tensor_of(kind: type[Any], data: Any, dtype: Any, device: str | None, requires_grad: bool) -> Any:
@@ -416,7 +365,7 @@ def tensor_of(kind: type[Any], data: Any, dtype: Any, device: str | None, requir
 def check_cotangent(out: Any, gradient: Any) -> None:
     """The cotangent of `out` must be an array of its shape. Raises `GradientError` worded like PyTorch's, `TypeError` for no array."""
     shape = tuple(out.shape)
-    if gradient is not None and not _is_tensor(gradient):
+    if gradient is not None and not is_tensor(gradient):
         raise TypeError(f"the cotangent must be a tensor or an array of shape {shape}, got {type(gradient).__name__}")
     if gradient is None and out.size != 1:
         raise GradientError(

@@ -143,9 +143,14 @@ def _push_one(call: Call, seed: Seed, forms: dict[int, Form]) -> Form | None:
     if any(t is not None for t in rest):
         pushed = kernel.pushforward(call, tuple(rest))  # type: ignore[misc]
         total = pushed if total is None or pushed is None else total + pushed
-    if total is not None and total.dtype != call.out.dtype:
-        total = total.astype(call.out.dtype)
+    if total is not None:
+        total = _in_dtype(total, call.out)
     return total
+
+
+def _in_dtype(tangent: Any, out: Any) -> Any:
+    """A tangent in the dtype of the result; a rule may have met operands of another."""
+    return tangent if tangent.dtype == out.dtype else tangent.astype(out.dtype)
 
 
 def _push_diagonal(call: Call, forms: dict[int, Form]) -> Form | None:
@@ -154,11 +159,11 @@ def _push_diagonal(call: Call, forms: dict[int, Form]) -> Form | None:
     if not terms:
         return None
     if len(terms) == 1:
-        return Diagonal(terms[0])
+        return Diagonal(terms[0] if terms[0] is None else _in_dtype(terms[0], call.out))
     total = ones_of(call.out) if terms[0] is None else terms[0]
     for term in terms[1:]:
         total = total + (1 if term is None else term)
-    return Diagonal(total)
+    return Diagonal(_in_dtype(total, call.out))
 
 
 def _scaled(scale: Any, rule: Any, call: Call) -> Any:

@@ -23,27 +23,28 @@ from diffcore.kernels.comparison import less as less
 from diffcore.kernels.comparison import less_equal as less_equal
 from diffcore.kernels.comparison import logical_not as logical_not
 from diffcore.kernels.comparison import not_equal as not_equal
-from diffcore.kernels.families import elementwise
+from diffcore.kernels.families import elementwise, transcendental
+from diffcore.kernels.promotion import of_one_type
 
 _LN2, _LN10 = math.log(2), math.log(10)
 
 add = elementwise("add", lambda xp, x, y: x + y, x=1, y=1)
 sub = elementwise("sub", lambda xp, x, y: x - y, x=1, y=-1)
 mul = elementwise("mul", lambda xp, x, y: x * y, x=lambda y: y, y=lambda x: x)
-div = elementwise("div", lambda xp, x, y: x / y, x=lambda y: 1 / y, y=lambda out, y: -out / y)
+div = transcendental("div", lambda xp, x, y: x / y, x=lambda y: 1 / y, y=lambda out, y: -out / y)
 neg = elementwise("neg", lambda xp, x: -x, x=-1)
-reciprocal = elementwise("reciprocal", lambda xp, x: 1 / x, x=lambda out: -out * out)
+reciprocal = transcendental("reciprocal", lambda xp, x: 1 / x, x=lambda out: -out * out)
 
-exp = elementwise("exp", lambda xp, x: xp.exp(x), x=lambda out: out)
-log = elementwise("log", lambda xp, x: xp.log(x), x=lambda x: 1 / x)
-exp2 = elementwise("exp2", lambda xp, x: xp.exp2(x), x=lambda out: out * _LN2)
-expm1 = elementwise("expm1", lambda xp, x: xp.expm1(x), x=lambda x: exp(x))  # `out + 1` would cancel for x << 0
-log2 = elementwise("log2", lambda xp, x: xp.log2(x), x=lambda x: 1 / (x * _LN2))
-log10 = elementwise("log10", lambda xp, x: xp.log10(x), x=lambda x: 1 / (x * _LN10))
-log1p = elementwise("log1p", lambda xp, x: xp.log1p(x), x=lambda x: 1 / (x + 1))
-sqrt = elementwise("sqrt", lambda xp, x: xp.sqrt(x), x=lambda out: 0.5 / out)
-rsqrt = elementwise("rsqrt", lambda xp, x: 1 / xp.sqrt(x), x=lambda out: -0.5 * out * out * out)
-logit = elementwise("logit", lambda xp, x: xp.log(x / (1 - x)), x=lambda x: 1 / (x * (1 - x)))
+exp = transcendental("exp", lambda xp, x: xp.exp(x), x=lambda out: out)
+log = transcendental("log", lambda xp, x: xp.log(x), x=lambda x: 1 / x)
+exp2 = transcendental("exp2", lambda xp, x: xp.exp2(x), x=lambda out: out * _LN2)
+expm1 = transcendental("expm1", lambda xp, x: xp.expm1(x), x=lambda x: exp(x))  # `out + 1` would cancel for x << 0
+log2 = transcendental("log2", lambda xp, x: xp.log2(x), x=lambda x: 1 / (x * _LN2))
+log10 = transcendental("log10", lambda xp, x: xp.log10(x), x=lambda x: 1 / (x * _LN10))
+log1p = transcendental("log1p", lambda xp, x: xp.log1p(x), x=lambda x: 1 / (x + 1))
+sqrt = transcendental("sqrt", lambda xp, x: xp.sqrt(x), x=lambda out: 0.5 / out)
+rsqrt = transcendental("rsqrt", lambda xp, x: 1 / xp.sqrt(x), x=lambda out: -0.5 * out * out * out)
+logit = transcendental("logit", lambda xp, x: xp.log(x / (1 - x)), x=lambda x: 1 / (x * (1 - x)))
 
 
 @cache
@@ -61,8 +62,8 @@ def special(xp: Any, name: str) -> Any:
 
 
 _SLOPE = 2 / math.sqrt(math.pi)
-erf = elementwise("erf", lambda xp, x: special(xp, "erf")(x), x=lambda x: _SLOPE * exp(-x * x))
-erfc = elementwise("erfc", lambda xp, x: special(xp, "erfc")(x), x=lambda x: -_SLOPE * exp(-x * x))
+erf = transcendental("erf", lambda xp, x: special(xp, "erf")(x), x=lambda x: _SLOPE * exp(-x * x))
+erfc = transcendental("erfc", lambda xp, x: special(xp, "erfc")(x), x=lambda x: -_SLOPE * exp(-x * x))
 
 
 def _one_minus_square(out: Any) -> Any:
@@ -70,7 +71,7 @@ def _one_minus_square(out: Any) -> Any:
     return np.subtract(1, square, out=square) if is_mutable(square) else 1 - square
 
 
-tanh = elementwise("tanh", lambda xp, x: xp.tanh(x), x=lambda out: _one_minus_square(out))
+tanh = transcendental("tanh", lambda xp, x: xp.tanh(x), x=lambda out: _one_minus_square(out))
 
 
 def decay(xp: Any, x: Any) -> Any:
@@ -87,7 +88,7 @@ def _sigmoid(xp: Any, x: Any) -> Any:
     return xp.where(x >= 0, 1, small) / (1 + small)
 
 
-sigmoid = elementwise("sigmoid", _sigmoid, x=lambda out: out * (1 - out))
+sigmoid = transcendental("sigmoid", _sigmoid, x=lambda out: out * (1 - out))
 relu = elementwise("relu", lambda xp, x: xp.maximum(x, 0), aux={"positive": lambda x: x > 0}, x=lambda positive: positive)
 abs = elementwise("abs", lambda xp, x: xp.abs(x), x=lambda x: sign(x))
 sign = elementwise("sign", lambda xp, x: xp.sign(x))
@@ -176,6 +177,10 @@ def _over(x: Any, min: Any, max: Any) -> Any:
 
 
 def _clamp(xp: Any, x: Any, min: Any, max: Any, *, inclusive: bool) -> Any:
+    if min is not None:
+        x, min = of_one_type(x, min)
+    if max is not None:
+        x, max = of_one_type(x, max)
     if max is None:
         return xp.maximum(x, min)
     return xp.minimum(x, max) if min is None else xp.clip(x, min, max)
@@ -190,8 +195,10 @@ def _hypot_share(out: Any, part: Any) -> Any:
     return part / where(equal(out, 0), 1, out)
 
 
-hypot = elementwise("hypot", lambda xp, x, y: xp.hypot(x, y), x=lambda out, x: _hypot_share(out, x), y=lambda out, y: _hypot_share(out, y))
-logaddexp = elementwise("logaddexp", lambda xp, x, y: xp.logaddexp(x, y), x=lambda x, y: sigmoid(x - y), y=lambda x, y: sigmoid(y - x))
+hypot = transcendental(
+    "hypot", lambda xp, x, y: xp.hypot(x, y), x=lambda out, x: _hypot_share(out, x), y=lambda out, y: _hypot_share(out, y)
+)
+logaddexp = transcendental("logaddexp", lambda xp, x, y: xp.logaddexp(x, y), x=lambda x, y: sigmoid(x - y), y=lambda x, y: sigmoid(y - x))
 
 
 def _lerp(xp: Any, start: Any, end: Any, weight: Any) -> Any:

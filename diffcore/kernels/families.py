@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from diffcore.kernels.broadcast import align, fill, unbroadcast
+from diffcore.kernels.promotion import floating, promoting
 from diffcore.kernels.record import Call, Kernel, Rule, Shape, names_of, never, register
 
 
@@ -101,6 +102,8 @@ def elementwise(name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = No
     rules = tuple(names.bind(partials.get(n)) for n in names.operands)
     rule = rules[0]
     several = len(names.operands) > 1
+    if partials and len(names.operands) - (names.operands[0] == "condition") == 2:
+        compute = promoting(compute, skip=len(names.operands) - 2)
 
     def pushforward(call: Call, tangents: Any) -> Any:
         total = None
@@ -141,6 +144,11 @@ def elementwise(name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = No
             explain=_do_not_broadcast if several else None,
         )
     )
+
+
+def transcendental(name: str, compute: Rule, **partials: Any) -> Kernel:
+    """An elementwise kernel whose result is a floating number also for whole ones."""
+    return elementwise(name, floating(compute), **partials)
 
 
 def _rows_align(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:

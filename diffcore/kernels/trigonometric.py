@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from diffcore.kernels.elementwise import equal, hypot, reciprocal, rsqrt, where
-from diffcore.kernels.families import elementwise
+from diffcore.kernels.families import transcendental
 
-sin = elementwise("sin", lambda xp, x: xp.sin(x), x=lambda x: cos(x))
-cos = elementwise("cos", lambda xp, x: xp.cos(x), x=lambda x: -sin(x))
-tan = elementwise("tan", lambda xp, x: xp.tan(x), x=lambda out: 1 + out * out)
-asin = elementwise("asin", lambda xp, x: xp.arcsin(x), x=lambda x: rsqrt((1 - x) * (1 + x)))  # 1 - x^2 would cancel near 1
-acos = elementwise("acos", lambda xp, x: xp.arccos(x), x=lambda x: -rsqrt((1 - x) * (1 + x)))
-atan = elementwise("atan", lambda xp, x: xp.arctan(x), x=lambda x: reciprocal(1 + x * x))
+sin = transcendental("sin", lambda xp, x: xp.sin(x), x=lambda x: cos(x))
+cos = transcendental("cos", lambda xp, x: xp.cos(x), x=lambda x: -sin(x))
+tan = transcendental("tan", lambda xp, x: xp.tan(x), x=lambda out: 1 + out * out)
+asin = transcendental("asin", lambda xp, x: xp.arcsin(x), x=lambda x: rsqrt((1 - x) * (1 + x)))  # 1 - x^2 would cancel near 1
+acos = transcendental("acos", lambda xp, x: xp.arccos(x), x=lambda x: -rsqrt((1 - x) * (1 + x)))
+atan = transcendental("atan", lambda xp, x: xp.arctan(x), x=lambda x: reciprocal(1 + x * x))
 
-sinh = elementwise("sinh", lambda xp, x: xp.sinh(x), x=lambda x: cosh(x))
-cosh = elementwise("cosh", lambda xp, x: xp.cosh(x), x=lambda x: sinh(x))
-asinh = elementwise("asinh", lambda xp, x: xp.arcsinh(x), x=lambda x: reciprocal(hypot(x, 1)))  # x^2 would overflow
-acosh = elementwise("acosh", lambda xp, x: xp.arccosh(x), x=lambda x: rsqrt(x - 1) * rsqrt(x + 1))
-atanh = elementwise("atanh", lambda xp, x: xp.arctanh(x), x=lambda x: reciprocal((1 - x) * (1 + x)))
+sinh = transcendental("sinh", lambda xp, x: xp.sinh(x), x=lambda x: cosh(x))
+cosh = transcendental("cosh", lambda xp, x: xp.cosh(x), x=lambda x: sinh(x))
+asinh = transcendental("asinh", lambda xp, x: xp.arcsinh(x), x=lambda x: reciprocal(hypot(x, 1)))  # x^2 would overflow
+acosh = transcendental("acosh", lambda xp, x: xp.arccosh(x), x=lambda x: rsqrt(x - 1) * rsqrt(x + 1))
+atanh = transcendental("atanh", lambda xp, x: xp.arctanh(x), x=lambda x: reciprocal((1 - x) * (1 + x)))
 
 
 def _angle_share(part: Any, x: Any, y: Any) -> Any:
@@ -28,7 +28,7 @@ def _angle_share(part: Any, x: Any, y: Any) -> Any:
     return part / length / length
 
 
-atan2 = elementwise(
+atan2 = transcendental(
     "atan2",
     lambda xp, x, y: xp.arctan2(x, y),
     x=lambda x, y: _angle_share(y, x, y),

@@ -12,6 +12,7 @@ from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import DTypeError
 from diffcore.kernels import elementwise as _e
 from diffcore.ops.axes import Tensor
+from diffcore.ops.out import with_out
 
 __all__ = [
     "abs",
@@ -88,11 +89,13 @@ def _scaled(op: str, x: Tensor, y: Any, alpha: float) -> Any:
     return mul(y, alpha)
 
 
+@with_out
 def add(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """`input + alpha * other`, broadcast."""
     return _e.add(input, other) if alpha == 1 else _e.add(input, _scaled("add", input, other, alpha))
 
 
+@with_out
 def sub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """`input - alpha * other`, broadcast."""
     return _e.sub(input, other) if alpha == 1 else _e.sub(input, _scaled("sub", input, other, alpha))
@@ -101,6 +104,7 @@ def sub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
 subtract = sub
 
 
+@with_out
 def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """`input / other`, broadcast; rounded towards zero (`rounding_mode="trunc"`) or down (`"floor"`), then it has no derivative.
 
@@ -117,18 +121,21 @@ def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
 divide = true_divide = div
 
 
+@with_out
 def floor_divide(input: Tensor, other: Any) -> Tensor:
     """`input / other` rounded down; of integers an integer. It has no derivative. Raises `ZeroDivisionError` for integers over 0."""
     _check_divisor("floor_divide", input, other)
     return _e.quotient(input, other, towards="floor")
 
 
+@with_out
 def remainder(input: Tensor, other: Any) -> Tensor:
     """`input - other * floor(input / other)`: the sign is that of `other`, as in Python (`fmod` takes that of `input`)."""
     _check_divisor("remainder", input, other)
     return _e.remainder(input, other)
 
 
+@with_out
 def fmod(input: Tensor, other: Any) -> Tensor:
     """`input - other * trunc(input / other)`: the sign is that of `input`, as in C (`remainder` takes that of `other`)."""
     _check_divisor("fmod", input, other)
@@ -142,21 +149,25 @@ def _check_divisor(op: str, x: Any, y: Any) -> None:
         raise ZeroDivisionError(f"{op}: an integer is divided by 0")
 
 
+@with_out
 def square(input: Tensor) -> Tensor:
     """`input ** 2`."""
     return _e.pow(input, 2)
 
 
+@with_out
 def frac(input: Tensor) -> Tensor:
     """The part behind the point, with the sign of `input`; its slope is 1 everywhere."""
     return _e.sub(input, _e.trunc(input))
 
 
+@with_out
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest whole number, or multiple of `10**-decimals`; halves go to the even neighbour. It has no derivative."""
     return _e.round(input, decimals=decimals)
 
 
+@with_out
 def clamp(input: Tensor, min: Bound = None, max: Bound = None) -> Tensor:
     """`input` kept between `min` and `max`: numbers, tensors that broadcast, or `None`. Where they cross, the result is `max`.
 
@@ -171,12 +182,14 @@ def clamp(input: Tensor, min: Bound = None, max: Bound = None) -> Tensor:
 clip = clamp
 
 
+@with_out
 def clamp_min(input: Tensor, min: Bound) -> Tensor:
     """The larger of `input` and `min`; where they are equal, the derivative is that of `input`."""
     _check_bounds("clamp_min", min)
     return _e.clamp(input, min, None, inclusive=True)
 
 
+@with_out
 def clamp_max(input: Tensor, max: Bound) -> Tensor:
     """The smaller of `input` and `max`; where they are equal, the derivative is that of `input`."""
     _check_bounds("clamp_max", max)
@@ -189,11 +202,13 @@ def _check_bounds(op: str, *bounds: Any) -> None:
             raise DTypeError(f"{op}: expected a number or a tensor as a bound, got {bound!r}")
 
 
+@with_out
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """`log(input / (1 - input))`, the inverse of `sigmoid`; with `eps`, `input` is first clamped to `[eps, 1 - eps]`."""
     return _e.logit(input if eps is None else clamp(input, eps, 1 - eps))
 
 
+@with_out
 def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """`input` with NaN and infinities replaced (infinities by the largest numbers of the dtype); what is replaced is constant."""
     if _kind(input) not in "biufc":

@@ -12,6 +12,7 @@ from diffcore.errors import ShapeError
 from diffcore.kernels import einsum as _k
 from diffcore.ops.axes import Tensor, axis_of
 from diffcore.ops.indexing import getitem
+from diffcore.ops.out import with_out
 from diffcore.ops.reduction import sum
 from diffcore.ops.shape import permute, reshape
 
@@ -146,6 +147,7 @@ def _counted(x: Tensor, axes: Any) -> list[int]:
     return [axis_of(axis, x.ndim) + x.ndim for axis in ([axes] if isinstance(axes, int) else axes)]
 
 
+@with_out
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over `dims`: that many last axes of `a` and first axes of `b`, or a pair of lists of axes."""
     if isinstance(dims, int):

@@ -10,6 +10,7 @@ from diffcore.errors import ShapeError
 from diffcore.kernels import cumulative as _c
 from diffcore.ops.axes import Tensor, axis_of
 from diffcore.ops.indexing import getitem
+from diffcore.ops.out import with_out
 from diffcore.ops.shape import astype, reshape
 from diffcore.ops.sorting import Selected, selected
 
@@ -33,29 +34,34 @@ def _whole(x: Tensor, dtype: Any) -> Tensor:
     return astype(x, np.int64) if x.dtype.kind in "biu" else x
 
 
+@with_out
 def cumsum(x: Tensor, dim: int | None = None, *, dtype: Any = None, axis: int | None = None) -> Tensor:
     """The sum of all elements up to each one along `dim`; integers and booleans are added in int64."""
     at = _axis("cumsum", x, dim, axis)
     return _along(_c.cumsum, _whole(x, dtype), at)
 
 
+@with_out
 def cumprod(x: Tensor, dim: int | None = None, *, dtype: Any = None, axis: int | None = None) -> Tensor:
     """The product of all elements up to each one along `dim`. Zeros are differentiated right."""
     at = _axis("cumprod", x, dim, axis)
     return _along(_c.cumprod, _whole(x, dtype), at)
 
 
+@with_out
 def logcumsumexp(x: Tensor, dim: int | None = None, *, axis: int | None = None) -> Tensor:
     """`log(cumsum(exp(x)))` along `dim` without overflow."""
     return _along(_c.logcumsumexp, x, _axis("logcumsumexp", x, dim, axis))
 
 
+@with_out
 def cummax(x: Tensor, dim: int | None = None, *, axis: int | None = None) -> Selected:
     """`(values, indices)`: the largest element so far along `dim`, the last of several. NaN counts as larger than all numbers."""
     at = _axis("cummax", x, dim, axis)
     return selected(x, at, _along(_c.argcummax, x, at), unique=False)
 
 
+@with_out
 def cummin(x: Tensor, dim: int | None = None, *, axis: int | None = None) -> Selected:
     """`(values, indices)`: the smallest element so far along `dim`, the last of several. NaN counts as smaller than all numbers."""
     at = _axis("cummin", x, dim, axis)

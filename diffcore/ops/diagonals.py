@@ -10,6 +10,7 @@ from diffcore.errors import ShapeError
 from diffcore.kernels import elementwise as _e
 from diffcore.kernels import strides as _t
 from diffcore.ops.axes import Tensor, axis_of
+from diffcore.ops.out import with_out
 from diffcore.ops.reduction import sum
 
 __all__ = ["diag", "diag_embed", "diagonal", "trace", "tril", "tril_indices", "triu", "triu_indices"]
@@ -47,6 +48,7 @@ def diag_embed(x: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Te
     return _t.embed_diagonal(x, offset=offset, axis1=first, axis2=second, sizes=(n, n))
 
 
+@with_out
 def diag(x: Tensor, diagonal: int = 0) -> Tensor:
     """The diagonal of a matrix, or the matrix with a vector as its diagonal. Raises `ShapeError` for other numbers of axes."""
     if x.ndim not in (1, 2):
@@ -74,11 +76,13 @@ def _zero(x: Tensor) -> int:
     return False if x.dtype.kind == "b" else 0
 
 
+@with_out
 def tril(x: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two axes, up to the diagonal `diagonal` above the main one; zero elsewhere, whatever `x` is there."""
     return _e.where(np.tri(*_matrix_axes("tril", x), operator.index(diagonal), dtype=bool), x, _zero(x))
 
 
+@with_out
 def triu(x: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of the last two axes, from the diagonal `diagonal` above the main one; zero elsewhere, whatever `x` is there."""
     return _e.where(np.tri(*_matrix_axes("triu", x), operator.index(diagonal) - 1, dtype=bool), _zero(x), x)

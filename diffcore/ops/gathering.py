@@ -19,6 +19,7 @@ from diffcore.kernels import indexing as _i
 from diffcore.kernels import shape as _s
 from diffcore.ops.axes import Tensor, axis_of
 from diffcore.ops.indexing import along
+from diffcore.ops.out import with_out
 from diffcore.ops.writing import assignable, written
 from diffcore.seeds import array_under
 
@@ -75,6 +76,7 @@ def _along_axis(op: str, x: Tensor, dim: int, index: Any) -> tuple[Tensor, Any, 
     return x, index, axis, position
 
 
+@with_out
 def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
     """`out[i][j] = x[index[i][j]][j]` for `dim=0`, and so on for the other axes; `index` may be smaller than `x` along those.
 
@@ -89,6 +91,7 @@ def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
     return out if shape else _s.reshape(out, shape=())
 
 
+@with_out
 def take_along_dim(x: Tensor, indices: Tensor, dim: int | None = None, *, axis: int | None = None) -> Tensor:
     """`x` at `indices` along `dim`, both broadcast to each other elsewhere; without `dim`, in the flattened `x`.
 
@@ -108,6 +111,7 @@ def take_along_dim(x: Tensor, indices: Tensor, dim: int | None = None, *, axis: 
     return _i.gather(x, indices=indices, axis=at)
 
 
+@with_out
 def take(x: Tensor, index: Tensor) -> Tensor:
     """The elements of the flattened `x` at `index`, in its shape; negative ones count from the end."""
     index = integers("take", index)
@@ -125,6 +129,7 @@ def _listed(op: str, x: Tensor, dim: int, index: Any, *, negative: bool = False)
     return x, axis, index.reshape(-1)
 
 
+@with_out
 def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
     """The positions `index` (a vector) of `x` along `dim`. Raises `IndexError` for one out of bounds or negative."""
     shape = tuple(x.shape)
@@ -149,6 +154,7 @@ def _source(op: str, source: Tensor, x: Tensor, axis: int, index: Any) -> Tensor
     return source
 
 
+@with_out
 def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
     """`x` with the slices of `alpha * source` along `dim` added at the positions `index`, as often as they are named."""
     shape = tuple(x.shape)
@@ -159,6 +165,7 @@ def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: floa
     return out if shape else _s.reshape(out, shape=shape)
 
 
+@with_out
 def index_copy(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`x` with the slices of `source` along `dim` in place of its own at the positions `index`."""
     shape = tuple(x.shape)
@@ -185,6 +192,7 @@ def scalar(op: str, value: Any, x: Tensor) -> Tensor:
     return value
 
 
+@with_out
 def scatter(x: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
     """`x` with `out[index[i][j]][j] = src[i][j]` for `dim=0`, and so on for the other axes; `src` is a tensor or a number.
 
@@ -200,6 +208,7 @@ def scatter(x: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
     return out if shape else _s.reshape(out, shape=shape)
 
 
+@with_out
 def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`x` with `out[index[i][j]][j] += src[i][j]` for `dim=0`, and so on for the other axes, as often as an element is named.
 

@@ -17,6 +17,7 @@ from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import joining as _j
 from diffcore.ops.axes import Tensor, axis_of
 from diffcore.ops.indexing import getitem, narrow
+from diffcore.ops.out import with_out
 from diffcore.ops.shape import broadcast_to, reshape, transpose
 
 __all__ = [
@@ -52,6 +53,7 @@ def _listed(op: str, tensors: Any) -> list[Tensor]:
     return list(tensors)
 
 
+@with_out
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors one after the other along `dim`; elsewhere their shapes must be equal.
 
@@ -81,23 +83,27 @@ def concatenate(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = N
     return cat(tensors, dim, axis=axis)
 
 
+@with_out
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Tensors of one shape along a new axis, which is `dim` of the result. Raises `ShapeError` for several shapes and an empty list."""
     given = _listed("stack", tensors)
     return _j.concatenate(*given, axis=axis_of(dim if axis is None else axis, given[0].ndim + 1), new=True)
 
 
+@with_out
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joined along axis 1, vectors and scalars along axis 0."""
     given = [atleast_1d(x) for x in _listed("hstack", tensors)]
     return _cat("hstack", given, 0 if given[0].ndim == 1 else 1)
 
 
+@with_out
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joined along axis 0; vectors are rows."""
     return _cat("vstack", [atleast_2d(x) for x in _listed("vstack", tensors)], 0)
 
 
+@with_out
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joined along axis 2; vectors `[n]` become `[1, n, 1]`, matrices `[m, n, 1]`."""
     return _cat("dstack", [atleast_3d(x) for x in _listed("dstack", tensors)], 2)

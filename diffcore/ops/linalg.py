@@ -13,6 +13,7 @@ from diffcore.errors import ShapeError
 from diffcore.kernels import matmul as _m
 from diffcore.ops.axes import Tensor, axis_of
 from diffcore.ops.contraction import einsum, tensordot
+from diffcore.ops.out import with_out
 from diffcore.ops.reduction import mean, sum
 from diffcore.ops.shape import reshape, transpose
 
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 
+@with_out
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """Matrix product with PyTorch's rules: vectors are rows or columns as they fit, leading axes are batches."""
     if a.ndim == 0 or b.ndim == 0:
@@ -72,36 +74,42 @@ def _checked(op: str, x: Tensor, y: Tensor, axes: tuple[int, int]) -> None:
         _disagree(op, x, y, 0, 0)
 
 
+@with_out
 def dot(x: Tensor, y: Tensor) -> Tensor:
     """The inner product of two vectors of equal length."""
     _checked("dot", x, y, (1, 1))
     return matmul(x, y)
 
 
+@with_out
 def vdot(x: Tensor, y: Tensor) -> Tensor:
     """The inner product of two vectors of equal length (of real numbers, `dot`)."""
     _checked("vdot", x, y, (1, 1))
     return matmul(x, y)
 
 
+@with_out
 def mv(x: Tensor, y: Tensor) -> Tensor:
     """A matrix `[n, m]` times a vector `[m]`."""
     _checked("mv", x, y, (2, 1))
     return matmul(x, y)
 
 
+@with_out
 def mm(x: Tensor, y: Tensor) -> Tensor:
     """A matrix `[n, m]` times a matrix `[m, p]`."""
     _checked("mm", x, y, (2, 2))
     return _m.matmul(x, y)
 
 
+@with_out
 def bmm(x: Tensor, y: Tensor) -> Tensor:
     """Matrices `[b, n, m]` times as many matrices `[b, m, p]`."""
     _checked("bmm", x, y, (3, 3))
     return _m.matmul(x, y)
 
 
+@with_out
 def outer(x: Tensor, y: Tensor) -> Tensor:
     """All products of an element of the vector `x` and one of the vector `y`: `[n, m]`."""
     _expect("outer", "x", x, 1)
@@ -109,11 +117,13 @@ def outer(x: Tensor, y: Tensor) -> Tensor:
     return reshape(x, (-1, 1)) * y
 
 
+@with_out
 def ger(x: Tensor, y: Tensor) -> Tensor:
     """Another name of `outer`."""
     return outer(x, y)
 
 
+@with_out
 def inner(x: Tensor, y: Tensor) -> Tensor:
     """Sums of products over the last axis of both; with a scalar, the product."""
     if not x.ndim or not y.ndim:
@@ -137,29 +147,34 @@ def _plus(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     return (input if beta == 1 else beta * input) + scaled
 
 
+@with_out
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """`beta * input + alpha * (mat1 @ mat2)` for matrices."""
     _checked("addmm", mat1, mat2, (2, 2))
     return _plus(input, _m.matmul(mat1, mat2), beta, alpha)
 
 
+@with_out
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """`beta * input + alpha * (mat @ vec)` for a matrix and a vector."""
     _checked("addmv", mat, vec, (2, 1))
     return _plus(input, matmul(mat, vec), beta, alpha)
 
 
+@with_out
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """`beta * input + alpha * outer(vec1, vec2)`."""
     return _plus(input, outer(vec1, vec2), beta, alpha)
 
 
+@with_out
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """`beta * input + alpha * (batch1 @ batch2)` for stacks of matrices."""
     _checked("baddbmm", batch1, batch2, (3, 3))
     return _plus(input, _m.matmul(batch1, batch2), beta, alpha)
 
 
+@with_out
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """`beta * input + alpha * sum(batch1 @ batch2)`, summed over the stack."""
     _checked("addbmm", batch1, batch2, (3, 3))
@@ -210,6 +225,7 @@ def _multiplied(matrices: list[Tensor], split: dict[tuple[int, int], int], i: in
     return _m.matmul(_multiplied(matrices, split, i, k), _multiplied(matrices, split, k + 1, j))
 
 
+@with_out
 def kron(x: Tensor, y: Tensor) -> Tensor:
     """The Kronecker product: every element of `x` times `y`, in blocks."""
     ndim = max(x.ndim, y.ndim)
@@ -223,6 +239,7 @@ _PERMUTATIONS[[0, 1, 2], [1, 2, 0], [2, 0, 1]] = 1
 _PERMUTATIONS[[0, 2, 1], [2, 1, 0], [1, 0, 2]] = -1
 
 
+@with_out
 def cross(x: Tensor, y: Tensor, dim: int | None = None) -> Tensor:
     """The vector product along `dim` (by default the first axis of size 3); the other axes broadcast."""
     shape = np.broadcast_shapes(tuple(x.shape), tuple(y.shape))

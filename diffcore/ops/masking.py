@@ -18,6 +18,7 @@ from diffcore.kernels import indexing as _i
 from diffcore.kernels import shape as _s
 from diffcore.ops.axes import Tensor
 from diffcore.ops.gathering import scalar
+from diffcore.ops.out import with_out
 from diffcore.ops.writing import assignable
 from diffcore.seeds import array_under
 
@@ -26,6 +27,7 @@ __all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzer
 _MISSING: Any = object()
 
 
+@with_out
 def where(condition: Tensor, input: Any = _MISSING, other: Any = _MISSING) -> Any:
     """`input` where `condition` holds, else `other`, broadcast; with `condition` alone, `nonzero(condition, as_tuple=True)`.
 
@@ -87,6 +89,7 @@ def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     return _e.where(mask, scalar("masked_fill", value, x), x)
 
 
+@with_out
 def masked_select(x: Tensor, mask: Tensor) -> Tensor:
     """The elements of `x` where `mask` holds, in row-major order; they are broadcast."""
     mask, shape = _mask("masked_select", x, mask)

@@ -22,6 +22,7 @@ from diffcore.kernels.record import Kernel
 from diffcore.ops.arithmetic import abs, maximum, minimum, sqrt
 from diffcore.ops.axes import Dims, Tensor, axes_of, axis_of
 from diffcore.ops.masking import where
+from diffcore.ops.out import with_out
 from diffcore.ops.shape import astype, reshape
 from diffcore.ops.sorting import Selected, selected
 
@@ -76,6 +77,7 @@ def _elements(op: str, x: Tensor, axes: tuple[int, ...]) -> None:
         raise IndexError(f"{op}: expected a reduction over at least one element, `x` has shape {tuple(x.shape)}")
 
 
+@with_out
 def sum(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """Sum over `dim` (all axes by default), in `dtype`; integers and booleans are added in int64."""
     if dtype is not None or x.dtype.kind in "ub":
@@ -83,11 +85,13 @@ def sum(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
     return _r.sum(x, axis=axes_of(x, dim, axis), keepdims=keepdim or keepdims)
 
 
+@with_out
 def nansum(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """Sum over `dim` of all elements that are not NaN."""
     return sum(where(x == x, x, 0), dim, keepdim, dtype=dtype, axis=axis, keepdims=keepdims)
 
 
+@with_out
 def prod(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """Product over `dim` (all axes by default), in `dtype`; integers and booleans in int64. Zeros are differentiated right."""
     x, keep = _counted(x, dtype), keepdim or keepdims
@@ -101,6 +105,7 @@ def prod(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = Non
     return x if keep else reshape(x, _r.dropped(shape, axes))
 
 
+@with_out
 def mean(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """Arithmetic mean over `dim` (all axes by default), in `dtype`; floating point only."""
     if dtype is not None:
@@ -113,6 +118,7 @@ def mean(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = Non
 # extrema
 
 
+@with_out
 def amax(x: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """Largest value over `dim`; where several tie, they share the derivative evenly."""
     axes = axes_of(x, dim, axis)
@@ -120,6 +126,7 @@ def amax(x: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = Non
     return _r.max(x, axis=axes, keepdims=keepdim or keepdims)
 
 
+@with_out
 def amin(x: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """Smallest value over `dim`; where several tie, they share the derivative evenly."""
     axes = axes_of(x, dim, axis)
@@ -136,6 +143,7 @@ def _is_operand(value: Any) -> bool:
     return isinstance(value, Boxed) or is_array(value) and not isinstance(value, np.generic)
 
 
+@with_out
 def max(x: Tensor, dim: Any = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False) -> Any:
     """`max(x)`: the largest element. `max(x, dim)`: `(values, indices)`, the first of tied values. `max(x, y)`: elementwise."""
     if _is_operand(dim):
@@ -144,6 +152,7 @@ def max(x: Tensor, dim: Any = None, keepdim: bool = False, *, axis: int | None =
     return amax(x) if dim is None else _first(x, dim, argmax, keepdim or keepdims)
 
 
+@with_out
 def min(x: Tensor, dim: Any = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False) -> Any:
     """`min(x)`: the smallest element. `min(x, dim)`: `(values, indices)`, the first of tied values. `min(x, y)`: elementwise."""
     if _is_operand(dim):
@@ -158,11 +167,13 @@ def _first(x: Tensor, dim: int, position: Any, keep: bool) -> Selected:
     return selected(x, at, position(x, dim, True), None if keep else at)
 
 
+@with_out
 def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Position of the largest element (the first of several) along `dim`, or in the flattened tensor."""
     return _position("argmax", _r.argmax, x, axis if dim is None else dim, keepdim or keepdims)
 
 
+@with_out
 def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Position of the smallest element (the first of several) along `dim`, or in the flattened tensor."""
     return _position("argmin", _r.argmin, x, axis if dim is None else dim, keepdim or keepdims)
@@ -177,11 +188,13 @@ def _position(name: str, kernel: Any, x: Tensor, dim: int | None, keep: bool) ->
 # truth
 
 
+@with_out
 def any(x: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """Whether some element over `dim` is true (not 0)."""
     return _r.any(x, axis=axes_of(x, dim, axis), keepdims=keepdim or keepdims)
 
 
+@with_out
 def all(x: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """Whether all elements over `dim` are true (not 0)."""
     return _r.all(x, axis=axes_of(x, dim, axis), keepdims=keepdim or keepdims)
@@ -201,6 +214,7 @@ def _correction(correction: float | None, unbiased: bool | None) -> float:
     return 0 if unbiased is False else 1
 
 
+@with_out
 def var(
     x: Tensor,
     dim: Dims = None,
@@ -221,6 +235,7 @@ def var(
     return _r.var(x, axis=axes_of(x, dim, axis), correction=_correction(correction, unbiased), keepdims=keepdim or keepdims)
 
 
+@with_out
 def std(x: Tensor, dim: Dims = None, unbiased: bool | None = None, keepdim: bool = False, **options: Any) -> Tensor:
     """Standard deviation over `dim`, the root of `var` with the same arguments; of equal numbers it is 0 with derivative 0."""
     variance = var(x, dim, unbiased, keepdim, **options)
@@ -278,6 +293,7 @@ def vector_norm(
     return _r.norm(x, axis=axes, p=ord, keepdims=keep)
 
 
+@with_out
 def norm(
     x: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, axis: Dims = None, keepdims: bool = False
 ) -> Tensor:
@@ -295,6 +311,7 @@ def dist(x: Tensor, y: Tensor, p: float = 2) -> Tensor:
 # sums of exponentials
 
 
+@with_out
 def logsumexp(x: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool = False) -> Tensor:
     """`log(sum(exp(x)))` over `dim` without overflow."""
     axes = axes_of(x, dim, axis)

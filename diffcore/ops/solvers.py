@@ -17,6 +17,7 @@ from diffcore.ops.indexing import getitem
 from diffcore.ops.linalg import cross as _cross
 from diffcore.ops.linalg import matmul
 from diffcore.ops.masking import where
+from diffcore.ops.out import with_out
 from diffcore.ops.shape import astype, broadcast_to, reshape
 from diffcore.seeds import eye_of
 
@@ -47,6 +48,7 @@ def inv(a: Tensor) -> Tensor:
     return _l.inv(a)
 
 
+@with_out
 def inverse(a: Tensor) -> Tensor:
     """The inverses of matrices `[..., n, n]`. Raises `LinAlgError` for a singular one."""
     return inv(a)
@@ -112,6 +114,7 @@ def logdet(a: Tensor) -> Tensor:
     return where(found.sign < 0, math.nan, found.logabsdet)
 
 
+@with_out
 def cholesky(a: Tensor, upper: bool = False) -> Tensor:
     """The lower triangular `l` with `l @ l.mT = a` (or its transpose) for symmetric positive-definite matrices `[..., n, n]`.
 

@@ -19,6 +19,7 @@ from diffcore.kernels import sorting as _s
 from diffcore.ops.axes import Tensor, axis_of
 from diffcore.ops.indexing import getitem
 from diffcore.ops.masking import where
+from diffcore.ops.out import with_out
 from diffcore.ops.shape import reshape
 
 __all__ = ["argsort", "kthvalue", "median", "msort", "sort", "topk"]
@@ -47,6 +48,7 @@ def selected(x: Tensor, axis: int, indices: Tensor, drop: int | None = None, *, 
     return Selected(reshape(values, shape), reshape(indices, shape))
 
 
+@with_out
 def argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The positions that sort `x` along `dim`. Always stable."""
     axis = axis_of(dim, x.ndim)
@@ -55,16 +57,19 @@ def argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = T
     return _s.argsort(x, axis=axis, descending=descending)
 
 
+@with_out
 def sort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Selected:
     """`(values, indices)`: the elements in order along `dim`. Always stable."""
     return selected(x, axis_of(dim, x.ndim), argsort(x, dim, descending))
 
 
+@with_out
 def msort(x: Tensor) -> Tensor:
     """The elements in order along the first axis."""
     return sort(x, 0).values
 
 
+@with_out
 def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Selected:
     """`(values, indices)`: the `k` largest (or smallest) elements along `dim`, best first; `sorted=False` orders them likewise."""
     axis = axis_of(dim, x.ndim)
@@ -76,6 +81,7 @@ def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = 
     return selected(x, axis, _part(argsort(x, dim, largest), axis, slice(0, k)))
 
 
+@with_out
 def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Selected:
     """`(value, index)` of the `k`-th smallest element along `dim`, counted from 1."""
     axis = axis_of(dim, x.ndim)
@@ -87,6 +93,7 @@ def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Selecte
     return selected(x, axis, _part(argsort(x, dim), axis, slice(k - 1, k)), None if keepdim else axis)
 
 
+@with_out
 def median(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """`median(x)`: the median of all elements, the lower of two. `median(x, dim)`: `(values, indices)`. NaN where there is a NaN.
 
