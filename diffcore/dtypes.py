@@ -13,6 +13,7 @@ import numpy as np
 from numpy import finfo, iinfo
 
 from diffcore.arrays import is_float
+from diffcore.kernels.promotion import of_one_type
 from diffcore.seeds import array_under
 
 __all__ = [
@@ -64,8 +65,8 @@ TYPE_NAMES: dict[str, np.dtype[Any]] = {
 
 
 def result_type(first: Any, second: Any) -> np.dtype[Any]:
-    """The dtype of arithmetic between two tensors, arrays or Python numbers. Python numbers adapt to tensors."""
-    return np.result_type(array_under(first), array_under(second))
+    """The dtype of arithmetic between two tensors, arrays or Python numbers; numbers adapt to tensors, and scalars to those with axes."""
+    return np.result_type(*of_one_type(array_under(first), array_under(second)))
 
 
 def can_cast(from_: Any, to: Any) -> builtins.bool:

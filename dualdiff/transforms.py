@@ -107,7 +107,16 @@ def _seedings(function: Callable[..., Any], arguments: Arguments, mode: str, mem
         mode = "parameters"
         chunks = plan(run, mode, budget)
     known = frozenset(key for windows in chunks for key in windows)
-    return (Seeding(mode, windows, known=known) for windows in chunks)
+    return _repeated(Seeding(mode, windows, known=known) for windows in chunks)
+
+
+def _repeated(seedings: Iterator[Seeding]) -> Iterator[Seeding]:
+    """`seedings`, with the shared generator put back before each run but the first, so that all runs draw the same (dropout masks)."""
+    state = random.default_generator().bit_generator.state
+    for i, seeding in enumerate(seedings):
+        if i:
+            random.default_generator().bit_generator.state = state
+        yield seeding
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:

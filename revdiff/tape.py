@@ -17,7 +17,7 @@ from diffcore.arrays import is_float, is_mutable
 from diffcore.dispatch import Boxed, clock
 from diffcore.errors import GradientError
 from diffcore.hooks import called
-from diffcore.kernels.record import Call, Kernel
+from diffcore.kernels.record import Call, Derived, Kernel
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
 from diffcore.watch import watch
@@ -130,6 +130,16 @@ def hooks_of(node: Node) -> dict[int, Callable[[Any], Any]]:
 
 
 
+def _rederived(node: Node, define: Derived, value: Any, box: type, level: int) -> Any:
+    """A kept residual as a tensor that depends on the operand of `node` it was derived from."""
+    operand = node.kernel.operands.index(define.operand)
+    parent = node.parents[operand]
+    if parent is None or value is None:
+        return value
+    made = Node(define.kernel, (parent,), (True,), [None], value, define.params, (node.shapes[operand],), value.shape, (), value.dtype)
+    return box(value, level, made)
+
+
 retained: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
 """The gradients of nodes that are no leaves, where they were asked for by `retain_grad`."""
 
@@ -149,7 +159,11 @@ def replay(node: Node, box: type, level: int) -> Call:
     out = box(node.out, level, node) if node.out is not None else None
     aux = node.aux
     if any(a is not None and is_float(a.dtype) for a in aux):
-        aux = node.kernel.derive_aux(out, primals, node.params)
+        definitions = node.kernel.aux.values()
+        if all(isinstance(define, Derived) for define in definitions):
+            aux = tuple(_rederived(node, define, a, box, level) for define, a in zip(definitions, aux, strict=True))
+        else:
+            aux = node.kernel.derive_aux(out, primals, node.params)
     return Call(node.kernel, primals, out, node.params, node.shapes, node.shape, aux)
 
 

@@ -306,3 +306,17 @@ def test_a_function_that_leaves_its_plan_is_an_error_and_not_a_wrong_gradient() 
     with pytest.raises(GradientError, match="took another path than when it was planned"):
         dualdiff.grad(function, seeding="activations", memory="1MB")(np.ones(4))
     assert calls
+
+
+def test_every_chunk_draws_the_same_random_numbers():
+    x = np.random.default_rng(0).normal(size=(6, 5))
+    w = np.random.default_rng(1).normal(size=(7, 5))
+    f = lambda w: (ops.dropout(ops.linear(x, w).tanh(), 0.5) ** 2).sum()
+    gradients, following = [], []
+    for memory in (None, "2KB", "4KB"):
+        dualdiff.manual_seed(3)
+        gradients.append(dualdiff.grad(f, memory=memory)(w))
+        following.append(float(dualdiff.rand(1)))
+    assert following[0] == following[1] == following[2]
+    for gradient in gradients[1:]:
+        np.testing.assert_allclose(gradient, gradients[0], rtol=1e-12)

@@ -18,11 +18,13 @@ OPS = {
         log log10 log1p log2 logaddexp logit maximum minimum mul multiply nan_to_num neg negative pow reciprocal relu remainder round
         rsqrt sigmoid sign sqrt square sub subtract tanh true_divide trunc
     """,
+    "attention": "scaled_dot_product_attention",
     "comparison": """
         allclose bitwise_and bitwise_not bitwise_or bitwise_xor eq equal ge greater greater_equal gt isclose isfinite isinf isnan le
         less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal
     """,
     "contraction": "einsum tensordot",
+    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "cumulative": "cummax cummin cumprod cumsum diff logcumsumexp",
     "diagonals": "diag diag_embed diagonal trace tril tril_indices triu triu_indices",
     "gathering": "gather index_add index_copy index_fill index_select scatter scatter_add take take_along_dim",
@@ -41,6 +43,10 @@ OPS = {
     """,
     "masking": "argwhere masked_fill masked_scatter masked_select nonzero where",
     "neural": "linear pad",
+    "normalisation": "batch_norm batch_norm_with_statistics group_norm instance_norm layer_norm local_response_norm rms_norm",
+    "pooling": """
+        adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d avg_pool1d avg_pool2d max_pool1d max_pool2d
+    """,
     "reduction": """
         all amax amin aminmax any argmax argmin count_nonzero dist log_softmax logsumexp max mean min nansum norm prod softmax std
         std_mean sum var var_mean
@@ -61,7 +67,7 @@ CREATION = """
     empty empty_like eye from_numpy full full_like is_floating_point is_tensor linspace load logspace multinomial normal numel ones
     ones_like rand rand_like randint randint_like randn randn_like randperm zeros zeros_like
 """.split()
-FUNCTIONAL_ONLY = ("activation", "losses", "lookup", "neural")
+FUNCTIONAL_ONLY = ("activation", "attention", "convolution", "losses", "lookup", "neural", "normalisation", "pooling")
 """Modules whose names PyTorch has in `nn.functional` alone."""
 ENGINE = """
     Tensor autograd cuda distributions enable_grad grad graph hessian hvp inference_mode is_grad_enabled jacobian linalg nn no_grad optim

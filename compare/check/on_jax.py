@@ -35,6 +35,10 @@ EAGER = frozenset(
         "matmul-stack times matrix",
         "linear-two layers",
         "cross_entropy-batch mean",
+        "conv-groups",
+        "max_pool-plane",
+        "window_sum-mean of a plane",
+        "normalise-batch, lines",
     )
 )
 """Rows that are also run without `jit`, where each new operation and shape is compiled by itself."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from compare import environment
 from compare.check.records import Checked, decode_kernel, encode_kernel
 from compare.check.selection import Selection
 from compare.errors import WorkerError
@@ -20,9 +18,6 @@ def each(names: list[str], selection: Selection) -> Iterator[Checked]:
     """What was found of each kernel, as it is found. Raises `WorkerError` when a process is lost."""
     waiting, busy = list(names), dict[Connection, tuple[str, Any]]()
     context = multiprocessing.get_context("spawn")
-    # They share the cores among themselves, so each computes in one thread. What a process inherits is read when it starts.
-    before = {name: os.environ.get(name) for name in environment.THREADS}
-    os.environ.update(dict.fromkeys(environment.THREADS, "1"))
     try:
         for _ in range(min(selection.jobs, len(names))):
             ours, theirs = context.Pipe()
@@ -40,10 +35,6 @@ def each(names: list[str], selection: Selection) -> Iterator[Checked]:
                 else:
                     ready.close()
     finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
         for _, process in busy.values():
             process.kill()
             process.join()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
-from diffcore.kernels.record import Call, Kernel, Rule, Shape, names_of, never, register
+from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, register
 
 
 def _signature(compute: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -298,9 +298,11 @@ def irregular(
     pushforward: Rule | None = None,
     pullback: Rule | None = None,
     keeps: tuple[frozenset[str], ...] = (),
-    aux: Mapping[str, Rule] | None = None,
+    aux: Mapping[str, Rule | Derived] | None = None,
     forward: Rule | None = None,
     examples: Callable[..., bool] = never,
+    sites: tuple[int, ...] = (),
+    diagonal: Rule | None = None,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel with both rules by hand, or with none (comparisons, `argmax`): then its result is a constant."""
@@ -316,6 +318,8 @@ def irregular(
             aux=aux or {},
             forward=forward,  # type: ignore[arg-type]
             examples=examples,
+            sites=sites,
+            diagonal=diagonal,
             explain=explain,
         )
     )

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays import is_mutable
-from diffcore.kernels.elementwise import clamp, decay, exp, log, log1p, sigmoid, tanh
+from diffcore.kernels.elementwise import clamp, decay, log, log1p, sigmoid, tanh
 from diffcore.kernels.families import elementwise, irregular
-from diffcore.kernels.record import Call, Shape
-from diffcore.kernels.reduction import logsumexp
+from diffcore.kernels.record import Call, Derived, Shape
+from diffcore.kernels.softmax import softmax
 
 IGNORED = -100
 """The class index that PyTorch leaves out by default."""
@@ -48,20 +48,19 @@ def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> t
     n = logits.shape[0]
     if is_mutable(logits):  # numpy reduces along the first axis several times faster, and the copy is ours to change
         columns = logits.T.copy()
-        top = np.maximum.reduce(columns, axis=0)
-        columns -= top
+        columns -= np.maximum.reduce(columns, axis=0)
         picked = columns.reshape(-1)[_indices(target) * n + np.arange(n)]
-        log_sum = np.log(np.add.reduce(np.exp(columns, out=columns), axis=0))
-    else:
-        top = logits.max(axis=-1)
-        shifted = logits - top[:, None]
-        picked = shifted[np.arange(n), target]
-        log_sum = xp.log(xp.exp(shifted).sum(axis=-1))
-        counted = _counted(target)
-        if counted is not None:
-            losses = xp.where(counted, log_sum - picked, 0)
-            return _reduce(losses, reduction, counted), ((log_sum + top).reshape(-1, 1),)
-    return _reduce(log_sum - picked, reduction), ((log_sum + top).reshape(-1, 1),)
+        sums = np.add.reduce(np.exp(columns, out=columns), axis=0)
+        columns /= sums
+        return _reduce(np.log(sums) - picked, reduction), (columns.T,)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    picked = shifted[np.arange(n), target]
+    powers = xp.exp(shifted)
+    sums = powers.sum(axis=-1)
+    losses, counted = xp.log(sums) - picked, _counted(target)
+    if counted is not None:
+        losses = xp.where(counted, losses, 0)
+    return _reduce(losses, reduction, counted), (powers / sums[:, None],)
 
 
 def _indices(target: Any) -> Any:
@@ -71,16 +70,14 @@ def _indices(target: Any) -> Any:
 
 def _residual(call: Call) -> Any:
     """softmax(logits) - one_hot(target), `[n, c]`: the derivative of each example's loss. A new array or tensor."""
-    logits, target = call.primals
-    (lse,) = call.aux
-    if is_mutable(logits) and is_mutable(lse):
-        residual = np.subtract(logits, lse, order="C")  # so that flattening it makes a view
-        np.exp(residual, out=residual)
-        n, classes = residual.shape
-        flat = np.arange(0, n * classes, classes) + _indices(target)
-        residual.reshape(-1)[flat] -= 1  # one axis is indexed in half the time of two
-        return residual
-    residual = exp(logits - lse) - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
+    target = call.primals[1]
+    (softmax,) = call.aux
+    if is_mutable(softmax):
+        columns = softmax.T.copy()  # `[c, n]`, as it was made
+        n = columns.shape[1]
+        columns.reshape(-1)[_indices(target) * n + np.arange(n)] -= 1  # one axis is indexed in half the time of two
+        return columns.T
+    residual = softmax - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
     counted = _counted(target)
     return residual if counted is None else residual * counted.reshape((-1, 1))
 
@@ -116,10 +113,10 @@ cross_entropy = irregular(
     "cross_entropy",
     lambda xp, logits, target, *, reduction="mean": _forward(xp, logits, target, reduction=reduction)[0],
     forward=_forward,
-    aux={"lse": lambda logits: logsumexp(logits, axis=(-1,), keepdims=True)},
+    aux={"softmax": Derived(softmax, "logits", {"axis": -1})},
     pushforward=_pushforward,
     pullback=_pullback,
-    keeps=(frozenset(("logits", "target", "lse")), frozenset()),
+    keeps=(frozenset(("target", "softmax")), frozenset()),
     examples=lambda operand, shapes, shape, params: len(shape) == 1 and operand == 0,
     explain=_explain,
 )

@@ -38,6 +38,17 @@ class Call:
         self.aux = aux
 
 
+class Derived(NamedTuple):
+    """A residual that is `kernel(operand, **params)`, where the rules of `kernel` read its result alone.
+
+    So it can be differentiated in turn from its value, without the operand being kept.
+    """
+
+    kernel: Kernel
+    operand: str
+    params: dict[str, Any]
+
+
 class Plan(NamedTuple):
     """What one call keeps: `needs` per operand, the positions of operands to `drop`, whether the result stays, and which aux.
 
@@ -77,8 +88,8 @@ class Kernel:
     pullback: Rule | None = None
     keeps: tuple[frozenset[str], ...] = ()
     """Per operand: the names of operands, aux and `out` that its cotangent reads."""
-    aux: Mapping[str, Rule] = field(default_factory=dict)
-    """Residuals that are neither operand nor result, each with its definition from those by name."""
+    aux: Mapping[str, Rule | Derived] = field(default_factory=dict)
+    """Residuals that are neither operand nor result, each with its definition from those by name, or as a `Derived`."""
     forward: Rule = None  # type: ignore[assignment]  # filled in below when not given
     partials: tuple[Any, ...] = ()
     """Elementwise kernels: per operand the partial derivative as a function of the call, or a number."""
@@ -145,7 +156,12 @@ class Kernel:
     def derive_aux(self, out: Any, primals: Any, params: dict[str, Any]) -> tuple[Any, ...]:
         """The aux residuals by their definitions, on arrays or tensors."""
         known = {"out": out, **params, **dict(zip(self.operands, primals, strict=False))}
-        return tuple(define(*(known[n] for n in names_of(define))) for define in self.aux.values())
+        return tuple(
+            define.kernel(known[define.operand], **define.params)
+            if isinstance(define, Derived)
+            else define(*(known[n] for n in names_of(define)))
+            for define in self.aux.values()
+        )
 
     def _compute_and_derive(self, xp: Any, *primals: Any, **params: Any) -> tuple[Any, tuple[Any, ...]]:
         out = self.compute(xp, *primals, **params)

@@ -1,14 +1,36 @@
 """Functions of layers without parameters, under PyTorch's names; the same for both engines."""
 
 from diffcore.nn.module import functional_call
-from diffcore.ops import activation, log_softmax, lookup, losses, neural, relu, sigmoid, softmax, tanh
+from diffcore.ops import (
+    activation,
+    attention,
+    convolution,
+    log_softmax,
+    lookup,
+    losses,
+    neural,
+    normalisation,
+    pooling,
+    relu,
+    sigmoid,
+    softmax,
+    tanh,
+)
 from diffcore.ops.activation import *
+from diffcore.ops.attention import *
+from diffcore.ops.convolution import *
 from diffcore.ops.lookup import *
 from diffcore.ops.losses import *
 from diffcore.ops.neural import *
+from diffcore.ops.normalisation import *
+from diffcore.ops.pooling import *
 
 __all__ = ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh"]
 __all__ += activation.__all__
+__all__ += attention.__all__
+__all__ += convolution.__all__
 __all__ += lookup.__all__
 __all__ += losses.__all__
 __all__ += neural.__all__
+__all__ += normalisation.__all__
+__all__ += pooling.__all__

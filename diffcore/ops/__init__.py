@@ -2,7 +2,7 @@
 
 Axes are PyTorch's `dim` / `keepdim` or numpy's `axis` / `keepdims`; both spellings work everywhere. The ops named in `__all__` are also
 names of both engines (`revdiff.exp`) and, where the first operand is the tensor, methods. The others are in `nn.functional` (modules
-`activation`, `lookup`, `losses`, `neural`), or methods alone.
+`activation`, `attention`, `convolution`, `lookup`, `losses`, `neural`, `normalisation`, `pooling`), or methods alone.
 """
 
 from diffcore.ops import (
@@ -24,8 +24,10 @@ from diffcore.ops import (
 )
 from diffcore.ops.activation import *
 from diffcore.ops.arithmetic import *
+from diffcore.ops.attention import *
 from diffcore.ops.comparison import *
 from diffcore.ops.contraction import *
+from diffcore.ops.convolution import *
 from diffcore.ops.cumulative import *
 from diffcore.ops.diagonals import *
 from diffcore.ops.gathering import *
@@ -39,6 +41,8 @@ from diffcore.ops.lookup import *
 from diffcore.ops.losses import *
 from diffcore.ops.masking import *
 from diffcore.ops.neural import *
+from diffcore.ops.normalisation import *
+from diffcore.ops.pooling import *
 from diffcore.ops.reduction import *
 from diffcore.ops.shape import *
 from diffcore.ops.shape import astype as astype

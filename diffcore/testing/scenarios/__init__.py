@@ -5,8 +5,10 @@ from functools import cache
 from diffcore.testing.scenario import Misuse, Scenario
 from diffcore.testing.scenarios import (
     activation,
+    attention,
     comparison,
     contraction,
+    convolution,
     coverage_rows,
     cumulative,
     elementwise,
@@ -17,7 +19,9 @@ from diffcore.testing.scenarios import (
     loss,
     matmul,
     misuse_given,
+    normalisation,
     padding,
+    pooling,
     reduction,
     shape,
     softmax,
@@ -28,8 +32,10 @@ from diffcore.testing.scenarios import (
 
 _MODULES = (
     activation,
+    attention,
     comparison,
     contraction,
+    convolution,
     coverage_rows,
     cumulative,
     elementwise,
@@ -39,7 +45,9 @@ _MODULES = (
     linalg,
     loss,
     matmul,
+    normalisation,
     padding,
+    pooling,
     reduction,
     shape,
     softmax,

@@ -1,0 +1,371 @@
+"""Convolutions in any number of dimensions: one trilinear form, so that the kernels are one another's derivatives, to any order.
+
+    sum over n, o, c, p, t of  g[n, o, p]  weight[o, c, t]  x[n, c, p * stride + t * dilation - padding]
+
+`conv` drops `g` from it, `conv_transpose` drops `x`, `conv_weight` drops `weight`; with `groups`, channels meet within their group alone.
+`k` directions fold into an axis that is free there, the batch or the channels of the result, so that one convolution serves them all.
+
+On numpy patches are copied into columns, `[n, groups, channels * taps, windows]`, and each image is a matrix product whose result is
+already laid out as the next layer reads it. Columns of all images at once (`[channels * taps, n * windows]`, one product) were up to two
+times slower on small images, for the transposed copy of the result, and about as fast on large ones. Blocks of images with about a
+megabyte of columns bound the workspace; they were faster than all images at once for most sizes measured (LeNet, VGG), and slower by a
+third for 11 x 11 taps with stride 4. The adjoint of the weight of many channels on few windows is the exception: summing a matrix
+per image would cost more than the product, so there the block's images are columns of one matrix. The transposed convolution adds
+columns back tap by tap; convolving with the flipped kernel was several times slower where the input has few channels, and little
+faster anywhere.
+A depthwise convolution is the same product with a batch of groups, as fast as a loop over taps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from diffcore.arrays import is_mutable
+from diffcore.kernels.broadcast import fill
+from diffcore.kernels.families import multilinear
+from diffcore.kernels.record import Call, Kernel, Shape
+from diffcore.kernels.shape import transpose
+from diffcore.kernels.windows import Window, covers, reaches
+from diffcore.seeds import eye_of, one_hot_of
+
+Pairs = tuple[tuple[int, int], ...]
+
+BLOCK = 1 << 20
+"""Bytes of columns at a time."""
+
+
+def window_of(size: Shape, taps: Shape, stride: Shape, padding: Pairs, dilation: Shape) -> Window:
+    """The windows of a kernel with these `taps` over an input of this `size`."""
+    count = tuple(
+        (n + lo + hi - d * (t - 1) - 1) // s + 1 for n, t, s, (lo, hi), d in zip(size, taps, stride, padding, dilation, strict=True)
+    )
+    return Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
+
+
+def _blocks(n: int, window: Window, channels: int, itemsize: int) -> Iterator[slice]:
+    """The images in parts whose columns take about `BLOCK` bytes."""
+    step = max(1, BLOCK // max(1, channels * window.taps * math.prod(window.counts) * itemsize))
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _is_copy(window: Window, size: Shape) -> bool:
+    """Whether the columns are the input itself: one tap that meets every element."""
+    return window.taps == 1 and window.counts == size and not any(window.before)
+
+
+def _columns(x: Any, window: Window, *, images_last: bool = False) -> Any:
+    """The patches `[n, c, *taps, *windows]` of `x` `[n, c, *size]`; with `images_last` laid out as `[c, *taps, n, *windows]`."""
+    n, c, *size = x.shape
+    rank = len(size)
+    new: Any = np.empty_like if covers(window, tuple(size)) else np.zeros_like
+    if images_last:
+        flat = new(x, shape=(c, *window.size, n, *window.counts), order="C")
+        columns = flat.transpose((rank + 1, *range(rank + 1), *range(rank + 2, 2 * rank + 2)))
+    else:
+        flat = columns = new(x, shape=(n, c, *window.size, *window.counts), order="C")
+    for tap, windows, elements in reaches(window, tuple(size)):
+        columns[:, :, *tap, *windows] = x[:, :, *elements]
+    return flat
+
+
+def _convolve(x: Any, weight: Any, window: Window, groups: int) -> Any:
+    n, c, *size = x.shape
+    o, inner, p = weight.shape[0], weight.shape[1] * window.taps, math.prod(window.counts)
+    matrix = weight.reshape(groups, o // groups, inner)
+    dtype = np.result_type(x.dtype, weight.dtype)
+    if _is_copy(window, tuple(size)):
+        return np.matmul(matrix, x.reshape(n, groups, inner, p)).reshape(n, o, *window.counts)
+    out = np.empty_like(x, dtype=dtype, shape=(n, groups, o // groups, p), order="C")
+    for block in _blocks(n, window, c, x.dtype.itemsize):
+        columns = _columns(x[block], window)
+        np.matmul(matrix, columns.reshape(columns.shape[0], groups, inner, p), out=out[block])
+    return out.reshape(n, o, *window.counts)
+
+
+def _convolve_back(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
+    n, o, p = g.shape[0], weight.shape[0], math.prod(window.counts)
+    c, inner = groups * weight.shape[1], weight.shape[1] * window.taps
+    matrix = weight.reshape(groups, o // groups, inner).mT
+    if _is_copy(window, size):
+        return np.matmul(matrix, g.reshape(n, groups, o // groups, p)).reshape(n, c, *size)
+    out: Any = np.zeros_like(g, dtype=np.result_type(g.dtype, weight.dtype), shape=(n, c, *size), order="C")
+    for block in _blocks(n, window, c, g.dtype.itemsize):
+        part, images = g[block], out[block]
+        columns = np.matmul(matrix, part.reshape(part.shape[0], groups, o // groups, p))
+        columns = columns.reshape(part.shape[0], c, *window.size, *window.counts)
+        for tap, windows, elements in reaches(window, size):
+            images[:, :, *elements] += columns[:, :, *tap, *windows]
+    return out
+
+
+def _correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
+    n, c, o, p = x.shape[0], x.shape[1], g.shape[1], math.prod(window.counts)
+    rows, inner = o // groups, c // groups * window.taps
+    out = np.zeros_like(x, dtype=np.result_type(x.dtype, g.dtype), shape=(groups, rows, inner), order="C")
+    together = rows > p
+    for block in _blocks(n, window, c, x.dtype.itemsize):
+        part = g[block]
+        m = part.shape[0]
+        part = part.reshape(m, groups, rows, p)
+        columns = _columns(x[block], window, images_last=together)
+        if together:
+            out += np.matmul(part.transpose(1, 2, 0, 3).reshape(groups, rows, m * p), columns.reshape(groups, inner, m * p).mT)
+        else:
+            products = np.matmul(part, columns.reshape(m, groups, inner, p).mT)
+            out += products[0] if m == 1 else products.sum(axis=0)
+    return out.reshape(o, c // groups, *window.size)
+
+
+# the kernels' values
+
+
+def _conv(xp: Any, x: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int) -> Any:
+    window = window_of(tuple(x.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation)
+    if xp is np:
+        return _convolve(x, weight, window, groups)
+    from jax import lax
+
+    return lax.conv_general_dilated(xp.asarray(x), xp.asarray(weight), stride, padding, rhs_dilation=dilation, feature_group_count=groups)
+
+
+def _conv_biased(xp: Any, x: Any, weight: Any, bias: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int) -> Any:
+    out = _conv(xp, x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    bias = bias.reshape((-1, *(1,) * len(stride)))
+    if xp is np and out.dtype == bias.dtype:
+        out += bias  # the product is ours to change
+        return out
+    return out + bias
+
+
+def _conv_transpose(xp: Any, g: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, size: Shape) -> Any:
+    taps, count = tuple(weight.shape[2:]), tuple(g.shape[2:])
+    window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
+    if xp is np:
+        return _convolve_back(g, weight, window, groups, size)
+    from jax import lax
+
+    o, c = weight.shape[:2]
+    flipped = xp.flip(xp.asarray(weight), tuple(range(2, weight.ndim))).reshape(groups, o // groups, c, *taps)
+    edges = []
+    for n, b, s, d, t, p in zip(size, window.before, stride, dilation, taps, count, strict=True):
+        edges.append((d * (t - 1) - b, n - (p - 1) * s - 1 + b))
+    return lax.conv_general_dilated(
+        xp.asarray(g),
+        xp.swapaxes(flipped, 1, 2).reshape(groups * c, o // groups, *taps),
+        (1,) * len(size),
+        edges,
+        lhs_dilation=stride,
+        rhs_dilation=dilation,
+        feature_group_count=groups,
+    )
+
+
+def _check_weight(x: Any, g: Any, rank: int, groups: int) -> None:
+    if not x.ndim == g.ndim == rank + 2:
+        raise ValueError(f"`x` and `g` need {rank + 2} axes each")
+    if x.shape[0] != g.shape[0]:
+        raise ValueError(f"{x.shape[0]} examples of `x` and {g.shape[0]} of `g` disagree")
+    if x.shape[1] % groups or g.shape[1] % groups:
+        raise ValueError(f"the channels of `x` and `g` must be divisible by `groups` (={groups})")
+
+
+def _conv_weight(xp: Any, x: Any, g: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, taps: Shape) -> Any:
+    _check_weight(x, g, len(stride), groups)
+    size, count = tuple(x.shape[2:]), tuple(g.shape[2:])
+    window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
+    if xp is np:
+        return _correlate(x, g, window, groups)
+    from jax import lax
+
+    edges = []
+    for axis, (n, lo) in enumerate(zip(size, window.before, strict=True)):
+        edges.append((lo, window.end(axis) - n - lo))
+    spatial = "DHW"[-len(size) :]
+    return lax.conv_general_dilated(
+        xp.asarray(x),
+        xp.asarray(g),
+        dilation,
+        edges,
+        rhs_dilation=stride,
+        dimension_numbers=("CN" + spatial, "IO" + spatial, "CN" + spatial),  # the images are what is summed over
+        batch_group_count=groups,
+    )
+
+
+# directions: folded into one axis of an operand and of the result, group by group where that axis is channels in groups
+
+
+def _folded(t: Any, axis: int, groups: int) -> Any:
+    """`t` `[k, *s]` as `[*s]` with `k` merged into `axis` of `s`, inside each of its `groups`."""
+    k, *shape = t.shape
+    merged = (*shape[:axis], k * shape[axis], *shape[axis + 1 :])
+    if axis == 0 and groups == 1:
+        return t.reshape(merged)
+    split = t.reshape((k, *shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :]))
+    order = (*range(1, axis + 2), 0, *range(axis + 2, split.ndim))
+    return transpose(split, axes=tuple(i - split.ndim for i in order)).reshape(merged)
+
+
+def _unfolded(t: Any, k: int, size: int, axis: int, groups: int) -> Any:
+    """The inverse of `_folded`, for `axis` of `size`."""
+    shape = tuple(t.shape)
+    result = (k, *shape[:axis], size, *shape[axis + 1 :])
+    if axis == 0 and groups == 1:
+        return t.reshape(result)
+    split = t.reshape((*shape[:axis], groups, k, size // groups, *shape[axis + 1 :]))
+    order = (axis + 1, *range(axis + 1), *range(axis + 2, split.ndim))
+    return transpose(split, axes=tuple(i - split.ndim for i in order)).reshape(result)
+
+
+_BATCH = ((0, False), (0, False))
+_INTO_ROWS = ((0, True), (1, True))
+_INTO_COLUMNS = ((1, False), (1, True))
+_FROM_INPUT = ((1, True), (1, False))
+_FROM_RESULT = ((1, True), (0, True))
+
+
+def _applied(kernel: Kernel, folds: tuple[Any, Any], a: Any, b: Any, params: dict[str, Any]) -> Any:
+    """`kernel(a, b)` where one of them may have a leading axis of directions.
+
+    `folds` has per operand the axis of it, and that of the result, into which directions fold, and whether these are channels in groups.
+    """
+    ndim = len(params["stride"]) + 2
+    for i, t in enumerate((a, b)):
+        if t.ndim > ndim:
+            (axis, grouped), (target, target_grouped) = folds[i]
+            groups, target_groups = (params["groups"] if flag else 1 for flag in (grouped, target_grouped))
+            folded = _folded(t, axis, groups)
+            out = kernel(folded, b, **params) if i == 0 else kernel(a, folded, **params)
+            return _unfolded(out, t.shape[0], t.shape[axis + 1] // groups * target_groups, target, target_groups)
+    return kernel(a, b, **params)
+
+
+def _shared(call: Call) -> dict[str, Any]:
+    return {name: call.params[name] for name in ("stride", "padding", "dilation", "groups")}
+
+
+def _by_conv(call: Call, x: Any, weight: Any) -> Any:
+    return _applied(conv_unbiased, (_BATCH, _INTO_ROWS), x, weight, _shared(call))
+
+
+def _by_transpose(call: Call, g: Any, weight: Any, size: Shape) -> Any:
+    return _applied(conv_transpose, (_BATCH, _INTO_COLUMNS), g, weight, {**_shared(call), "size": tuple(size)})
+
+
+def _by_weight(call: Call, x: Any, g: Any, taps: Shape) -> Any:
+    return _applied(conv_weight, (_FROM_INPUT, _FROM_RESULT), x, g, {**_shared(call), "taps": tuple(taps)})
+
+
+# the kernels
+
+
+def _push_conv(call: Call, operand: int, t: Any) -> Any:
+    x, weight = call.primals[:2]
+    if operand == 0:
+        return _by_conv(call, t, weight)
+    if operand == 1:
+        return _by_conv(call, x, t)
+    lead = t.shape[:-1]
+    return fill(t.reshape((*lead, 1, t.shape[-1], *(1,) * len(call.params["stride"]))), call.shape, len(lead))
+
+
+def _diagonal_conv(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
+    """One direction per feature of every example: the responses to unit images, scaled. One per weight: the patches it meets."""
+    if operand == 2 or examples != (operand == 0):
+        return None
+    return _push_features(call, scale, rows) if operand == 0 else _push_taps(call, scale, rows)
+
+
+def _push_features(call: Call, scale: Any, rows: slice) -> Any:
+    weight, (batch, *features) = call.primals[1], call.shapes[0]
+    units = eye_of(weight, math.prod(features), rows)
+    units = units.reshape((units.shape[0], *features))
+    responses = _by_conv(call, units, weight)
+    shared = responses.reshape((responses.shape[0], 1, *call.shape[1:]))
+    if scale is None:
+        return fill(shared, call.shape, 1)
+    columns = scale.reshape((batch, -1)).T[rows]
+    columns = columns.copy() if is_mutable(columns) else columns  # in C order, so that the large product is in that order too
+    return columns.reshape((columns.shape[0], batch, *(1,) * (len(call.shape) - 1))) * shared
+
+
+def _push_taps(call: Call, scale: Any, rows: slice) -> Any:
+    x, groups, (o, *kernel) = call.primals[0], call.params["groups"], call.shapes[1]
+    inner = math.prod(kernel)
+    channel, tap = np.divmod(np.arange(*rows.indices(o * inner)), max(inner, 1))
+    units = fill(eye_of(x, inner), (groups, inner, inner), 0).reshape((groups * inner, *kernel))
+    patches = _by_conv(call, x, units)  # [n, groups * inner, *windows]
+    picked = patches[:, channel // (o // groups) * inner + tap]
+    picked = transpose(picked, axes=(-picked.ndim + 1, -picked.ndim, *range(-picked.ndim + 2, 0)))
+    spatial = (1,) * len(call.params["stride"])
+    if scale is not None:
+        picked = picked * scale.reshape(-1)[rows].reshape((-1, 1, *spatial))
+    k, n, *count = picked.shape
+    return picked.reshape((k, n, 1, *count)) * one_hot_of(x, channel, o).reshape((k, 1, o, *spatial))
+
+
+def _rows_of_input(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    return operand == 0
+
+
+def _input_adjoint(g: Any, call: Call, weight: Any) -> Any:
+    return _by_transpose(call, g, weight, call.shapes[0][2:])
+
+
+def _weight_adjoint(g: Any, call: Call, x: Any) -> Any:
+    return _by_weight(call, x, g, call.shapes[1][2:])
+
+
+def _bias_adjoint(g: Any, call: Call) -> Any:
+    rank = len(call.params["stride"])
+    return g.sum(axis=(-rank - 2, *range(-rank, 0)))
+
+
+conv = multilinear(
+    "conv",
+    _conv_biased,
+    push=_push_conv,
+    diagonal=_diagonal_conv,
+    examples=_rows_of_input,
+    sites=(1, 2),
+    x=_input_adjoint,
+    weight=_weight_adjoint,
+    bias=_bias_adjoint,
+)
+"""Cross-correlation of `x` `[n, c, *size]` with `weight` `[o, c / groups, *taps]`, plus `bias` `[o]`."""
+
+conv_unbiased = multilinear(
+    "conv_unbiased",
+    _conv,
+    push=_push_conv,
+    diagonal=_diagonal_conv,
+    examples=_rows_of_input,
+    sites=(1,),
+    x=_input_adjoint,
+    weight=_weight_adjoint,
+)
+"""`conv` without a bias."""
+
+conv_transpose = multilinear(
+    "conv_transpose",
+    _conv_transpose,
+    push=lambda call, i, t: _by_transpose(call, *((t, call.primals[1]) if i == 0 else (call.primals[0], t)), call.params["size"]),
+    examples=_rows_of_input,
+    sites=(1,),
+    g=lambda g_out, call, weight: _by_conv(call, g_out, weight),
+    weight=lambda g_out, call, g: _by_weight(call, g_out, g, call.shapes[1][2:]),
+)
+"""The adjoint of `conv_unbiased` in `x` `[n, c, *size]`, for `g` `[n, o, *windows]` and the same `weight`."""
+
+conv_weight = multilinear(
+    "conv_weight",
+    _conv_weight,
+    push=lambda call, i, t: _by_weight(call, *((t, call.primals[1]) if i == 0 else (call.primals[0], t)), call.params["taps"]),
+    x=lambda g_out, call, g: _by_transpose(call, g, g_out, call.shapes[0][2:]),
+    g=lambda g_out, call, x: _by_conv(call, x, g_out),
+)
+"""The adjoint of `conv_unbiased` in `weight` `[o, c / groups, *taps]`, for `x` and `g` `[n, o, *windows]`."""

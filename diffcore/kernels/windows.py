@@ -1,0 +1,110 @@
+"""Windows that slide over the trailing axes of an array: which elements each tap of a kernel or of a pooling window meets.
+
+A tap is one position inside the window. Over all windows it meets a strided slice of the input, so that convolutions and pools on numpy
+loop over taps, of which there are few, and never over elements. Where a window reaches over the border the slice is shorter:
+nothing is padded.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Shape = tuple[int, ...]
+Slices = tuple[slice, ...]
+
+
+class Window(NamedTuple):
+    """Windows of `size` taps `dilation` apart, `stride` apart, the first one `before` elements in front of the input; `counts` of them.
+
+    Each entry has one number per axis. Window `p` has its tap `t` at element `p * stride + t * dilation - before`.
+    """
+
+    size: Shape
+    stride: Shape
+    dilation: Shape
+    before: Shape
+    counts: Shape
+
+    @property
+    def taps(self) -> int:
+        """The number of taps."""
+        return math.prod(self.size)
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether no element is in two windows."""
+        return all(d * (n - 1) < s for n, s, d in zip(self.size, self.stride, self.dilation, strict=True))
+
+    def end(self, axis: int) -> int:
+        """One past the last element that a window meets along `axis`, counted from the first window's first tap."""
+        return (self.counts[axis] - 1) * self.stride[axis] + (self.size[axis] - 1) * self.dilation[axis] + 1
+
+
+class Reach(NamedTuple):
+    """What one tap meets: the `windows` in which it lies inside the input, and the `elements` that it then is."""
+
+    tap: tuple[int, ...]
+    windows: Slices
+    elements: Slices
+
+
+@lru_cache(maxsize=256)
+def reaches(window: Window, shape: Shape) -> tuple[Reach, ...]:
+    """What each tap meets of an input with these trailing axes, in row-major order of the taps."""
+    axes = [[(t, *_along(t * d - b, s, extent, count)) for t in range(n)] for n, s, d, b, count, extent in zip(*window, shape, strict=True)]
+    return tuple(Reach(*(tuple(part) for part in zip(*met, strict=True))) for met in itertools.product(*axes))
+
+
+def _along(offset: int, stride: int, extent: int, count: int) -> tuple[slice, slice]:
+    first = max(0, -(offset // stride))
+    stop = min(count, (extent - 1 - offset) // stride + 1)
+    if stop <= first:
+        return slice(0, 0), slice(0, 0)
+    start = first * stride + offset
+    return slice(first, stop), slice(start, start + (stop - first - 1) * stride + 1, stride)
+
+
+def covers(window: Window, shape: Shape) -> bool:
+    """Whether every window lies inside an input with these trailing axes."""
+    return not any(window.before) and all(window.end(axis) <= n for axis, n in enumerate(shape))
+
+
+def inside(reach: Reach, window: Window) -> Any:
+    """Booleans: the windows in which the tap lies inside the input."""
+    mask = np.zeros(window.counts, bool)
+    mask[reach.windows] = True
+    return mask
+
+
+# the same for jax, whose arrays are immutable and whose compiler fuses what is written tap by tap
+
+
+def tap_slices(x: Any, window: Window, fill: Any) -> list[Any]:
+    """For jax: what each tap meets in all windows, `[*rest, *counts]`, in row-major order of the taps, `fill` outside the input."""
+    from jax import lax
+
+    rank = len(window.size)
+    rest = x.ndim - rank
+    after = [max(0, window.end(i) - window.before[i] - x.shape[rest + i]) for i in range(rank)]
+    x = lax.pad(x, np.asarray(fill, x.dtype), [(0, 0, 0)] * rest + [(b, a, 0) for b, a in zip(window.before, after, strict=True)])
+    found = []
+    for tap in itertools.product(*map(range, window.size)):
+        starts = [t * d for t, d in zip(tap, window.dilation, strict=True)]
+        stops = [start + (n - 1) * s + 1 for start, n, s in zip(starts, window.counts, window.stride, strict=True)]
+        found.append(lax.slice(x, [0] * rest + starts, [*x.shape[:rest], *stops], [1] * rest + list(window.stride)))
+    return found
+
+
+def placed(g: Any, tap: tuple[int, ...], window: Window, shape: Shape) -> Any:
+    """For jax: the transpose of one tap's slice: `g` `[*rest, *counts]` at the elements that the tap meets, zeros elsewhere."""
+    from jax import lax
+
+    edges = []
+    for t, s, d, b, n, extent in zip(tap, window.stride, window.dilation, window.before, window.counts, shape, strict=True):
+        edges.append((t * d - b, extent - (t * d - b) - (n - 1) * s - 1, s - 1))
+    return lax.pad(g, np.zeros((), g.dtype), [(0, 0, 0)] * (g.ndim - len(edges)) + edges)
