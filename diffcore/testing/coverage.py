@@ -31,26 +31,23 @@ class Exemption(NamedTuple):
     refused: str = ""
 
 
-_MATRICES = {"0-d": Exemption("matrices have two axes", "number")}
-_ALONG = {"0-d": Exemption("it runs along an axis; the op takes a number for an axis of one element", "given a number")}
+def _needs_an_axis(reason: str, refused: str, *kernels: str) -> dict[str, dict[str, Exemption]]:
+    return {kernel: {"0-d": Exemption(reason, refused)} for kernel in kernels}
+
+
 EXEMPT: dict[str, dict[str, Exemption]] = {
-    "matmul": {"0-d": Exemption("a product needs an axis to sum over", "given a number")},
-    "linear": {"0-d": Exemption("features lie along an axis", "given a number")},
-    "linear_unbiased": {"0-d": Exemption("features lie along an axis", "given a number")},
-    "gather": {"0-d": Exemption("there is no axis to gather along", "given a 0-d tensor")},
-    "scatter_add": {"0-d": Exemption("there is no axis to add along", "given a 0-d tensor")},
-    "log_softmax": {"0-d": Exemption("there is no axis to normalise along", "given a 0-d tensor")},
-    "softmax": {"0-d": Exemption("there is no axis to normalise along", "given a 0-d tensor")},
-    "cross_entropy": {"0-d": Exemption("classes lie along an axis", "given a number")},
-    "roll": {"0-d": Exemption("there is no axis to roll along", "given a number")},
-    "embedding": {"0-d": Exemption("its rows lie along an axis", "given a number")},
-    **dict.fromkeys(("cumsum", "cumprod", "prod", "logcumsumexp"), _ALONG),
-    "recurrence": {"0-d": Exemption("it runs along an axis", "scalars")},
-    **dict.fromkeys(("solve", "solve_triangular", "inv", "cofactor", "det", "slogdet", "cholesky"), _MATRICES),
-    "diagonal": {"0-d": Exemption("a diagonal is one of two axes", "number")},
-    "embed_diagonal": {"0-d": Exemption("the diagonal is an axis", "scalar")},
-    "unfold": {"0-d": Exemption("windows lie along an axis", "given a number")},
-    "fold": {"0-d": Exemption("the windows are an axis", "number")},
+    **_needs_an_axis("a product sums over an axis", "given a number", "matmul"),
+    **_needs_an_axis("features or classes lie along an axis", "given a number", "linear", "linear_unbiased", "cross_entropy"),
+    **_needs_an_axis("channels lie along an axis", "given a number", "conv", "conv_unbiased", "conv_transpose", "conv_weight"),
+    **_needs_an_axis("it runs along an axis", "given a number", "cumsum", "cumprod", "prod", "logcumsumexp", "roll", "normalise"),
+    **_needs_an_axis("it runs along an axis", "scalars", "recurrence"),
+    **_needs_an_axis("it runs along an axis", "given a 0-d tensor", "gather", "scatter_add", "softmax", "log_softmax"),
+    **_needs_an_axis("its rows lie along an axis", "given a number", "embedding"),
+    **_needs_an_axis("matrices have two axes", "number", "solve", "solve_triangular", "inv", "cofactor", "det", "slogdet", "cholesky"),
+    **_needs_an_axis("a diagonal lies in two axes, or is one", "number", "diagonal", "embed_diagonal"),
+    **_needs_an_axis("windows slide along an axis", "given a number", "unfold", "max_pool", "window_sum"),
+    **_needs_an_axis("windows slide along an axis", "axes", "pool_gather", "pool_scatter", "window_spread"),
+    **_needs_an_axis("the windows are an axis", "number", "fold"),
 }
 """Kernel -> property -> why it has none."""
 

@@ -5,11 +5,12 @@ from functools import partial
 import numpy as np
 
 from diffcore import linalg, ops
-from diffcore.kernels import cumulative, padding, strides
+from diffcore.kernels import convolution, cumulative, normalisation, padding, pooling, strides
 from diffcore.kernels import indexing as i
 from diffcore.kernels import linalg as matrices
 from diffcore.kernels import loss as losses
 from diffcore.kernels import shape as s
+from diffcore.kernels.windows import Window
 from diffcore.testing import Scenario
 from diffcore.testing.scenarios.generators import once
 from diffcore.testing.scenarios.samples import away, classes, distinct, exactly, joined, mask, normal, positive, within
@@ -96,6 +97,16 @@ def twice(name):
     return lambda torch, x: getattr(torch, name)(x, x)
 
 
+def taps_of(x, g):
+    return convolution.conv_weight(x, g, stride=(1,), padding=((1, 1),), dilation=(1,), groups=1, taps=(3,))
+
+
+def standardised(x, weight, bias):
+    return normalisation.normalise(x, weight, bias, axis=(-1,), eps=0.1, centred=True, report=None)
+
+
+IN_TWOS = Window((2,), (2,), (1,), (0,), (2,))
+TAP = np.array([[[0, 1]], [[1, 1]]], np.uint8)
 MATRIX = [[2.0, 0.5], [-0.3, 1.5]]
 
 
@@ -221,4 +232,16 @@ ROWS = [
     *shared("embed_diagonal", ops.diag_embed, normal),
     *shared("unfold", lambda x: ops.unfold(x, 0, 2, 1), normal),
     *shared("fold", lambda g: strides.fold(g, axis=-1, size=2, step=1, length=3), normal),
+    Scenario("conv", "given the same tensor twice", lambda x, b: ops.conv1d(x, x, b, padding=1), normal((2, 2, 2), (2,))),
+    Scenario("conv", "given two views", lambda x, b: overlapping(lambda u, w: ops.conv1d(u, w, b))(x), normal((3, 2, 2), (2,))),
+    Scenario("conv_transpose", "given the same tensor twice", lambda x: ops.conv_transpose1d(x, x), normal((2, 2, 2))),
+    Scenario("conv_transpose", "given two views", overlapping(ops.conv_transpose1d), normal((3, 2, 2))),
+    Scenario("conv_weight", "given the same tensor twice", lambda x: taps_of(x, x), normal((1, 2, 3))),
+    Scenario("conv_weight", "given two views", overlapping(taps_of), normal((3, 1, 3))),
+    Scenario("normalise", "given the same tensor twice", lambda x: standardised(x, x, x), normal((2, 3))),
+    *shared("max_pool", lambda x: ops.max_pool1d(x, 2), distinct, (2, 1, 4)),
+    *shared("pool_gather", lambda x: pooling.pool_gather(x, tap=TAP, window=IN_TWOS), normal, (2, 1, 4)),
+    *shared("pool_scatter", lambda g: pooling.pool_scatter(g, tap=TAP, window=IN_TWOS, shape=(4,)), normal, (2, 1, 2)),
+    *shared("window_sum", lambda x: pooling.window_sum(x, window=IN_TWOS), normal, (2, 1, 4)),
+    *shared("window_spread", lambda g: pooling.window_spread(g, window=IN_TWOS, shape=(4,)), normal, (2, 1, 2)),
 ]

@@ -4,7 +4,7 @@ import numpy as np
 
 from diffcore import ops
 from diffcore.errors import ShapeError
-from diffcore.kernels import cumulative, strides
+from diffcore.kernels import convolution, cumulative, strides
 from diffcore.kernels import elementwise as k
 from diffcore.kernels import indexing as i
 from diffcore.kernels.shape import roll
@@ -14,6 +14,7 @@ from diffcore.testing.scenarios.samples import classes, joined, mask, normal
 
 MATRIX = normal((2, 3))
 NO_INDICES = np.zeros((0, 3), np.intp)
+ONE_TAP = {"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1, "taps": (1,)}
 NO_AXIS = r"expected to be in range of \[-2, 1\], but got "
 
 
@@ -134,6 +135,18 @@ MISUSES = [
     bad("roll", "a number", lambda x: roll(x, shifts=(1,), axes=(-1,)), IndexError, "^roll: ", normal(())),
     bad("embedding", "a number", lambda w: ops.embedding(np.array([0]), w), (IndexError, ShapeError), "^embedding: ", normal(())),
     bad("unfold", "a number", lambda x: strides.unfold(x, axis=-1, size=1, step=1), (IndexError, ShapeError), "^unfold: ", normal(())),
+    *(
+        bad(name, "a number", f, ShapeError, match, normal((), *weights))
+        for name, f, match, *weights in (
+            ("conv", ops.conv1d, "^conv1d: .*`input`", (1, 1, 1), (1,)),
+            ("conv_unbiased", ops.conv1d, "^conv1d: .*`input`", (1, 1, 1)),
+            ("conv_transpose", ops.conv_transpose1d, "^conv_transpose1d: .*`input`", (1, 1, 1)),
+            ("conv_weight", lambda x, g: convolution.conv_weight(x, g, **ONE_TAP), "^conv_weight: `x` and `g` need 3 axes", (1, 1, 1)),
+            ("max_pool", lambda x: ops.max_pool1d(x, 1), "^max_pool1d: .*`input`"),
+            ("window_sum", lambda x: ops.avg_pool1d(x, 1), "^avg_pool1d: .*`input`"),
+            ("normalise", lambda x: ops.layer_norm(x, (1,)), "^layer_norm: "),
+        )
+    ),
     bad("mean", "whole numbers", lambda x: ops.mean(np.array([1, 2])), TypeError, "mean: .*int64"),
     bad("max", "nothing to choose from", lambda x: ops.amax(x, 0), (IndexError, ShapeError), r"\(0, 3\)", normal((0, 3))),
     bad("matmul", "inner lengths that differ", ops.matmul, ShapeError, "3 != 2. Did you mean `x @ y.T`", normal((2, 3), (2, 3))),

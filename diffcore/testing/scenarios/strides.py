@@ -147,7 +147,7 @@ MISUSES = [
     misused("diagonal", "fraction", lambda x: ops.diagonal(x, 0.5), TypeError, "float.* integer"),
     misused("embed_diagonal", "axis", lambda x: ops.diag_embed(x, 0, 0, 3), IndexError, r"\[-3, 2\], but got 3"),
     misused("embed_diagonal", "one axis", lambda x: ops.diag_embed(x, 0, 0, 0), ShapeError, "diag_embed: .* cannot be identical 0, 0"),
-    misused("embed_diagonal", "scalar", ops.diag_embed, ShapeError, "diag_embed: expected at least a 1-dimensional tensor", ()),
+    misused("embed_diagonal", "number", ops.diag_embed, ShapeError, "diag_embed: expected at least a 1-dimensional tensor", ()),
     misused("embed_diagonal", "sizes", lambda x: k.embed_diagonal(x, **SQUARE, sizes=(2, 2)), ShapeError, r"embed_diagonal: .*\(2, 3\)"),
     misused("unfold", "axis", lambda x: ops.unfold(x, 2, 1, 1), IndexError, RANGE.format(2)),
     misused(
