@@ -200,6 +200,7 @@ ROWS = [
         for case, shape in (("a number", ()), ("one element", (1, 1)))
     ),
     *reduced("norm", lambda x, axis: ops.norm(x, 2, axis), away),
+    Scenario("norm", "given three axes", lambda x: ops.norm(x, 2, 1), away((2, 2, 2)), torch=lambda torch, x: torch.norm(x, 2, 1)),
     Scenario("norm", "given one element", lambda x: ops.norm(x, 3, 1), away((1, 1)), torch=lambda torch, x: torch.norm(x, 3, 1)),
     *reduced("cumsum", ops.cumsum, normal),
     *reduced("cumprod", ops.cumprod, away),
@@ -208,7 +209,7 @@ ROWS = [
     Scenario("recurrence", "given two views", overlapping(lambda a, b: cumulative.recurrence(a, b, axis=-2)), normal((3, 2))),
     Scenario("recurrence", "given one element", lambda a, b: cumulative.recurrence(a, b, axis=-1), normal((1, 1), (1,))),
     Scenario("einsum", "given two views", overlapping(lambda x, y: ops.einsum("ij,kj->ik", x, y)), normal((3, 2))),
-    *shared("unpad", lambda g: padding.unpad(g, widths=((1, 1),), mode="replicate"), normal, (2, 4)),
+    *shared("unpad", lambda g: padding.unpad(g, widths=((1, 1),), mode="replicate"), normal, (4, 4)),
     *(
         Scenario("unpad", f"given {case}", lambda g, w=widths: padding.unpad(g, widths=w, mode="circular"), normal(shape))
         for case, widths, shape in (("a number", (), ()), ("one element", ((0, 0),), (1, 1)))
@@ -219,6 +220,9 @@ ROWS = [
     ),
     *of_matrices("inv", linalg.inv, MATRIX),
     *of_matrices("det", linalg.det, MATRIX),
+    Scenario(
+        "det", "given a stack of stacks", linalg.det, lambda rng: (rng.uniform(-1, 1, (2, 2, 2, 2)),), torch=lambda t, a: t.linalg.det(a)
+    ),
     *of_matrices("cofactor", matrices.cofactor, MATRIX),
     *of_matrices("slogdet", ops.logdet, MATRIX),
     *of_matrices("cholesky", linalg.cholesky, MATRIX),
