@@ -210,6 +210,7 @@ ROWS = [
     Scenario("recurrence", "given one element", lambda a, b: cumulative.recurrence(a, b, axis=-1), normal((1, 1), (1,))),
     Scenario("einsum", "given two views", overlapping(lambda x, y: ops.einsum("ij,kj->ik", x, y)), normal((3, 2))),
     *shared("unpad", lambda g: padding.unpad(g, widths=((1, 1),), mode="replicate"), normal, (4, 4)),
+    Scenario("unpad", "given twice its columns", lambda g: padding.unpad(g, widths=((1, 1),), mode="circular"), normal((2, 4))),
     *(
         Scenario("unpad", f"given {case}", lambda g, w=widths: padding.unpad(g, widths=w, mode="circular"), normal(shape))
         for case, widths, shape in (("a number", (), ()), ("one element", ((0, 0),), (1, 1)))
