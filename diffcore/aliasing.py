@@ -272,7 +272,8 @@ def _fitted(x: Any, name: str, new: Any) -> Any:
 
 
 def _check_writable(memory: Any, name: str) -> None:
-    if not memory.flags.writeable or any(step == 0 and n > 1 for step, n in zip(memory.strides, memory.shape, strict=True)):
+    overlaps = memory.size and any(step == 0 and n > 1 for step, n in zip(memory.strides, memory.shape, strict=True))
+    if not memory.flags.writeable or overlaps:  # where there are no elements, numpy has strides of 0
         raise GradientError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory location, or its "
             f"memory is read-only. Please clone() the tensor before performing the operation."

@@ -1,6 +1,7 @@
 """Every kernel is tried on all that it can be tried on, by rows that really call it, and exempt only with a reason."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import dualdiff
 import revdiff
 from compare.check.trial import trial
+from diffcore.errors import ShapeError
 from diffcore.kernels import registered
 from diffcore.testing import coverage, derivative
 from diffcore.testing.derivative import check_derivative
@@ -51,6 +53,14 @@ def test_an_exemption_is_needed_and_borne_out(name):
 
 def test_rows_are_of_kernels_that_exist():
     assert {row.kernel for row in (*SCENARIOS, *MISUSES)} <= set(KERNELS)
+
+
+def test_rows_that_must_be_contiguous_are_refused_with_gaps():
+    rows = [row for row in SCENARIOS if row.contiguous]
+    assert rows
+    for row in rows:
+        with pytest.raises(ShapeError, match="view size is not compatible"):
+            row.function(*replace(row, strided=True).operands())
 
 
 @contextmanager

@@ -215,6 +215,17 @@ def test_a_leaf_refuses(engine: ModuleType) -> None:
     np.testing.assert_array_equal(x.grad.numpy(), 2 * x.detach().numpy())
 
 
+def test_tensors_without_elements_are_written_to(engine: ModuleType) -> None:
+    for shape in ((0, 3), (2, 0), (0,)):
+        x = engine.tensor(np.zeros(shape), requires_grad=True)
+        y = x * 2
+        y.mul_(3.0)
+        y += x
+        assert y.shape == shape
+        y.sum().backward()
+        assert x.grad.shape == shape
+
+
 def test_what_does_not_fit_changes_nothing(engine: ModuleType) -> None:
     x = engine.tensor(X)
     whole = engine.tensor([[1, 2, 3], [4, 5, 6]])

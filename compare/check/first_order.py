@@ -84,6 +84,8 @@ def already_laid_out(trial: Trial) -> str:
     """Rows with a derivative whose operands can lie otherwise than they do."""
     if not trial.has_derivative:
         return "no derivative"
+    if trial.row.contiguous:
+        return "must not have gaps"
     return "laid out with gaps already" if trial.row.strided else ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,24 @@ EAGER = frozenset(
 Program = Callable[[Trial, int, Any], Any]
 
 
+@cache
+def _quickest() -> dict[str, Any]:
+    """What makes XLA compile quickly, which takes far longer here than to run: a third of the time without fusion emitters."""
+    import jax
+
+    plain: dict[str, Any] = {"xla_backend_optimization_level": 0}
+    quicker = {**plain, "xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=quicker)(1.0)
+    except jax.errors.JaxRuntimeError:  # a release that does not know one of them
+        return plain
+    return quicker
+
+
 def _compiled(function: Callable[..., Any], operands: Any) -> Any:
     import jax
 
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})(operands)
+    return jax.jit(function, compiler_options=_quickest())(operands)
 
 
 def _together(kernel: str, program: Program, wanted: Callable[[Trial], bool]) -> dict[str, Any]:

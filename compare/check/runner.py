@@ -127,7 +127,7 @@ def _version(distribution: str) -> str:
 
 
 def _point(point: Ambiguous) -> Point:
-    ours = shown(point.answer) + (f"; forward mode {shown(point.forward)}" if point.forward is not None else "")
+    ours = point.refused or shown(point.answer) + (f"; forward mode {shown(point.forward)}" if point.forward is not None else "")
     others = ((point.torch, point.by_torch), (point.jax, point.by_jax))
     torch, jax = ("no such function" if program is None else "same" if theirs is None else shown(theirs) for program, theirs in others)
     return Point(point.point, ours, torch, jax, point.note)

@@ -75,7 +75,7 @@ def _meeting(x: Any, arrays: Any) -> Any:
 
 def _getitem(xp: Any, x: Any, *, index: Index) -> Any:
     x = _meeting(x, index)
-    return x[(*index, ...)] if isinstance(x, np.ndarray) else x[index]  # with `...` an element too is a view, not a number of its own
+    return x[(*index, ...)]  # with `...` an element too is a view, not a number of its own
 
 
 getitem = linear_map("getitem", _getitem, _pull_getitem, push=_push_getitem, examples=_whole_first, view=True)

@@ -81,6 +81,8 @@ def _pad(xp: Any, x: Any, *, widths: Widths, mode: str = "constant", value: floa
         return _pad_constant(xp, x, widths, value)
     for axis, (before, after) in enumerate(widths, -len(widths)):
         _check(mode, x.shape[axis], before, after, axis)
+    if not widths:
+        return x
     if not is_mutable(x):
         return xp.pad(x, (*((0, 0),) * (x.ndim - len(widths)), *widths), mode=_JAX_MODES[mode])
     shape = _padded(x.shape, widths)

@@ -37,9 +37,10 @@ def where(condition: Tensor, input: Any = _MISSING, other: Any = _MISSING) -> An
         return nonzero(condition, as_tuple=True)
     if input is _MISSING or other is _MISSING:
         raise DTypeError("where: expected a condition alone, or a condition, `input` and `other`")
-    kind = getattr(condition, "dtype", np.dtype(type(condition)))
-    if kind.kind != "b":
-        raise DTypeError(f"where: expected `condition` to be a boolean tensor, got {kind}. Did you mean `condition != 0`?")
+    kind = getattr(condition, "dtype", type(condition))
+    if kind not in (bool, np.bool_):
+        found = getattr(kind, "__name__", kind)
+        raise DTypeError(f"where: expected `condition` to be a boolean tensor, got {found}. Did you mean `condition != 0`?")
     return _e.where(condition, input, other)
 
 

@@ -31,21 +31,30 @@ class Exemption(NamedTuple):
     refused: str = ""
 
 
+def _needs_an_axis(reason: str, refused: str, *kernels: str) -> dict[str, dict[str, Exemption]]:
+    return {kernel: {"0-d": Exemption(reason, refused)} for kernel in kernels}
+
+
 EXEMPT: dict[str, dict[str, Exemption]] = {
-    "matmul": {"0-d": Exemption("a product needs an axis to sum over", "given a number")},
-    "linear": {"0-d": Exemption("features lie along an axis", "given a number")},
-    "linear_unbiased": {"0-d": Exemption("features lie along an axis", "given a number")},
-    "gather": {"0-d": Exemption("there is no axis to gather along", "given a 0-d tensor")},
-    "scatter_add": {"0-d": Exemption("there is no axis to add along", "given a 0-d tensor")},
-    "log_softmax": {"0-d": Exemption("there is no axis to normalise along", "given a 0-d tensor")},
-    "cross_entropy": {"0-d": Exemption("classes lie along an axis", "given a number")},
+    **_needs_an_axis("a product sums over an axis", "given a number", "matmul"),
+    **_needs_an_axis("features or classes lie along an axis", "given a number", "linear", "linear_unbiased", "cross_entropy"),
+    **_needs_an_axis("channels lie along an axis", "given a number", "conv", "conv_unbiased", "conv_transpose", "conv_weight"),
+    **_needs_an_axis("it runs along an axis", "given a number", "cumsum", "cumprod", "prod", "logcumsumexp", "roll", "normalise"),
+    **_needs_an_axis("it runs along an axis", "scalars", "recurrence"),
+    **_needs_an_axis("it runs along an axis", "given a 0-d tensor", "gather", "scatter_add", "softmax", "log_softmax"),
+    **_needs_an_axis("its rows lie along an axis", "given a number", "embedding"),
+    **_needs_an_axis("matrices have two axes", "number", "solve", "solve_triangular", "inv", "cofactor", "det", "slogdet", "cholesky"),
+    **_needs_an_axis("a diagonal lies in two axes, or is one", "number", "diagonal", "embed_diagonal"),
+    **_needs_an_axis("windows slide along an axis", "given a number", "unfold", "max_pool", "window_sum"),
+    **_needs_an_axis("windows slide along an axis", "axes", "pool_gather", "pool_scatter", "window_spread"),
+    **_needs_an_axis("the windows are an axis", "number", "fold"),
 }
 """Kernel -> property -> why it has none."""
 
 
 def several(kernel: Kernel, rows: tuple[Scenario, ...]) -> bool:
     """Whether a call of the kernel can have several floating operands."""
-    return any(len(active(call)) > 1 for row in rows for call in calls_of(row) if call.kernel is kernel)
+    return any(len(active(call)) > 1 for row in rows for call in calls_of(row) if call.kernel.name == kernel.name)
 
 
 def covered(kernel: Kernel, rows: tuple[Scenario, ...]) -> dict[str, list[str]]:
@@ -54,9 +63,10 @@ def covered(kernel: Kernel, rows: tuple[Scenario, ...]) -> dict[str, list[str]]:
     within = several(kernel, rows)
     for row in rows:
         program = calls_of(row)
-        calls = [call for call in program if call.kernel is kernel]
+        calls = [call for call in program if call.kernel.name == kernel.name]
         properties = set(_of_operands(calls)) | set(_of_one_call(calls) if within else _of_two_calls(calls, program))
-        if not row.strided and any(_has_gaps(call) for call in calls_of(replace(row, strided=True)) if call.kernel is kernel):
+        elsewhere = () if row.strided or row.contiguous else calls_of(replace(row, strided=True))
+        if any(_has_gaps(call) for call in elsewhere if call.kernel.name == kernel.name):
             properties.add("non-contiguous")
         for name in properties:
             found[name].append(row.case)

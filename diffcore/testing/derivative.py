@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffcore.errors import LinAlgError
 from diffcore.kernels.record import Call
 from diffcore.testing.checks import CheckFailed, active, coarsest_unit, normal_like, push
 
@@ -66,7 +67,7 @@ def check_derivative(call: Call, rng: np.random.Generator, *, tolerance: float =
         scale = sizes if call.kernel.partials else sizes.max(initial=0)
         wanted = tolerance * (COARSE if best.method == FLOAT64 else 1)
         allowed = np.asarray(units * (wanted * scale + FLOOR * _largest(call.out)))
-        _expect_within(f"{call.kernel.name}: J v in `{call.kernel.operands[i]}` {call.shapes[i]}", found, best, allowed)
+        _expect_within(f"{call.kernel.name}: J v in `{call.kernel.names(len(call.primals))[i]}` {call.shapes[i]}", found, best, allowed)
     return max(methods, key=(LONGDOUBLE, COMPLEX, FLOAT64).index)
 
 
@@ -163,7 +164,10 @@ def _complex_step(call: Call, operand: int, tangent: Any) -> Any:
 
 
 def _runner(call: Call, operand: int, tangent: Any, dtype: Any) -> Callable[[Any], Any]:
-    """The value of the call as a function of how far its operand is moved along `tangent`; `None` where it does not run in `dtype`."""
+    """The value of the call as a function of how far its operand is moved along `tangent`; `None` where it does not run in `dtype`.
+
+    It is NaN where it is moved to what has no value (a matrix that is not definite), so that a smaller step is taken.
+    """
     wide = [np.asarray(x, dtype) if i in active(call) else x for i, x in enumerate(call.primals)]
     along = np.asarray(tangent, dtype)
 
@@ -175,6 +179,8 @@ def _runner(call: Call, operand: int, tangent: Any, dtype: Any) -> Callable[[Any
                 out = np.asarray(call.kernel.compute(np, *moved, **call.params))
             except (TypeError, np.exceptions.ComplexWarning):
                 return None
+            except LinAlgError:
+                return np.full(call.shape, np.nan, dtype)
         return out if out.dtype == dtype else None
 
     return value

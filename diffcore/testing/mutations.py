@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from diffcore.kernels.record import Call, Kernel
-from diffcore.testing.checks import active, altered, with_kernel
+from diffcore.testing.checks import active, altered, normal_like, push, with_kernel
 
 Mutation = Callable[[Call], Iterator[Call]]
 Change = Callable[[Any], Any]
@@ -49,9 +49,34 @@ def rolled(axis: int) -> Change:
     return lambda x: np.roll(x, 1, axis) if x.ndim >= (-axis if axis < 0 else axis + 1) else x
 
 
-def transposed(x: Any) -> Any:
-    """The last two axes swapped where the shape stays."""
-    return x.swapaxes(-1, -2) if x.ndim > 1 and x.shape[-1] == x.shape[-2] else x
+def transposed(rule: str) -> Mutation:
+    """The last two axes swapped where the shape stays, for a rule that returns something that is not symmetric."""
+
+    def mutation(call: Call) -> Iterator[Call]:
+        if any(not _symmetric(x) for x in _squares(call, rule)):
+            yield _spoilt(call, lambda x: x.swapaxes(-1, -2) if _square(x) else x, rule)
+
+    return mutation
+
+
+def _square(x: Any) -> bool:
+    return bool(x.ndim > 1 and x.shape[-1] == x.shape[-2] > 1)
+
+
+def _symmetric(x: Any) -> bool:
+    return np.allclose(x, x.swapaxes(-1, -2), 1e-12, 1e-12)
+
+
+def _squares(call: Call, rule: str) -> list[Any]:
+    """What a rule returns in squares, for one and for three random tangents of all operands, or random cotangents."""
+    rng, operands, found = np.random.default_rng(0), active(call), list[Any]()
+    needs = tuple(i in operands for i in range(len(call.primals)))
+    for lead in ((), (3,)):
+        if rule == PUSH:
+            found.append(push(call, {i: normal_like(rng, call.primals[i], *lead) for i in operands}, lead))
+        else:
+            found += call.kernel.pullback(call, normal_like(rng, call.out, *lead), needs)  # type: ignore[misc]
+    return [np.asarray(x) for x in found if x is not None and _square(x)]
 
 
 def unsummed(call: Call) -> Iterator[Call]:
@@ -117,7 +142,7 @@ def _without(pushforward: Any, operand: int) -> Any:
 def undeclared(call: Call) -> Iterator[Call]:
     """A residual that the cotangent of an operand reads is not declared."""
     keeps = call.kernel.keeps
-    for i in active(call):
+    for i in () if call.kernel.variadic else active(call):  # of any number of operands nothing is kept
         for name in sorted(keeps[i]):
             less = tuple(names - {name} if j == i else names for j, names in enumerate(keeps))
             yield with_kernel(call, altered(call.kernel, keeps=less))
@@ -139,10 +164,10 @@ MUTATIONS: dict[str, Mutation] = {
         for name, change in {
             "rolled along the last axis": rolled(-1),
             "rolled along the first axis": rolled(0),
-            "transposed": transposed,
         }.items()
         for rule in (PUSH, PULL)
     },
+    **{f"transposed in {rule}": transposed(rule) for rule in (PUSH, PULL)},
     "broadcast sum left out": unsummed,
     "broadcast sum over the wrong axis": summed_wrongly,
     "operand dropped in pushforward": dropped(PUSH),
@@ -161,6 +186,9 @@ def spared(mutation: str, kernel: Kernel, calls: list[Call]) -> str:
         return "not elementwise, so it sums over broadcast axes nowhere"
     if mutation == "residual not declared" and not any(kernel.keeps):
         return "no rule reads a residual"
+    if mutation.startswith("transposed"):
+        squares = [x for call in calls for x in _squares(call, mutation.split()[-1])]
+        return "what the rule returns is symmetric" if squares and all(map(_symmetric, squares)) else ""
     return ""
 
 

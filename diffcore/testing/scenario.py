@@ -21,8 +21,8 @@ class Scenario:
 
     **Arguments:** `sample`: draws the operands, floating ones in float64, from a generator seeded by the row's own name;
     `smooth`: false at a kink, where finite differences say nothing and other systems may have other conventions;
-    `strided`: floating operands are laid out with gaps; `reference`, `torch`: the same function written independently, called as
-    `reference(jax, *operands)` and `torch(torch, *operands)`; `ulps`: how far its value may be from theirs.
+    `strided`: floating operands are laid out with gaps; `contiguous`: they must not be, because a `view` of them is asked for;
+    `reference`, `torch`: the same function written independently, called as `reference(jax, *operands)` and `torch(torch, *operands)`.
     """
 
     kernel: str
@@ -31,6 +31,7 @@ class Scenario:
     sample: Sample
     smooth: bool = True
     strided: bool = False
+    contiguous: bool = False
     reference: Program | None = None
     torch: Program | None = None
 

@@ -13,7 +13,7 @@ BIAS = np.array([[0.5, -np.inf, -0.25], [-np.inf, 1.0, -np.inf]])
 
 def attention(case, query, key, value, mask=None, **options):
     return Scenario(
-        "log_softmax",
+        "softmax",
         f"attention, {case}",
         lambda q, k, v: ops.scaled_dot_product_attention(q, k, v, None if mask is None else mask.astype(_kind(mask, q)), **options),
         normal(query, key, value),
@@ -36,7 +36,7 @@ ROWS = [
     attention("mask, one row of it empty", (2, 2), (3, 2), (3, 1), MASK),
     attention("mask of numbers", (2, 2), (3, 2), (3, 1), BIAS),
     Scenario(
-        "log_softmax",
+        "softmax",
         "attention to itself",
         lambda x: ops.scaled_dot_product_attention(x, x, x),
         normal((3, 2)),
@@ -47,7 +47,7 @@ ROWS = [
 
 def refused(case, shapes, error, match, *args, **options):
     return Misuse(
-        "log_softmax",
+        "softmax",
         f"attention, {case}",
         lambda *xs: ops.scaled_dot_product_attention(*xs, *args, **options),
         normal(*shapes),

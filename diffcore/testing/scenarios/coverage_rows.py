@@ -4,11 +4,16 @@ from functools import partial
 
 import numpy as np
 
-from diffcore import ops
+from diffcore import linalg, ops
+from diffcore.kernels import convolution, cumulative, normalisation, padding, pooling, strides
 from diffcore.kernels import indexing as i
+from diffcore.kernels import linalg as matrices
+from diffcore.kernels import loss as losses
 from diffcore.kernels import shape as s
+from diffcore.kernels.windows import Window
 from diffcore.testing import Scenario
-from diffcore.testing.scenarios.samples import away, classes, distinct, exactly, joined, mask, normal, positive
+from diffcore.testing.scenarios.generators import once
+from diffcore.testing.scenarios.samples import away, classes, distinct, exactly, joined, mask, normal, positive, within
 
 
 def overlapping(function):
@@ -21,11 +26,18 @@ def product(function):
     return lambda x, y: ops.mul(function(x), function(y))
 
 
-def shared(kernel, function, draw):
-    """A kernel of one operand `[2, 2]` called twice: with the same tensor, and with two views that overlap."""
+def shared(kernel, function, draw, shape=(2, 2)):
+    """A kernel of one operand called twice: with the same tensor, and with two views that overlap."""
     both = product(function)
-    yield Scenario(kernel, "given the same tensor twice", lambda x: both(x, x), draw((2, 2)))
-    yield Scenario(kernel, "given two views", overlapping(both), draw((3, 2)))
+    yield Scenario(kernel, "given the same tensor twice", lambda x: both(x, x), draw(shape))
+    yield Scenario(kernel, "given two views", overlapping(both), draw((shape[0] + 1, *shape[1:])))
+
+
+def of_matrices(kernel, function, *values):
+    """The same for a kernel of square matrices: of one matrix, and of it and its transpose."""
+    both = product(function)
+    yield Scenario(kernel, "given the same matrix twice", lambda a: both(a, a), exactly(*values))
+    yield Scenario(kernel, "given a matrix and its transpose", lambda a: both(a, a.mT), exactly(*values))
 
 
 def torch(name):
@@ -79,6 +91,23 @@ def loss(x):
 
 def layer(x, w):
     return ops.linear(x, w)
+
+
+def twice(name):
+    return lambda torch, x: getattr(torch, name)(x, x)
+
+
+def taps_of(x, g):
+    return convolution.conv_weight(x, g, stride=(1,), padding=((1, 1),), dilation=(1,), groups=1, taps=(3,))
+
+
+def standardised(x, weight, bias):
+    return normalisation.normalise(x, weight, bias, axis=(-1,), eps=0.1, centred=True, report=None)
+
+
+IN_TWOS = Window((2,), (2,), (1,), (0,), (2,))
+TAP = np.array([[[0, 1]], [[1, 1]]], np.uint8)
+MATRIX = [[2.0, 0.5], [-0.3, 1.5]]
 
 
 ROWS = [
@@ -146,4 +175,78 @@ ROWS = [
     Scenario("linear_unbiased", "given the same tensor twice", lambda x: layer(x, x), normal((3, 2))),
     Scenario("linear_unbiased", "given two views", overlapping(layer), normal((3, 2))),
     Scenario("linear_unbiased", "given a transposed view", lambda x, w: layer(ops.permute(x, (1, 0)), w), normal((2, 3), (1, 2))),
+    *(
+        Scenario(kernel, "given the same tensor twice", once(getattr(ops, name)), away((2, 2)), smooth=False, torch=twice(name))
+        for kernel, name in (("remainder", "remainder"), ("fmod", "fmod"), ("clamp", "clamp_min"))
+    ),
+    Scenario("clamp", "given two views", overlapping(ops.clamp_min), distinct((3, 2))),
+    *shared("flip", lambda x: ops.flip(x, 0), normal),
+    Scenario("flip", "given a number", ops.flip, normal(()), torch=lambda torch, x: torch.flip(x, ())),
+    *shared("roll", lambda x: ops.roll(x, 1, 1), normal),
+    Scenario("set_index", "given itself for the value", lambda x: ops.setitem(x, slice(None, None, -1), x), normal((2, 2))),
+    *shared("embedding", lambda w: ops.embedding(np.array([1, 1, 0]), w), normal),
+    Scenario(
+        "embedding",
+        "given one element",
+        lambda w: ops.embedding(np.array([0, 0]), w),
+        normal((1, 1)),
+        torch=lambda torch, w: torch.nn.functional.embedding(torch.tensor([0, 0]), w),
+    ),
+    *reduced("min", ops.amin, distinct),
+    Scenario("min", "given no elements in the rest", lambda x: ops.amin(x, 1), normal((0, 3)), torch=lambda torch, x: x.amin(1)),
+    *reduced("var", ops.var, distinct),
+    *(
+        Scenario("var", f"given {case}", lambda x: ops.var(x, None, correction=0), normal(shape), torch=lambda t, x: t.var(x, correction=0))
+        for case, shape in (("a number", ()), ("one element", (1, 1)))
+    ),
+    *reduced("norm", lambda x, axis: ops.norm(x, 2, axis), away),
+    Scenario("norm", "given three axes", lambda x: ops.norm(x, 2, 1), away((2, 2, 2)), torch=lambda torch, x: torch.norm(x, 2, 1)),
+    Scenario("norm", "given one element", lambda x: ops.norm(x, 3, 1), away((1, 1)), torch=lambda torch, x: torch.norm(x, 3, 1)),
+    *reduced("cumsum", ops.cumsum, normal),
+    *reduced("cumprod", ops.cumprod, away),
+    *reduced("prod", ops.prod, away),
+    *reduced("logcumsumexp", ops.logcumsumexp, normal),
+    Scenario("recurrence", "given two views", overlapping(lambda a, b: cumulative.recurrence(a, b, axis=-2)), normal((3, 2))),
+    Scenario("recurrence", "given one element", lambda a, b: cumulative.recurrence(a, b, axis=-1), normal((1, 1), (1,))),
+    Scenario("einsum", "given two views", overlapping(lambda x, y: ops.einsum("ij,kj->ik", x, y)), normal((3, 2))),
+    *shared("unpad", lambda g: padding.unpad(g, widths=((1, 1),), mode="replicate"), normal, (4, 4)),
+    Scenario("unpad", "given twice its columns", lambda g: padding.unpad(g, widths=((1, 1),), mode="circular"), normal((2, 4))),
+    *(
+        Scenario("unpad", f"given {case}", lambda g, w=widths: padding.unpad(g, widths=w, mode="circular"), normal(shape))
+        for case, widths, shape in (("a number", (), ()), ("one element", ((0, 0),), (1, 1)))
+    ),
+    Scenario("solve", "given the same matrix twice", lambda a: linalg.solve(a, a), exactly(MATRIX)),
+    Scenario(
+        "solve_triangular", "given a matrix and its transpose", lambda a: linalg.solve_triangular(a, a.mT, upper=True), exactly(MATRIX)
+    ),
+    *of_matrices("inv", linalg.inv, MATRIX),
+    *of_matrices("det", linalg.det, MATRIX),
+    Scenario(
+        "det", "given a stack of stacks", linalg.det, lambda rng: (rng.uniform(-1, 1, (2, 2, 2, 2)),), torch=lambda t, a: t.linalg.det(a)
+    ),
+    *of_matrices("cofactor", matrices.cofactor, MATRIX),
+    *of_matrices("slogdet", ops.logdet, MATRIX),
+    *of_matrices("cholesky", linalg.cholesky, MATRIX),
+    *shared("huber", lambda x: losses.huber(x, delta=2.0), within(-1.5, 1.5)),
+    *shared("log_cosh", lambda x: losses.log_cosh(x), normal),
+    *(
+        Scenario(kernel.name, "given the same tensor twice", lambda x, k=kernel: k(x, x), within(0.2, 0.8)((2, 2)))
+        for kernel in (losses.binary_cross_entropy, losses.binary_cross_entropy_with_logits)
+    ),
+    *shared("diagonal", ops.diagonal, normal),
+    *shared("embed_diagonal", ops.diag_embed, normal),
+    *shared("unfold", lambda x: ops.unfold(x, 0, 2, 1), normal),
+    *shared("fold", lambda g: strides.fold(g, axis=-1, size=2, step=1, length=3), normal),
+    Scenario("conv", "given the same tensor twice", lambda x, b: ops.conv1d(x, x, b, padding=1), normal((2, 2, 2), (2,))),
+    Scenario("conv", "given two views", lambda x, b: overlapping(lambda u, w: ops.conv1d(u, w, b))(x), normal((3, 2, 2), (2,))),
+    Scenario("conv_transpose", "given the same tensor twice", lambda x: ops.conv_transpose1d(x, x), normal((2, 2, 2))),
+    Scenario("conv_transpose", "given two views", overlapping(ops.conv_transpose1d), normal((3, 2, 2))),
+    Scenario("conv_weight", "given the same tensor twice", lambda x: taps_of(x, x), normal((1, 2, 3))),
+    Scenario("conv_weight", "given two views", overlapping(taps_of), normal((3, 1, 3))),
+    Scenario("normalise", "given the same tensor twice", lambda x: standardised(x, x, x), normal((2, 3))),
+    *shared("max_pool", lambda x: ops.max_pool1d(x, 2), distinct, (2, 1, 4)),
+    *shared("pool_gather", lambda x: pooling.pool_gather(x, tap=TAP, window=IN_TWOS), normal, (2, 1, 4)),
+    *shared("pool_scatter", lambda g: pooling.pool_scatter(g, tap=TAP, window=IN_TWOS, shape=(4,)), normal, (2, 1, 2)),
+    *shared("window_sum", lambda x: pooling.window_sum(x, window=IN_TWOS), normal, (2, 1, 4)),
+    *shared("window_spread", lambda g: pooling.window_spread(g, window=IN_TWOS, shape=(4,)), normal, (2, 1, 2)),
 ]

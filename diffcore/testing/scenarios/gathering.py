@@ -197,7 +197,7 @@ ROWS = [
             lambda i, n=count: ops.one_hot(i, n),
             classes(shape, 3),
             smooth=False,
-            reference=lambda jax, i, n=count: np.eye(n, dtype=np.int64)[i],
+            reference=lambda jax, i, n=count: jax.numpy.eye(n, dtype=np.int64)[i],
         )
         for case, shape, count in (("vector", (4,), 3), ("more classes", (2, 2), 5), ("0-d", (), 3), ("nothing", (0,), 2))
     ),

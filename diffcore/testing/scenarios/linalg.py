@@ -191,6 +191,7 @@ ROWS = [
 
 
 def of_square(kernel, function, name):
+    yield Misuse(kernel, "number", function, normal(()), ShapeError, rf"linalg.{name}: .*at least 2 dimensions, got shape \(\)")
     yield Misuse(kernel, "vector", function, normal((3,)), ShapeError, rf"linalg.{name}: .*at least 2 dimensions, got shape \(3,\)")
     yield Misuse(
         kernel, "rectangle", function, normal((2, 3)), ShapeError, rf"linalg.{name}: .*square matrices, but they are 2 by 3 matrices"
@@ -242,7 +243,7 @@ MISUSES = [
     *of_square("cholesky", linalg.cholesky, "cholesky"),
     *(
         Misuse("cofactor", case, k.cofactor, normal(shape), ShapeError, r"cofactor: .*\(" + ", ".join(map(str, shape)))
-        for case, shape in (("rectangle", (2, 3)), ("tall", (3, 2)), ("stack", (2, 3, 2)), ("vector", (3,)))
+        for case, shape in (("rectangle", (2, 3)), ("tall", (3, 2)), ("stack", (2, 3, 2)), ("vector", (3,)), ("number", ()))
     ),
     Misuse(
         "inv", "singular", linalg.inv, exactly([[1.0, 2.0], [2.0, 4.0]]), LinAlgError, "linalg.inv: the inversion could not be completed"

@@ -4,13 +4,17 @@ import numpy as np
 
 from diffcore import ops
 from diffcore.errors import ShapeError
+from diffcore.kernels import convolution, cumulative, strides
 from diffcore.kernels import elementwise as k
 from diffcore.kernels import indexing as i
+from diffcore.kernels.shape import roll
+from diffcore.kernels.softmax import log_softmax, softmax
 from diffcore.testing import Misuse
 from diffcore.testing.scenarios.samples import classes, joined, mask, normal
 
 MATRIX = normal((2, 3))
 NO_INDICES = np.zeros((0, 3), np.intp)
+ONE_TAP = {"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1, "taps": (1,)}
 NO_AXIS = r"expected to be in range of \[-2, 1\], but got "
 
 
@@ -122,7 +126,27 @@ MISUSES = [
         bad(name, "an axis twice", lambda x, f=f: f(x, (0, -2)), (ShapeError, RuntimeError), TWICE)
         for name, f in (("sum", ops.sum), ("mean", ops.mean), ("max", ops.amax), ("logsumexp", ops.logsumexp))
     ),
-    bad("log_softmax", "a 0-d tensor", lambda x: ops.log_softmax(x, 0), IndexError, "axis|Dimension", normal(())),
+    *(bad(f.name, "a 0-d tensor", lambda x, f=f: f(x, axis=-1), IndexError, f"^{f.name}: ", normal(())) for f in (log_softmax, softmax)),
+    *(
+        bad(f.name, "a number", lambda x, f=f: f(x, axis=-1), (IndexError, TypeError), f"^{f.name}: ", normal(()))
+        for f in (cumulative.cumsum, cumulative.cumprod, cumulative.logcumsumexp)
+    ),
+    bad("prod", "a number", lambda x: cumulative.prod(x, axis=(-1,)), IndexError, "^prod: ", normal(())),
+    bad("roll", "a number", lambda x: roll(x, shifts=(1,), axes=(-1,)), IndexError, "^roll: ", normal(())),
+    bad("embedding", "a number", lambda w: ops.embedding(np.array([0]), w), (IndexError, ShapeError), "^embedding: ", normal(())),
+    bad("unfold", "a number", lambda x: strides.unfold(x, axis=-1, size=1, step=1), (IndexError, ShapeError), "^unfold: ", normal(())),
+    *(
+        bad(name, "a number", f, ShapeError, match, normal((), *weights))
+        for name, f, match, *weights in (
+            ("conv", ops.conv1d, "^conv1d: .*`input`", (1, 1, 1), (1,)),
+            ("conv_unbiased", ops.conv1d, "^conv1d: .*`input`", (1, 1, 1)),
+            ("conv_transpose", ops.conv_transpose1d, "^conv_transpose1d: .*`input`", (1, 1, 1)),
+            ("conv_weight", lambda x, g: convolution.conv_weight(x, g, **ONE_TAP), "^conv_weight: `x` and `g` need 3 axes", (1, 1, 1)),
+            ("max_pool", lambda x: ops.max_pool1d(x, 1), "^max_pool1d: .*`input`"),
+            ("window_sum", lambda x: ops.avg_pool1d(x, 1), "^avg_pool1d: .*`input`"),
+            ("normalise", lambda x: ops.layer_norm(x, (1,)), "^layer_norm: "),
+        )
+    ),
     bad("mean", "whole numbers", lambda x: ops.mean(np.array([1, 2])), TypeError, "mean: .*int64"),
     bad("max", "nothing to choose from", lambda x: ops.amax(x, 0), (IndexError, ShapeError), r"\(0, 3\)", normal((0, 3))),
     bad("matmul", "inner lengths that differ", ops.matmul, ShapeError, "3 != 2. Did you mean `x @ y.T`", normal((2, 3), (2, 3))),

@@ -212,7 +212,11 @@ ROWS = [
         torch=lambda torch, x: torch.nansum(x, 1),
     ),
     Scenario(
-        "sum", "how many", lambda x: ops.count_nonzero(x, 0), exactly([[0.0, 1.0], [2.0, 3.0]]), torch=lambda t, x: t.count_nonzero(x, 0)
+        "not_equal",
+        "how many",
+        lambda x: ops.count_nonzero(x, 0),
+        exactly([[0.0, 1.0], [2.0, 3.0]]),
+        torch=lambda torch, x: torch.count_nonzero(x, 0),
     ),
     *positions("argmax", ops.argmax),
     *positions("argmin", ops.argmin),

@@ -44,7 +44,7 @@ def broadcast(case, shape, new, **options):
     )
 
 
-def method(kernel, case, shape, name, *arguments, jax=None, strided=False, **options):
+def method(kernel, case, shape, name, *arguments, jax=None, strided=False, contiguous=False, **options):
     """An op that PyTorch has under the same name as a method; `jax(jnp, x)` is the reference."""
     return Scenario(
         kernel,
@@ -52,6 +52,7 @@ def method(kernel, case, shape, name, *arguments, jax=None, strided=False, **opt
         lambda x: getattr(ops, name)(x, *arguments, **options),
         normal(shape),
         strided=strided,
+        contiguous=contiguous,
         reference=None if jax is None else lambda module, x: jax(module.numpy, x),
         torch=lambda torch, x: getattr(x, name)(*arguments, **options),
     )
@@ -138,7 +139,7 @@ ROWS = [
     Scenario(
         "astype", "to integers", lambda x: ops.astype(x, np.int64), normal((4,)), smooth=False, reference=lambda jax, x: x.astype("int64")
     ),
-    method("reshape", "view", (2, 6), "view", 3, -1, jax=lambda jnp, x: x.reshape(3, 4)),
+    method("reshape", "view", (2, 6), "view", 3, -1, jax=lambda jnp, x: x.reshape(3, 4), contiguous=True),
     method("reshape", "view of a list", (4, 3), "view", [2, 2, 3], jax=lambda jnp, x: x.reshape(2, 2, 3)),
     method("reshape", "ravel", (2, 3), "ravel", strided=True, jax=lambda jnp, x: x.reshape(-1)),
     method("reshape", "unflatten", (2, 6), "unflatten", 1, (3, -1), jax=lambda jnp, x: x.reshape(2, 3, 2)),
@@ -158,6 +159,7 @@ ROWS = [
         lambda x, y: ops.mul(ops.mul(ops.view_as(x, y), ops.reshape_as(ops.expand_as(ops.unsqueeze(ops.getitem(x, 0), 0), x), y)), y),
         normal((2, 3), (3, 2)),
         torch=lambda torch, x, y: x.view_as(y) * x[0][None].expand_as(x).reshape_as(y) * y,
+        contiguous=True,
     ),
     method("transpose", "t", (2, 3), "t", jax=lambda jnp, x: x.T),
     method("transpose", "swapaxes", (2, 3, 1), "swapaxes", 0, -1),

@@ -141,12 +141,13 @@ MISUSES = [
     misused(
         "diagonal", "one axis", lambda x: ops.diagonal(x, 0, 1, -1), ShapeError, "diagonal: diagonal dimensions cannot be identical 1, -1"
     ),
+    misused("diagonal", "number", ops.diagonal, IndexError, r"in range of \[-1, 0\], but got 1", ()),
     misused("diagonal", "diag", ops.diag, ShapeError, r"diag: supports 1D or 2D tensors, got 3D, \(2, 1, 2\)", (2, 1, 2)),
     misused("diagonal", "trace", ops.trace, ShapeError, r"trace: expected a matrix, but got a tensor of shape \(3,\)", (3,)),
     misused("diagonal", "fraction", lambda x: ops.diagonal(x, 0.5), TypeError, "float.* integer"),
     misused("embed_diagonal", "axis", lambda x: ops.diag_embed(x, 0, 0, 3), IndexError, r"\[-3, 2\], but got 3"),
     misused("embed_diagonal", "one axis", lambda x: ops.diag_embed(x, 0, 0, 0), ShapeError, "diag_embed: .* cannot be identical 0, 0"),
-    misused("embed_diagonal", "scalar", ops.diag_embed, ShapeError, "diag_embed: expected at least a 1-dimensional tensor", ()),
+    misused("embed_diagonal", "number", ops.diag_embed, ShapeError, "diag_embed: expected at least a 1-dimensional tensor", ()),
     misused("embed_diagonal", "sizes", lambda x: k.embed_diagonal(x, **SQUARE, sizes=(2, 2)), ShapeError, r"embed_diagonal: .*\(2, 3\)"),
     misused("unfold", "axis", lambda x: ops.unfold(x, 2, 1, 1), IndexError, RANGE.format(2)),
     misused(
@@ -155,6 +156,7 @@ MISUSES = [
     misused("unfold", "negative", lambda x: ops.unfold(x, 1, -1, 1), ShapeError, "unfold: `size` is -1 but must be >= 0"),
     misused("unfold", "no step", lambda x: ops.unfold(x, 1, 2, 0), ShapeError, "unfold: `step` is 0 but must be > 0"),
     misused("unfold", "fraction", lambda x: ops.unfold(x, 1, 1.5, 1), TypeError, "float.* integer"),
+    misused("fold", "number", lambda g: k.fold(g, axis=-1, size=1, step=1, length=1), IndexError, "fold: axis -1 is out of range", ()),
     *(
         misused("fold", case, lambda g, o=options: k.fold(g, **o), error, match)
         for case, options, error, match in (
