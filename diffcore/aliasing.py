@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore.arrays import is_float, is_mutable
-from diffcore.dispatch import Boxed, Origin, apply, clock
+from diffcore.dispatch import APART, Boxed, Origin, apply, clock, owner_of
 from diffcore.errors import DTypeError, GradientError, ShapeError
 from diffcore.kernels.record import Call
 from diffcore.seeds import array_under
@@ -67,15 +67,6 @@ class _Changes:
 changes = _Changes()
 
 
-def owner_of(array: Any) -> Any:
-    """The numpy array that owns the buffer of `array`; `None` for what is no numpy array."""
-    if not isinstance(array, np.ndarray):
-        return None
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
-
-
 def check_saved(call: Call, time: int, names: frozenset[str] | None = None) -> None:
     """Raise `GradientError` when a residual of `call` (one of `names`), recorded at `time`, has been changed in place since.
 
@@ -102,14 +93,9 @@ def check_saved(call: Call, time: int, names: frozenset[str] | None = None) -> N
 
 
 def origin_of(x: Any) -> Origin | None:
-    """The operation that made the view `x`, if it is one and shares the memory of its base (a `reshape` may have had to copy)."""
+    """The operation that made the view `x`, if it is one that shares memory."""
     origin = getattr(x, "origin", None)
-    if origin is None:
-        return None
-    array, base = array_under(x), array_under(origin.operand)
-    if isinstance(array, np.ndarray):
-        return origin if owner_of(array) is owner_of(base) else None
-    return origin if getattr(array, "storage", array) is getattr(base, "storage", base) else None
+    return None if origin is APART else origin
 
 
 class _Rederived:
@@ -156,11 +142,11 @@ def refresh(x: Any) -> None:
 
 def _followed(x: Any, compute: Any) -> Any:
     """`compute()` with derivatives followed whatever `no_grad` says."""
-    outer, x.mode.enabled = x.mode.enabled, True
+    outer, x._mode.enabled = x._mode.enabled, True
     try:
         return compute()
     finally:
-        x.mode.enabled = outer
+        x._mode.enabled = outer
 
 
 def _untracked(x: Any) -> Any:
@@ -177,7 +163,7 @@ def change(x: Any, name: str, new: Any) -> Any:
     `new` has been computed from `x` without changing anything. Raises `GradientError` for a leaf that requires grad or a view of one,
     `ShapeError` and `DTypeError` where `new` does not fit. Then nothing has changed.
     """
-    follows = x.mode.enabled
+    follows = x._mode.enabled
     if watch.count:
         refresh(x)
     if follows:
@@ -185,7 +171,12 @@ def change(x: Any, name: str, new: Any) -> Any:
     new = _fitted(x, name, new)
     memory = array_under(x)
     if isinstance(memory, np.ndarray):
-        _check_writable(memory, name)
+        check_writable(memory, name)
+    if getattr(x, "origin", None) is APART:
+        raise GradientError(
+            f"{name}: a view of an array of jax's shares no memory, so a change in place would not reach its base: change the base "
+            f"(`x[index] = value`), or a copy (`x.clone()`)"
+        )
     updates = _updates(x, new) if follows else []
     value = array_under(new)
     if is_mutable(memory):
@@ -200,7 +191,7 @@ def change(x: Any, name: str, new: Any) -> Any:
 
 def is_followed(x: Any, *others: Any) -> bool:
     """Whether the engine follows what is done to `x` with `others`: one of them carries a derivative, or a base of `x` does."""
-    if not x.mode.enabled:
+    if not x._mode.enabled:
         return False
     if any(isinstance(y, Boxed) and (y.carried is not None or isinstance(y.primal, Boxed)) for y in (x, *others)):
         return True
@@ -271,7 +262,8 @@ def _fitted(x: Any, name: str, new: Any) -> Any:
     return astype(new, dtype=x.primal.dtype)
 
 
-def _check_writable(memory: Any, name: str) -> None:
+def check_writable(memory: Any, name: str) -> None:
+    """Raise `GradientError` where the elements of an array cannot be changed one by one."""
     overlaps = memory.size and any(step == 0 and n > 1 for step, n in zip(memory.strides, memory.shape, strict=True))
     if not memory.flags.writeable or overlaps:  # where there are no elements, numpy has strides of 0
         raise GradientError(

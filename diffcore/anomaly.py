@@ -45,9 +45,9 @@ class set_detect_anomaly:
     called it: in its value or, in forward mode, in a tangent, at once; in reverse mode, in a cotangent, during the backward pass.
     """
 
-    def __init__(self, mode: bool) -> None:
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self._outer = _mode.enabled
-        self._set(mode)
+        self._set(mode and check_nan)
 
     @staticmethod
     def _set(mode: bool) -> None:
@@ -65,11 +65,12 @@ class set_detect_anomaly:
 class detect_anomaly:
     """`with detect_anomaly(): ...` checks every operation inside; see `set_detect_anomaly`."""
 
-    def __init__(self) -> None:
+    def __init__(self, check_nan: bool = True) -> None:
+        self._check_nan = check_nan
         self._outer: list[set_detect_anomaly] = []
 
     def __enter__(self) -> Self:
-        self._outer.append(set_detect_anomaly(True))
+        self._outer.append(set_detect_anomaly(True, self._check_nan))
         return self
 
     def __exit__(self, *_: object) -> None:

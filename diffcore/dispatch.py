@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from diffcore.arrays import namespace
+from diffcore.arrays import is_array, namespace
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.errors import DiffError, DTypeError, GradientError, ShapeError
 from diffcore.ledger import label, state
 from diffcore.watch import watch
@@ -75,6 +76,38 @@ class Origin(NamedTuple):
     time: int
 
 
+APART = object()
+"""In the place of an `Origin`: a view for PyTorch, which on this backend shares no memory."""
+
+
+def _note_origin(result: Boxed, operand: Boxed, kernel: Kernel, params: dict[str, Any]) -> None:
+    """Remember how a view was made, where it shares memory; a copy does not keep what it was made of."""
+    out, base = result.primal, operand.primal
+    while isinstance(out, Boxed):
+        out = out.primal
+    while isinstance(base, Boxed):
+        base = base.primal
+    if isinstance(out, ndarray):
+        shares = owner_of(out) is owner_of(base)
+    elif isinstance(out, AbstractArray):
+        shares = isinstance(base, AbstractArray) and out.storage is base.storage
+    else:
+        if not any(map(is_array, params.get("index", ()))):
+            result.origin = APART  # type: ignore[assignment]
+        return
+    if shares:
+        result.origin = Origin(operand, kernel, params, next(clock))
+
+
+def owner_of(array: Any) -> Any:
+    """The numpy array that owns the buffer of `array`; `None` for what is no numpy array."""
+    if not isinstance(array, ndarray):
+        return None
+    while isinstance(array.base, ndarray):
+        array = array.base
+    return array
+
+
 def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
     """The value of `kernel` at `operands`: an array for arrays, a tensor of the highest level's engine for tensors.
 
@@ -122,7 +155,7 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
         raise explained(kernel, primals, params, error) from None
     result = top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
     if kernel.view:
-        result.origin = Origin(top, kernel, params, next(clock))
+        _note_origin(result, top, kernel, params)
     return result
 
 
@@ -160,7 +193,7 @@ def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
         out = _compute(kernel, kernel.compute, primals, params)
     result = top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
     if kernel.view:
-        result.origin = Origin(top, kernel, params, next(clock))
+        _note_origin(result, top, kernel, params)
     return result
 
 
@@ -243,6 +276,8 @@ def explained(kernel: Kernel, operands: Any, params: dict[str, Any], error: Exce
         if message is not None:
             return ShapeError(f"{kernel.name}: {message}")
     detail = " ".join(str(error).split())
+    if "unexpected keyword argument" in detail:
+        return TypeError(f"{kernel.name}() got an unexpected keyword argument {detail.rsplit(' ', 1)[-1]}")
     if isinstance(error, IndexError):
         return IndexError(f"{kernel.name}: {detail} ({described})")
     if isinstance(error, ValueError):

@@ -120,6 +120,7 @@ class _Application:
         self.shapes: list[tuple[int, ...]] = []
         self.constants: list[Any] = []  # per output, the value of one without a derivative
         self.single = True
+        self.plain: list[tuple[int, Any]] = []
 
     def __call__(self) -> Any:
         operands = [self.args[i] for i in self.places]
@@ -129,6 +130,7 @@ class _Application:
             self.function.__name__,
             names,
             lambda xp, *arrays: value,
+            forward=lambda xp, *arrays: (value, ()),  # not the record's own, with which it would refer to itself
             pushforward=self._pushforward,
             pullback=self._pullback if self._has("backward") or self.function.kind.engine == "revdiff" else None,
             keeps=tuple(frozenset((*names, "out")) for _ in names),
@@ -144,6 +146,8 @@ class _Application:
             outs.append(packed if self._whole else packed[start:stop].reshape(shape))
             start = stop
         outs = [x if isinstance(x, Boxed) else self.function.kind(x) for x in outs]
+        for i, value in self.plain:  # what is no tensor is handed through
+            outs.insert(i, value)
         return outs[0] if self.single else tuple(outs)
 
     @property
@@ -163,7 +167,8 @@ class _Application:
         for i, array in zip(self.places, arrays, strict=True):
             args[i] = kind(array)
         ctx = self.ctx = FunctionCtx()
-        outer, kind.mode.enabled = kind.mode.enabled, False
+        ctx.needs_input_grad = tuple(isinstance(x, Boxed) and x.carried is not None for x in self.args)
+        outer, kind._mode.enabled = kind._mode.enabled, False
         try:
             if function.setup_context is Function.setup_context:
                 out = function.forward(ctx, *args)
@@ -171,12 +176,13 @@ class _Application:
                 out = function.forward(*args)
                 function.setup_context(ctx, tuple(args), out)
         finally:
-            kind.mode.enabled = outer
-        self.single = not isinstance(out, tuple)
-        outs = (out,) if self.single else out
-        for x in outs:
-            if not isinstance(x, Boxed):
-                raise TypeError(f"{function.__name__}.forward must return a tensor or a tuple of tensors, got {type(x).__name__}")
+            kind._mode.enabled = outer
+        self.single = not isinstance(out, tuple | list)
+        outs = (out,) if self.single else tuple(out)
+        if not any(isinstance(x, Boxed) for x in outs):
+            raise TypeError(f"{function.__name__}.forward must return a tensor or a tuple with tensors, got {type(out).__name__}")
+        self.plain = [(i, x) for i, x in enumerate(outs) if not isinstance(x, Boxed)]
+        outs = tuple(x for x in outs if isinstance(x, Boxed))
         marked = {id(x) for x in ctx._constant}
         values = [x.primal for x in outs]
         self.shapes = [tuple(v.shape) for v in values]

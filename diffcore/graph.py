@@ -136,7 +136,7 @@ class _Mode:
     enabled = True
 
 
-_Named.mode = _Mode()  # type: ignore[assignment]  # only asked whether it is enabled
+_Named._mode = _Mode()  # type: ignore[assignment]  # only asked whether it is enabled
 
 
 def graph(function: Callable[..., Any], *args: Any) -> Graph:

@@ -37,7 +37,7 @@ class Mutation(Boxed):
     """Methods that change a tensor in place."""
 
     __slots__ = ()
-    mode: Mode
+    _mode: Mode
     """The engine's switch: whether operations are followed."""
 
     # what a tensor class provides
@@ -112,6 +112,7 @@ class Mutation(Boxed):
         """`self[index] = value`, broadcast to the part that `index` selects."""
         memory = self.primal
         if isinstance(memory, np.ndarray) and not aliasing.is_followed(self, value):
+            aliasing.check_writable(memory, "setitem")
             ops.assign(memory, index, array_under(value))  # without a copy of the whole
             aliasing.changes.note(memory, "setitem")
         else:

@@ -115,6 +115,11 @@ class TensorSurface(Operators, Methods, Mutation):
         return not self.requires_grad or self._leaf() is not None
 
     @property
+    def retains_grad(self) -> builtins.bool:
+        """Whether this tensor, which is no leaf, was told to `retain_grad`."""
+        return False
+
+    @property
     def _version(self) -> int:
         """How often the memory of this tensor has been changed in place, through whichever tensor."""
         change = aliasing.changes.of(self.array)
@@ -149,6 +154,8 @@ class TensorSurface(Operators, Methods, Mutation):
             value = self._like(unboxed(value.detach() if isinstance(value, TensorSurface) else value))
             if value.shape != self.shape:
                 raise GradientError(f"assigned grad has shape {tuple(value.shape)}, the tensor {tuple(self.shape)}: they must be the same")
+            if value.dtype != self.dtype:
+                raise GradientError(f"assigned grad has data of dtype {value.dtype}, the tensor {self.dtype}: they must be the same")
         leaf.gradient = value
 
     @property
@@ -378,6 +385,19 @@ def check_cotangent(out: Any, gradient: Any) -> None:
         )
     if gradient is not None and gradient.dtype.kind not in "biuf" and not is_float(gradient.dtype):
         raise GradientError(f"the cotangent must hold real numbers, got {gradient.dtype}")
+
+
+def accumulated(before: Any, new: Any) -> Any:
+    """The gradient `before` with `new` added to it: the same tensor, as in PyTorch, unless the sum has a derivative of its own."""
+    if before is None:
+        return new
+    if before.carried is not None or new.carried is not None or before.level != new.level:
+        return before + new
+    if isinstance(before.primal, np.ndarray) and before.primal.flags.writeable:
+        before.primal += new.primal
+    else:
+        before.primal = before.primal + new.primal
+    return before
 
 
 def own_memory(array: Any, others: set[int]) -> Any:

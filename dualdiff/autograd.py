@@ -6,11 +6,10 @@ transform to use instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from diffcore import function
-from diffcore.anomaly import detect_anomaly, set_detect_anomaly
+from diffcore.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from diffcore.errors import GradientError
 from diffcore.function import once_differentiable
 from diffcore.modes import InferenceSwitch, Setting, Switch
@@ -19,7 +18,7 @@ from dualdiff.tensor import Tensor, delivered
 
 
 def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, Sequence) else [value]
+    return [value] if isinstance(value, Tensor) or value is None else list(value)
 
 
 def _pairs(outputs: list[Any], gradients: Any) -> list[tuple[Any, Any]]:
@@ -73,7 +72,7 @@ def grad(
                 "One of the differentiated Tensors appears to not have been used in the graph. "
                 "Set allow_unused=True if this is the desired behavior."
             )
-        result.append(g)
+        result.append(g if g is None else x.variable.hooked(g))
     return tuple(result)
 
 
@@ -118,6 +117,7 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "grad",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "no_grad",
     "once_differentiable",

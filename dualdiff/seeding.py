@@ -19,6 +19,7 @@ from diffcore.dispatch import clock
 from diffcore.errors import GradientError
 from diffcore.hooks import called
 from diffcore.kernels.record import Call
+from diffcore.tensor import accumulated
 
 Window = tuple[int, int]
 Key = tuple[str, int]
@@ -69,11 +70,13 @@ class Variable(Seed):
             self._hooks = {}
         return self._hooks
 
+    def hooked(self, gradient: Any) -> Any:
+        """`gradient` after the hooks have seen it."""
+        return called(self._hooks, gradient) if self._hooks else gradient
+
     def receive(self, gradient: Any) -> None:
         """Add a gradient that a backward pass delivers, after the hooks have seen it."""
-        if self._hooks:
-            gradient = called(self._hooks, gradient)
-        self.gradient = gradient if self.gradient is None else self.gradient + gradient
+        self.gradient = accumulated(self.gradient, self.hooked(gradient))
 
     @property
     def whole(self) -> Variable:

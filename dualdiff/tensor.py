@@ -23,7 +23,7 @@ class Tensor(TensorSurface):
     engine = "dualdiff"
     carried: Tangents | None
     follow = staticmethod(pushing.record)
-    mode = pushing.mode
+    _mode = pushing.mode
 
     def __init__(self, primal: Any, level: int = 0, carried: Tangents | None = None, variable: Variable | None = None) -> None:
         self.primal = primal

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from diffcore import function
-from diffcore.anomaly import detect_anomaly, set_detect_anomaly
+from diffcore.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
+from diffcore.arrays import is_array
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import GradientError
 from diffcore.function import once_differentiable
 from diffcore.modes import InferenceSwitch, Setting, Switch
 from diffcore.seeds import ones_of
-from diffcore.tensor import check_cotangent, own_memory
+from diffcore.tensor import accumulated, check_cotangent, own_memory
 from revdiff import tape
 from revdiff.tensor import Tensor
 
@@ -36,7 +37,7 @@ def _roots(tensors: Sequence[Tensor], gradients: Sequence[Any], create: bool) ->
 
 
 def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, Sequence) else [value]
+    return [value] if isinstance(value, Boxed) or is_array(value) or value is None else list(value)
 
 
 def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
@@ -49,7 +50,7 @@ def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None =
     for node, g in found.items():
         assert isinstance(node, tape.Leaf)  # only leaves are found where no stops are given
         new = g if isinstance(g, Tensor) else Tensor(own_memory(g, taken))
-        node.gradient = new if node.gradient is None else node.gradient + new
+        node.gradient = accumulated(node.gradient, new)
 
 
 def grad(
@@ -124,6 +125,7 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "grad",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "no_grad",
     "once_differentiable",

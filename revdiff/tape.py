@@ -20,6 +20,7 @@ from diffcore.hooks import called
 from diffcore.kernels.record import Call, Derived, Kernel
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
+from diffcore.tensor import accumulated
 from diffcore.watch import watch
 
 mode = Mode()
@@ -37,7 +38,7 @@ class Node(Call):
     Freed nodes have no parents left.
     """
 
-    __slots__ = ("__weakref__", "dtype", "needs", "order", "parents")
+    __slots__ = ("__weakref__", "_extras", "dtype", "needs", "order", "parents")
     kernel: Any  # `None` for a leaf
     parents: Any  # per operand its node or `None`; `None` once freed
 
@@ -65,6 +66,15 @@ class Node(Call):
         self.aux = aux
         self.dtype = dtype
         self.order = next(clock)
+
+    @property
+    def extras(self) -> Extras | None:
+        """Hooks and a gradient kept, if there are any."""
+        return getattr(self, "_extras", None)
+
+    @extras.setter
+    def extras(self, value: Extras) -> None:
+        self._extras = value
 
     def name(self) -> str:
         """The name that PyTorch would give the node of such an operation, e.g. `MulBackward0`."""
@@ -116,18 +126,38 @@ def record(
     return node
 
 
-_hooks: dict[int, dict[int, Callable[[Any], Any]]] = {}
-"""By `id` of a node, what users registered to be called with its cotangent, once that is complete."""
+watched_nodes = 0
+"""How many nodes have hooks or keep their gradient; while there are none, the backward pass asks none."""
 
 
-def hooks_of(node: Node) -> dict[int, Callable[[Any], Any]]:
-    """The hooks of `node`, to be changed by the caller; they are forgotten with the node."""
-    key = id(node)
-    if key not in _hooks:
-        _hooks[key] = {}
-        weakref.finalize(node, _hooks.pop, key, None)
-    return _hooks[key]
+class Extras:
+    """What users attached to a node: hooks, called with its cotangent once that is complete, and whether it keeps its gradient.
 
+    They hang on the node, so a hook that refers to its own tensor is garbage together with it.
+    """
+
+    __slots__ = ("__weakref__", "gradient", "hooks", "retains")
+
+    def __init__(self) -> None:
+        global watched_nodes
+        watched_nodes += 1
+        weakref.finalize(self, _one_less)
+        self.hooks: dict[int, Callable[[Any], Any]] = {}
+        self.retains = False
+        self.gradient: Any = None
+
+
+def _one_less() -> None:
+    global watched_nodes
+    watched_nodes -= 1
+
+
+def extras_of(node: Node) -> Extras:
+    """What is attached to `node`, to be changed by the caller."""
+    found = node.extras
+    if found is None:
+        found = node.extras = Extras()
+    return found
 
 
 def _rederived(node: Node, define: Derived, value: Any, box: type, level: int) -> Any:
@@ -140,16 +170,14 @@ def _rederived(node: Node, define: Derived, value: Any, box: type, level: int) -
     return box(value, level, made)
 
 
-retained: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
-"""The gradients of nodes that are no leaves, where they were asked for by `retain_grad`."""
-
-
 def _hooked(node: Node, g: Any, box: Callable[[Any], Any]) -> Any:
     """The cotangent `g` after the hooks of `node`; they see tensors, also where the pass computes with arrays."""
-    own = _hooks.get(id(node))
-    if not own:
+    extras = node.extras
+    if extras is None or not (extras.hooks or extras.retains):
         return g
-    new = called(own, g if isinstance(g, Boxed) else box(g))
+    new = called(extras.hooks, g if isinstance(g, Boxed) else box(g))
+    if extras.retains:
+        extras.gradient = accumulated(extras.gradient, new)
     return new if isinstance(g, Boxed) else new.primal
 
 
@@ -218,8 +246,8 @@ def backward(
             elif heap:
                 node, g = waiting.pop()
             else:
-                return {node: _hooked(node, g, box) for node, g in found.items()} if _hooks else found
-            if _hooks:
+                return {node: _hooked(node, g, box) for node, g in found.items()} if watched_nodes else found
+            if watched_nodes:
                 g = _hooked(node, g, box)
             if stops and node in stops:
                 found[node] = g

@@ -19,7 +19,7 @@ class Tensor(TensorSurface):
     engine = "revdiff"
     carried: Any  # a `Node`, or `None` for a constant
     follow = staticmethod(tape.record)  # type: ignore[assignment]  # names what is carried: parents
-    mode = tape.mode
+    _mode = tape.mode
 
     def _like(self, primal: Any) -> Tensor:
         return Tensor(primal, self.level)
@@ -38,9 +38,10 @@ class Tensor(TensorSurface):
     @property
     def grad(self) -> Any:
         """The derivative that backward passes have added up on this leaf, or on a tensor that was told to `retain_grad`."""
-        if isinstance(self.carried, Leaf):
-            return self.carried.gradient
-        return None if self.carried is None else tape.retained.get(self.carried)
+        node = self.carried
+        if isinstance(node, Leaf):
+            return node.gradient
+        return None if node is None or node.extras is None else node.extras.gradient
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -50,19 +51,17 @@ class Tensor(TensorSurface):
         """Keep the gradient of this tensor in `.grad` too, although it is not a leaf."""
         if not self.requires_grad:
             raise GradientError("can't retain_grad on Tensor that has requires_grad=False")
+        if not isinstance(self.carried, Leaf):
+            tape.extras_of(self.carried).retains = True
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether this tensor, which is no leaf, was told to `retain_grad`."""
         node = self.carried
-        if isinstance(node, Leaf) or node in tape.retained:
-            return
-        tape.retained[node] = None
-
-        def keep(gradient: Any) -> None:
-            before = tape.retained.get(node)
-            tape.retained[node] = gradient if before is None else before + gradient
-
-        self.register_hook(keep)
+        return node is not None and not isinstance(node, Leaf) and node.extras is not None and node.extras.retains
 
     def _hooks(self) -> dict[int, Callable[[Any], Any]]:
-        return tape.hooks_of(self.carried)
+        return tape.extras_of(self.carried).hooks
 
     @property
     def grad_fn(self) -> Node | None:

@@ -185,7 +185,7 @@ def test_wrong_rules_are_refused() -> None:
         def forward(ctx: Any, x: Any) -> Any:
             return 1.0
 
-    with pytest.raises(TypeError, match=r"NoTensor.forward must return a tensor or a tuple of tensors, got float"):
+    with pytest.raises(TypeError, match=r"NoTensor.forward must return a tensor or a tuple with tensors, got float"):
         NoTensor.apply(x)
     assert x.grad is None
 

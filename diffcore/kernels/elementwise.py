@@ -31,7 +31,13 @@ _LN2, _LN10 = math.log(2), math.log(10)
 add = elementwise("add", lambda xp, x, y: x + y, x=1, y=1)
 sub = elementwise("sub", lambda xp, x, y: x - y, x=1, y=-1)
 mul = elementwise("mul", lambda xp, x, y: x * y, x=lambda y: y, y=lambda x: x)
-div = transcendental("div", lambda xp, x, y: x / y, x=lambda y: 1 / y, y=lambda out, y: -out / y)
+def _reciprocal_of(y: Any) -> Any:
+    """1 / y, infinite for the number 0."""
+    return 1 / y if not isinstance(y, int | float) else 1 / y if y else math.copysign(math.inf, y)
+
+
+# the slope in `y` is read off the operands, as in PyTorch: results are what users change in place
+div = transcendental("div", lambda xp, x, y: x / y, x=_reciprocal_of, y=lambda x, y: -(x / y) / y)
 neg = elementwise("neg", lambda xp, x: -x, x=-1)
 reciprocal = transcendental("reciprocal", lambda xp, x: 1 / x, x=lambda out: -out * out)
 

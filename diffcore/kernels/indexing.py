@@ -24,7 +24,7 @@ def _is_advanced(part: Any) -> bool:
     return is_array(part) and getattr(part, "ndim", 0) >= 0 and not isinstance(part, int)
 
 
-def _scattered(index: Index) -> bool:
+def is_scattered(index: Index) -> bool:
     """Whether integer arrays in `index` have something else between them; numpy then puts their axes first."""
     where = [i for i, part in enumerate(index) if _is_advanced(part) or isinstance(part, int)]
     arrays = [i for i, part in enumerate(index) if _is_advanced(part)]
@@ -33,7 +33,7 @@ def _scattered(index: Index) -> bool:
 
 def arrays_at(index: Index) -> int:
     """Where in `x[index]` the axes of its integer arrays begin."""
-    if _scattered(index):
+    if is_scattered(index):
         return 0
     return next(i for i, part in enumerate(index) if _is_advanced(part) or isinstance(part, int))
 
@@ -48,7 +48,7 @@ def _first(lead: int, ndim: int) -> tuple[int, ...]:
 
 def _push_getitem(t: Any, call: Call, lead: int) -> Any:
     index = call.params["index"]
-    if not _scattered(index):
+    if not is_scattered(index):
         return getitem(t, index=(*(slice(None),) * lead, *index))
     moved = getitem(transpose(t, axes=_last(lead, t.ndim)), index=index)
     return transpose(moved, axes=_first(lead, moved.ndim))
@@ -56,7 +56,7 @@ def _push_getitem(t: Any, call: Call, lead: int) -> Any:
 
 def _pull_getitem(g: Any, call: Call, lead: Shape) -> Any:
     index, shape = call.params["index"], call.shapes[0]
-    if not _scattered(index):
+    if not is_scattered(index):
         return scatter_index(g, index=(*(slice(None),) * len(lead), *index), shape=(*lead, *shape))
     moved = scatter_index(transpose(g, axes=_last(len(lead), g.ndim)), index=index, shape=(*shape, *lead))
     return transpose(moved, axes=_first(len(lead), moved.ndim))
@@ -64,7 +64,7 @@ def _pull_getitem(g: Any, call: Call, lead: Shape) -> Any:
 
 def _whole_first(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
     index = params["index"]
-    return bool(shapes[0]) and (not index or isinstance(index[0], slice) and index[0] == slice(None)) and not _scattered(index)
+    return bool(shapes[0]) and (not index or isinstance(index[0], slice) and index[0] == slice(None)) and not is_scattered(index)
 
 
 def _meeting(x: Any, arrays: Any) -> Any:
@@ -96,7 +96,7 @@ def _scatter_index(xp: Any, g: Any, *, index: Index, shape: Shape) -> Any:
 
 def _push_scatter_index(t: Any, call: Call, lead: int) -> Any:
     index, shape = call.params["index"], call.params["shape"]
-    if not _scattered(index):
+    if not is_scattered(index):
         return scatter_index(t, index=(*(slice(None),) * lead, *index), shape=(*t.shape[:lead], *shape))
     moved = scatter_index(transpose(t, axes=_last(lead, t.ndim)), index=index, shape=(*shape, *t.shape[:lead]))
     return transpose(moved, axes=_first(lead, moved.ndim))
@@ -104,7 +104,7 @@ def _push_scatter_index(t: Any, call: Call, lead: int) -> Any:
 
 def _pull_scatter_index(g: Any, call: Call, lead: Shape) -> Any:
     index = call.params["index"]
-    if not _scattered(index):
+    if not is_scattered(index):
         return getitem(g, index=(*(slice(None),) * len(lead), *index))
     moved = getitem(transpose(g, axes=_last(len(lead), g.ndim)), index=index)
     return transpose(moved, axes=_first(len(lead), moved.ndim))
@@ -136,7 +136,7 @@ def _push_set_index(call: Call, tangents: Any) -> Any:
     if value is not None:
         target = indexed_shape(shape, index)
         value = fill(align(value, len(call.shapes[1]), len(target)), target, lead)
-    if not _scattered(index):
+    if not is_scattered(index):
         inner = (*(slice(None),) * lead, *index)
         if changed is None:
             return scatter_index(value, index=inner, shape=(*t.shape[:lead], *shape))
@@ -153,7 +153,7 @@ def _pull_set_index(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
     index = call.params["index"]
     lead = g.ndim - len(call.shape)
     changed = value = None
-    scattered = _scattered(index)
+    scattered = is_scattered(index)
     moved = transpose(g, axes=_last(lead, g.ndim)) if scattered else g
     inner = index if scattered else (*(slice(None),) * lead, *index)
     if needs[0]:

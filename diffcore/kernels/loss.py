@@ -95,11 +95,15 @@ def _weight(call: Call) -> Any:
     if call.params.get("reduction", "mean") != "mean":
         return 1
     counted = _counted(call.primals[1])
-    return 1 / (max(call.shapes[0][0], 1) if counted is None else counted.sum())
+    if counted is None:
+        return 1 / max(call.shapes[0][0], 1)
+    number = counted.sum()
+    return 1 / (number + (number == 0))  # of no examples the mean is NaN, but its derivative is 0
 
 
 def _pushforward(call: Call, tangents: Any) -> Any:
-    return _reduce((_residual(call) * tangents[0]).sum(axis=-1), call.params.get("reduction", "mean"), _counted(call.primals[1]))
+    each = (_residual(call) * tangents[0]).sum(axis=-1)
+    return each if call.params.get("reduction", "mean") == "none" else each.sum(axis=-1) * _weight(call)
 
 
 def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:

@@ -62,7 +62,18 @@ def _mean(xp: Any, x: Any, *, axis: Axes, keepdims: bool = False) -> Any:
 
 
 sum = linear_map("sum", _sum, spread, examples=apart)
-mean = linear_map("mean", _mean, lambda g, call, lead: spread(g / count(call.shapes[0], call.params["axis"]), call, lead), examples=apart)
+def _number(call: Call) -> int:
+    """What a mean divides by; of no elements it is NaN, but its derivative is 0."""
+    return builtins.max(count(call.shapes[0], call.params["axis"]), 1)
+
+
+mean = linear_map(
+    "mean",
+    _mean,
+    lambda g, call, lead: spread(g / _number(call), call, lead),
+    push=lambda t, call, lead: sum(t, **call.params) / _number(call),
+    examples=apart,
+)
 
 
 # the largest and the smallest

@@ -66,7 +66,7 @@ def _push_broadcast(t: Any, call: Call, lead: int) -> Any:
 
 broadcast_to = linear_map(
     "broadcast_to",
-    lambda xp, x, *, shape: xp.broadcast_to(x, shape),
+    lambda xp, x, *, shape: x.reshape(shape) if x.shape == shape else xp.broadcast_to(x, shape),  # numpy's cannot be written to
     lambda g, call, lead: unbroadcast(g, len(call.shape), call.shapes[0]),
     push=_push_broadcast,
     examples=lambda operand, shapes, shape, params: len(shapes[0]) == len(shape) > 0 and shapes[0][0] == shape[0],

@@ -1,5 +1,8 @@
 """Functions of layers without parameters, under PyTorch's names; the same for both engines."""
 
+from typing import Any
+
+from diffcore import ops
 from diffcore.nn.module import functional_call
 from diffcore.ops import (
     activation,
@@ -11,7 +14,6 @@ from diffcore.ops import (
     neural,
     normalisation,
     pooling,
-    relu,
     sigmoid,
     softmax,
     tanh,
@@ -24,6 +26,12 @@ from diffcore.ops.losses import *
 from diffcore.ops.neural import *
 from diffcore.ops.normalisation import *
 from diffcore.ops.pooling import *
+
+
+def relu(input: Any, inplace: bool = False) -> Any:
+    """`max(input, 0)`, with `inplace` in the memory of `input`; the derivative at 0 is 0."""
+    return input.relu_() if inplace else ops.relu(input)
+
 
 __all__ = ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh"]
 __all__ += activation.__all__

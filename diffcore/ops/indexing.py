@@ -32,6 +32,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     or one of another kind.
     """
     x, parts = normalised(index, x)
+    first = _integers_apart(parts)
+    if first:
+        x, parts = _i.getitem(x, index=first), _without_integers(parts)
     return _i.getitem(x, index=parts)
 
 
@@ -49,7 +52,12 @@ def setitem(x: Tensor, index: Any, value: Any) -> Tensor:
         value = fitting("setitem", value, trailing)
         return _e.where(mask.reshape((*mask.shape, *(1,) * len(trailing))), value, x)
     inner, parts = normalised(index, x)
-    out = written("setitem", inner, parts, value)
+    first = _integers_apart(parts)
+    if first:
+        part = written("setitem", _i.getitem(inner, index=first), _without_integers(parts), value)
+        out = _i.set_index(inner, part, index=first)
+    else:
+        out = written("setitem", inner, parts, value)
     return out if inner is x else _s.reshape(out, shape=tuple(x.shape))
 
 
@@ -59,8 +67,25 @@ def assign(x: np.ndarray[Any, Any], index: Any, value: Any) -> None:
     if inner is not x:  # a mask of no axes, say
         x[...] = setitem(x, index, value)
         return
+    first = _integers_apart(parts)
+    if first:
+        x, parts = x[first], _without_integers(parts)
     value = fitting("setitem", assignable("setitem", value, x), _i.indexed_shape(tuple(x.shape), parts))
     x[parts] = value
+
+
+def _integers_apart(parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The index that takes the integers among `parts` first, as PyTorch does; `None` where that changes nothing.
+
+    numpy takes an integer for an array among arrays, so that something between them moves the axes of all to the front.
+    """
+    if not builtins.any(type(part) is int for part in parts) or not _i.is_scattered(parts):
+        return None
+    return tuple(part if type(part) is int else slice(None) for part in parts if part is not None)
+
+
+def _without_integers(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(part for part in parts if type(part) is not int)
 
 
 def index_put(x: Tensor, indices: tuple[Any, ...], values: Any, accumulate: bool = False) -> Tensor:
@@ -128,6 +153,8 @@ def normalised(index: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
         part = unboxed(raw)
         if isinstance(part, list | range | tuple):
             part = np.asarray(part, dtype=None if len(part) else np.intp)
+        if is_array(part) and part.dtype == np.uint8 and part.ndim:
+            part = part.astype(bool)  # a mask, as in PyTorch
         if is_array(part) and part.dtype == bool and part.ndim:
             masks.append((len(parts), part))
             parts.extend(part.nonzero())

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_array
+from diffcore.arrays import is_array, is_float
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import joining as _j
 from diffcore.ops.axes import Tensor, axis_of
 from diffcore.ops.indexing import getitem, narrow
 from diffcore.ops.out import with_out
-from diffcore.ops.shape import broadcast_to, reshape, transpose
+from diffcore.ops.shape import astype, broadcast_to, reshape, transpose
 
 __all__ = [
     "atleast_1d",
@@ -50,7 +50,11 @@ def _listed(op: str, tensors: Any) -> list[Tensor]:
             raise DTypeError(f"{op}: expected a tensor as element {i} of `tensors`, but got {type(x).__name__}")
     if not tensors:
         raise ShapeError(f"{op}: expected a non-empty list of tensors")
-    return list(tensors)
+    floating = [x.dtype for x in tensors if is_float(x.dtype)]
+    if not floating or len(floating) == len(tensors):
+        return list(tensors)
+    widest = np.result_type(*floating)  # whole numbers do not widen floating ones
+    return [x if is_float(x.dtype) else astype(x, widest) for x in tensors]
 
 
 @with_out

@@ -5,6 +5,7 @@ Regression losses broadcast `target` against `input` as PyTorch does, with a war
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -16,11 +17,13 @@ from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import activation as _a
 from diffcore.kernels import elementwise as _e
 from diffcore.kernels import loss as _l
+from diffcore.kernels.comparison import equal
 from diffcore.ops.axes import Tensor
 from diffcore.ops.comparison import array_of
 from diffcore.ops.gathering import gather
 from diffcore.ops.reduction import log_softmax, mean, sum
 from diffcore.ops.shape import permute, reshape
+from diffcore.seeds import array_under
 
 __all__ = [
     "binary_cross_entropy",
@@ -353,7 +356,8 @@ def _picked_loss(op: str, logs: Tensor, target: Any, weight: Tensor | None, igno
     if reduction != "mean":
         return _reduced(losses, reduction)
     total = counted.sum().astype(logs.dtype) if factors is None else sum(factors)
-    return _e.div(sum(losses), total)
+    nothing = equal(total, 0)  # then the mean is NaN, but its derivative is 0
+    return _e.div(sum(losses), _e.where(nothing, 1, total)) + _e.where(nothing, math.nan, 0 * array_under(total))
 
 
 def _class_weighted(logs: Tensor, weight: Tensor | None, axis: int) -> Tensor:

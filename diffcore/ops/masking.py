@@ -16,6 +16,7 @@ from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import elementwise as _e
 from diffcore.kernels import indexing as _i
 from diffcore.kernels import shape as _s
+from diffcore.kernels.promotion import DEFAULT
 from diffcore.ops.axes import Tensor
 from diffcore.ops.gathering import scalar
 from diffcore.ops.out import with_out
@@ -41,6 +42,8 @@ def where(condition: Tensor, input: Any = _MISSING, other: Any = _MISSING) -> An
     if kind not in (bool, np.bool_):
         found = getattr(kind, "__name__", kind)
         raise DTypeError(f"where: expected `condition` to be a boolean tensor, got {found}. Did you mean `condition != 0`?")
+    if float in (type(input), type(other)) and isinstance(input, int | float) and isinstance(other, int | float):
+        input = np.asarray(input, DEFAULT)
     return _e.where(condition, input, other)
 
 

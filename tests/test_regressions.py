@@ -1,0 +1,219 @@
+"""What users of PyTorch expect and once did not get."""
+
+import gc
+import weakref
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dualdiff
+import revdiff
+from diffcore.errors import GradientError
+from diffcore.testing import expect_close
+
+X = np.array([[0.5, -1.0, 2.0], [3.0, 0.25, -0.5]])
+
+
+def test_an_integer_among_index_arrays_is_taken_first(engine: ModuleType) -> None:
+    cube = np.arange(24.0).reshape(2, 3, 4)
+    for index in ((0, slice(None), [1, 2]), ([0, 1], slice(None), 2), (1, None, slice(None), [0, 3]), (0, ..., np.array([[1], [2]]))):
+        x = engine.tensor(cube, requires_grad=True)
+        picked = x[index]
+        ints = tuple(p if isinstance(p, int) else slice(None) for p in index if p is not None and p is not Ellipsis)
+        if Ellipsis in [p for p in index if not isinstance(p, np.ndarray)]:
+            expected = cube[0][..., index[-1]]
+        else:
+            expected = cube[ints][tuple(p for p in index if not isinstance(p, int))]
+        np.testing.assert_array_equal(picked.detach().numpy(), expected)
+        weights = np.arange(expected.size, dtype=float).reshape(expected.shape)
+        (picked * weights).sum().backward()
+        target = engine.tensor(np.zeros((2, 3, 4)))
+        target[index] = weights
+        np.testing.assert_array_equal(x.grad.numpy(), target.numpy())
+        recorded = engine.tensor(np.zeros((2, 3, 4))) * 1.0
+        w = engine.tensor(weights, requires_grad=True)
+        recorded[index] = w * 1.0
+        np.testing.assert_array_equal(recorded.detach().numpy(), target.numpy())
+        (recorded**2).sum().backward()
+        np.testing.assert_array_equal(w.grad.numpy(), 2 * weights)
+
+
+def test_bytes_are_masks(engine: ModuleType) -> None:
+    assert engine.arange(3)[engine.tensor([1, 0, 1], dtype=np.uint8)].tolist() == [0, 2]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_averages_of_nothing_are_nan_with_derivative_zero_in_both_modes(engine: ModuleType) -> None:
+    F = engine.nn.functional
+    losses = (
+        lambda x: F.cross_entropy(x, np.array([-100, -100])),
+        lambda x: F.cross_entropy(x, np.array([-100, -100]), label_smoothing=0.1),
+        lambda x: F.nll_loss(x, np.array([-100, -100])),
+        lambda x: x[np.zeros((2, 3), bool)].mean(),
+        lambda x: F.mse_loss(x[:0], np.zeros((0, 3))),
+    )
+    for loss in losses:
+        x = engine.tensor(X, requires_grad=True)
+        value = loss(x)
+        value.backward()
+        assert np.isnan(float(value))
+        np.testing.assert_array_equal(x.grad.numpy(), np.zeros((2, 3)))
+        np.testing.assert_array_equal(dualdiff.jvp(loss, (X,), (X,))[1], 0.0)
+
+
+def test_hooks_are_seen_by_grad(engine: ModuleType) -> None:
+    x = engine.tensor(2.0, requires_grad=True)
+    x.register_hook(lambda g: g * 2)
+    assert float(engine.autograd.grad(x * 3, x)[0]) == 6.0
+    assert x.grad is None
+
+
+def test_gradients_accumulate_in_the_same_tensor(engine: ModuleType) -> None:
+    x = engine.tensor(X, requires_grad=True)
+    (x * 2).sum().backward()
+    g = x.grad
+    (x * 2).sum().backward()
+    assert x.grad is g
+    np.testing.assert_array_equal(g.numpy(), np.full((2, 3), 4.0))
+    g.zero_()
+    np.testing.assert_array_equal(x.grad.numpy(), np.zeros((2, 3)))
+    with pytest.raises(GradientError, match="dtype float32, the tensor float64"):
+        x.grad = engine.tensor(X, dtype=np.float32)
+
+
+def test_a_kept_gradient_has_been_through_the_hooks() -> None:
+    y = revdiff.tensor(X, requires_grad=True) * 1
+    y.retain_grad()
+    assert y.retains_grad
+    y.register_hook(lambda g: g * 10)
+    (y * 2).sum().backward()
+    np.testing.assert_array_equal(y.grad.numpy(), np.full((2, 3), 20.0))
+
+
+def test_whole_numbers_do_not_widen_what_they_are_joined_with(engine: ModuleType) -> None:
+    whole, half = engine.tensor([1, 2]), engine.tensor([0.5, 1.5])
+    assert engine.cat([whole, half]).dtype == engine.stack([half, whole]).dtype == np.float32
+    assert engine.where(engine.tensor([True, False]), 1, 2.0).dtype == np.float32
+
+
+def test_changes_in_place_of_views_that_share_nothing_are_refused(engine: ModuleType) -> None:
+    y = engine.tensor(X.astype(np.float32), device="jax")
+    with pytest.raises(GradientError, match="a view of an array of jax's shares no memory"):
+        y[1:].mul_(5)
+    y[1:] = 0.0
+    y[np.array([0])].mul_(5)
+    assert float(y[1].sum()) == 0.0
+
+
+def test_copies_do_not_keep_what_they_were_made_of(engine: ModuleType) -> None:
+    for copied in (lambda x: x[[1, 0]], lambda x: x[x > 0], lambda x: x.T.reshape(-1), lambda x: x.index_select(0, np.array([0]))):
+        x = engine.tensor(X)
+        alive = weakref.ref(x.array)
+        y = copied(x)
+        del x
+        assert alive() is None
+        del y
+
+
+def test_nothing_waits_for_the_collector(engine: ModuleType) -> None:
+    class Cube(engine.autograd.Function):  # type: ignore[name-defined]
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return 3 * ctx.saved_tensors[0] ** 2 * g
+
+        @staticmethod
+        def jvp(ctx: Any, t: Any) -> Any:
+            return 3 * ctx.saved_tensors[0] ** 2 * t
+
+    def step() -> None:
+        x = engine.tensor(X, requires_grad=True)
+        y = Cube.apply(x * 2)[0].sum() + x.T.reshape(-1)[[0, 1]].sum()
+        y.backward()
+
+    step()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            step()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_a_hook_that_refers_to_its_tensor_is_garbage_with_it() -> None:
+    def made() -> Any:
+        x = revdiff.tensor(X, requires_grad=True)
+        x.register_hook(lambda g: g * x.detach())
+        h = x * 2
+        h.retain_grad()
+        (h * h).sum().backward(create_graph=True)
+        return weakref.ref(x)
+
+    references = [made() for _ in range(3)]
+    gc.collect()
+    assert [r() for r in references] == [None] * 3
+
+
+def test_quotients_may_be_changed_in_place(engine: ModuleType) -> None:
+    def normalised(x: Any) -> Any:
+        p = x.exp()
+        p = p / p.sum()
+        p += 1e-3
+        return p.log().sum()
+
+    x = engine.tensor(X, requires_grad=True)
+    normalised(x).backward()
+    plain = engine.grad(lambda x: (x.exp() / x.exp().sum() + 1e-3).log().sum())(X)
+    expect_close("gradient", x.grad.numpy(), plain, 1e-14)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_division_by_the_number_zero(engine: ModuleType) -> None:
+    x = engine.tensor([1.0, 2.0], requires_grad=True)
+    (x / 0).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [np.inf, np.inf])
+
+
+def test_expanded_memory_refuses_to_be_written_to(engine: ModuleType) -> None:
+    a = engine.zeros(1, 3).expand(2, 3)
+    with pytest.raises(GradientError, match="more than one element of the written-to tensor"):
+        a[0] = 1.0
+    b = engine.ones(2, 3)
+    b.expand(2, 3).mul_(2.0)
+    assert float(b.sum()) == 12.0
+
+
+def test_relu_in_place_and_unknown_keywords(engine: ModuleType) -> None:
+    x = engine.tensor(X)
+    assert engine.nn.functional.relu(x, inplace=True) is x
+    np.testing.assert_array_equal(x.numpy(), np.maximum(X, 0))
+    with pytest.raises(TypeError, match=r"^exp\(\) got an unexpected keyword argument 'base'$"):
+        engine.exp(x, base=2)
+
+
+def test_functions_know_what_is_needed_and_hand_through_what_is_no_tensor(engine: ModuleType) -> None:
+    class Scaled(engine.autograd.Function):  # type: ignore[name-defined]
+        @staticmethod
+        def forward(ctx: Any, x: Any, factor: float) -> Any:
+            ctx.factor = factor
+            return [x * factor, ctx.needs_input_grad]
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * ctx.factor, None
+
+        @staticmethod
+        def jvp(ctx: Any, t: Any, _: None) -> Any:
+            return t * ctx.factor
+
+    _, needed = Scaled.apply(engine.tensor(X, requires_grad=True), 3.0)
+    assert needed == (True, False)
+    expect_close("jacobian", engine.jacobian(lambda x: Scaled.apply(x, 3.0)[0])(X[0]), 3 * np.eye(3), 0)
