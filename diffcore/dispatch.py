@@ -87,21 +87,25 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
     primals: list[Any] = []
     carried: list[Any] = []
     for x in operands:
-        what = None
         if isinstance(x, Boxed):
             if top is None:
                 top, level, engine = x, x.level, x.engine
             elif x.level != level or x.engine is not engine:
                 return _apply_across(kernel, operands, params)
-            what, x = x.carried, x.primal
+            what = x.carried
             if what is not None:
                 mask += bit
-        if type(x) is not ndarray:
-            if isinstance(x, Boxed):
-                return _apply_across(kernel, operands, params)
-            numpy_only = False
+            carried.append(what)
+            x = x.primal
+            if type(x) is not ndarray:
+                if isinstance(x, Boxed):
+                    return _apply_across(kernel, operands, params)
+                numpy_only = False
+        else:
+            carried.append(None)
+            if type(x) is not ndarray:
+                numpy_only = False
         primals.append(x)
-        carried.append(what)
         bit += bit
     xp = np if numpy_only else namespace(primals)
     aux: Any = ()

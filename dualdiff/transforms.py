@@ -19,7 +19,7 @@ from diffcore.dispatch import new_level
 from diffcore.errors import GradientError, MemoryBudgetError
 from diffcore.ledger import label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
-from diffcore.transforms import Arguments, as_primal, scalar_of, value_and_aux, variable_primal
+from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import pushing
 from dualdiff.chunks import parse_bytes, plan
 from dualdiff.forms import IDENTITY, contract
@@ -166,7 +166,7 @@ def value_and_grad(
     """
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
-        arguments = Arguments("value_and_grad", args, argnums)
+        arguments = arguments_of("value_and_grad", args, argnums)
         gradients: list[Any] = [None] * len(arguments.primals)
         for planted in _seedings(function, arguments, seeding, memory):
             level = new_level()

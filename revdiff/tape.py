@@ -185,8 +185,11 @@ def backward(
     waiting = _Waiting()
     heap = waiting.heap
     watched = watch.count
-    outer = state.phase, mode.enabled
-    state.phase, mode.enabled = "adjoint", mode.enabled or create is not None
+    outer = mode.enabled
+    if watched:
+        phase, state.phase = state.phase, "adjoint"
+    if create is not None:
+        mode.enabled = True
     parents: Any = roots
     try:
         while True:
@@ -236,7 +239,10 @@ def backward(
             if not keep:  # nothing is left of it; a second pass says so
                 node.parents = node.primals = node.out = node.aux = None
     finally:
-        (state.phase, mode.enabled), state.kernel = outer, ""
+        if create is not None:
+            mode.enabled = outer
+        if watched:
+            state.phase, state.kernel = phase, ""
 
 
 class _Waiting:

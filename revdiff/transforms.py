@@ -13,10 +13,11 @@ import numpy as np
 
 from diffcore import tree
 from diffcore.dispatch import new_level
-from diffcore.ledger import label, state
+from diffcore.ledger import label
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
 from diffcore.tensor import check_cotangent, own_memory
-from diffcore.transforms import Arguments, as_primal, scalar_of, value_and_aux
+from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux
+from diffcore.watch import watch
 from revdiff import tape
 from revdiff.tensor import Tensor
 
@@ -84,7 +85,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
 
 def _gradients(found: dict[Any, Any], leaves: Sequence[tape.Node], arguments: Arguments, taken: set[int]) -> list[Any]:
     """One gradient per variable, zeros where no cotangent arrived; numpy arrays share memory neither with each other nor with `taken`."""
-    gradients = [found.get(node) for node in leaves]
+    gradients = list(map(found.get, leaves))
     ours = {id(g) for g in gradients if type(g) is np.ndarray and g.base is None}
     if len(ours) < len(leaves) or taken & ours:
         gradients = [zeros_of(p) if g is None else own_memory(g, taken) for g, p in zip(gradients, arguments.primals, strict=True)]
@@ -103,13 +104,17 @@ def value_and_grad(
     """
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
-        arguments = Arguments("value_and_grad", args, argnums)
+        arguments = arguments_of("value_and_grad", args, argnums)
         out, leaves, level = _run(function, arguments)
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
-        value = _below(scalar_of("value_and_grad", out), level)
-        found = tape.backward((out.carried,), (ones_of(value),)) if _is_own(out, level) and out.carried is not None else {}
+        scalar_of("value_and_grad", out)
+        if type(out) is Tensor and out.level == level:
+            value, node = out.primal, out.carried
+        else:
+            value, node = as_primal(out), None
+        found = {} if node is None else tape.backward((node,), (ones_of(value),))
         gradients = _gradients(found, leaves, arguments, set())
-        if state.ledger is not None:
+        if watch.count:
             for g in gradients:
                 label(g, "gradient")
         result = arguments.pack(gradients)

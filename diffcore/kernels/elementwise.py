@@ -68,7 +68,7 @@ erfc = transcendental("erfc", lambda xp, x: special(xp, "erfc")(x), x=lambda x: 
 
 def _one_minus_square(out: Any) -> Any:
     square = out * out
-    return np.subtract(1, square, out=square) if is_mutable(square) else 1 - square
+    return np.subtract(1, square, out=square) if type(square) is np.ndarray or is_mutable(square) else 1 - square
 
 
 tanh = transcendental("tanh", lambda xp, x: xp.tanh(x), x=lambda out: _one_minus_square(out))

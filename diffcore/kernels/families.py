@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from numpy import ndarray
+
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
 from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, register
@@ -81,6 +83,8 @@ class OneOr(NamedTuple):
 
 def times(t: Any, partial: Any) -> Any:
     """`t * partial` for a partial that may be a number, an array, a mask of booleans (which selects), or `OneOr`."""
+    if type(partial) is ndarray and partial.dtype.kind == "f":
+        return t * partial
     if isinstance(partial, _NUMBER):
         return t if partial == 1 else -t if partial == -1 else t * partial
     chosen = type(partial) is OneOr
@@ -213,6 +217,21 @@ def linear_map(
     return register(kernel)
 
 
+def _pullback_of(rules: tuple[Rule, ...]) -> Rule:
+    """The pullback that takes the cotangent of each operand by its own rule."""
+    return lambda call, g, needs: [rule(g, call) if need else None for need, rule in zip(needs, rules, strict=True)]
+
+
+def _pullback_of_three(a: Rule, b: Rule, c: Rule) -> Rule:
+    """`_pullback_of` written out for the layers that are in every network, which saves half a microsecond a call."""
+
+    def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
+        need_a, need_b, need_c = needs
+        return a(g, call) if need_a else None, b(g, call) if need_b else None, c(g, call) if need_c else None
+
+    return pullback
+
+
 def multilinear(
     name: str,
     compute: Rule,
@@ -241,8 +260,7 @@ def multilinear(
                 total = term if total is None else total + term
         return total
 
-    def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
-        return [rule(g, call) if need else None for need, rule in zip(needs, rules, strict=True)]
+    pullback = _pullback_of_three(*rules) if len(rules) == 3 else _pullback_of(rules)
 
     return register(
         Kernel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> t
     if is_mutable(logits):  # numpy reduces along the first axis several times faster, and the copy is ours to change
         columns = logits.T.copy()
         columns -= np.maximum.reduce(columns, axis=0)
-        picked = columns.reshape(-1)[_indices(target) * n + np.arange(n)]
+        picked = columns.reshape(-1)[_indices(target) * n + _counting(n)]
         sums = np.add.reduce(np.exp(columns, out=columns), axis=0)
         columns /= sums
         return _reduce(np.log(sums) - picked, reduction), (columns.T,)
@@ -68,6 +69,14 @@ def _indices(target: Any) -> Any:
     return target.astype(np.intp, copy=False) if is_mutable(target) else target
 
 
+@lru_cache(maxsize=64)
+def _counting(n: int) -> Any:
+    """0 ... n-1, made once per batch size."""
+    numbers = np.arange(n)
+    numbers.flags.writeable = False
+    return numbers
+
+
 def _residual(call: Call) -> Any:
     """softmax(logits) - one_hot(target), `[n, c]`: the derivative of each example's loss. A new array or tensor."""
     target = call.primals[1]
@@ -75,7 +84,7 @@ def _residual(call: Call) -> Any:
     if is_mutable(softmax):
         columns = softmax.T.copy()  # `[c, n]`, as it was made
         n = columns.shape[1]
-        columns.reshape(-1)[_indices(target) * n + np.arange(n)] -= 1  # one axis is indexed in half the time of two
+        columns.reshape(-1)[_indices(target) * n + _counting(n)] -= 1  # one axis is indexed in half the time of two
         return columns.T
     residual = softmax - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
     counted = _counted(target)

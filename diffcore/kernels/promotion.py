@@ -62,9 +62,11 @@ def floating(compute: Callable[..., Any]) -> Callable[..., Any]:
     """`compute`, whose result is a floating number, on operands of which one at least is floating."""
 
     @wraps(compute)
-    def on_floats(xp: Any, *operands: Any, **params: Any) -> Any:
-        if all(map(_is_whole, operands)):
-            operands = tuple(x.astype(DEFAULT) if hasattr(x, "dtype") else x for x in operands)
-        return compute(xp, *operands, **params)
+    def on_floats(xp: Any, x: Any, *rest: Any, **params: Any) -> Any:
+        if type(x) is np.ndarray and x.dtype.kind == "f":  # nearly always
+            return compute(xp, x, *rest, **params)
+        if _is_whole(x) and all(map(_is_whole, rest)):
+            x, *rest = (y.astype(DEFAULT) if hasattr(y, "dtype") else y for y in (x, *rest))  # type: ignore[assignment]
+        return compute(xp, x, *rest, **params)
 
     return on_floats

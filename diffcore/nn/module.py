@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple, Self
 
@@ -15,9 +16,23 @@ from diffcore.errors import DiffError
 
 
 class _Structure:
-    """Counts changes to the registries of all modules, so that walks over them can be remembered until the next."""
+    """Counts changes to the registries of all modules, so that walks over them can be remembered until the next.
+
+    `borrowed` counts the calls under way that have other values in the places of parameters.
+    """
 
     version = 0
+    borrowed = 0
+
+
+@contextmanager
+def borrowing() -> Iterator[None]:
+    """While other values stand in the places of parameters."""
+    _Structure.borrowed += 1
+    try:
+        yield
+    finally:
+        _Structure.borrowed -= 1
 
 
 def _noted(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -153,7 +168,7 @@ class Module:
         raise NotImplementedError(f"Module [{type(self).__name__}] is missing the required 'forward' function")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     # walks
     def named_modules(self, prefix: str = "", memo: set[int] | None = None) -> Iterator[tuple[str, Module]]:
@@ -305,13 +320,13 @@ class Module:
     def _variables(self) -> Slots:
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
         slots = self._slots()
-        names, known, places, _ = slots
-        for registry, name, i in places:
-            value = registry[name]
-            if value is not known[i] or value.carried is None or value.level:
-                break
-        else:
-            return slots
+        names, values, places, _ = slots
+        if not _Structure.borrowed:
+            for value in values:
+                if value.carried is None or value.level:
+                    break
+            else:
+                return slots
         values = slots.now()
         chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level]
         new = {old: position for position, old in enumerate(chosen)}
@@ -351,8 +366,9 @@ def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kw
     if unknown:
         raise DiffError(f"functional_call: {type(net).__name__} has no parameter named {', '.join(map(repr, unknown))}")
     before = slots.now()
-    slots.fill([parameters.get(name, old) for name, old in zip(slots.names, before, strict=True)])
-    try:
-        return net(*args, **kwargs)
-    finally:
-        slots.fill(before)
+    with borrowing():
+        slots.fill([parameters.get(name, old) for name, old in zip(slots.names, before, strict=True)])
+        try:
+            return net(*args, **kwargs)
+        finally:
+            slots.fill(before)

@@ -40,7 +40,10 @@ __all__ = [
 ]
 
 
-def _check_reduction(op: str, reduction: str, allowed: tuple[str, ...] = ("none", "mean", "sum")) -> None:
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def _check_reduction(op: str, reduction: str, allowed: tuple[str, ...] = _REDUCTIONS) -> None:
     if reduction not in allowed:
         raise ValueError(f"{op}: `reduction` (={reduction!r}) must be {', '.join(map(repr, allowed[:-1]))} or {allowed[-1]!r}")
 
@@ -246,11 +249,17 @@ def cross_entropy(
     divides by the sum of the weights of class indices, or by the number of targets that are probabilities. Raises `ShapeError`,
     `DTypeError`, `IndexError` for an index that is no class, `ValueError` for options out of range.
     """
+    plain = weight is None and not label_smoothing and ignore_index == _l.IGNORED
+    if plain and getattr(target, "ndim", 0) == 1 and input.ndim == 2 and target.dtype.kind == "i" and reduction in _REDUCTIONS:
+        try:
+            return _l.cross_entropy(input, target, reduction=reduction)  # nearly always
+        except IndexError:
+            pass  # an index that is no class, or the one to be left out
     _check_reduction("cross_entropy", reduction)
     if _is_probability(target, input):
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, _smoothing(label_smoothing))
     target = _indices("cross_entropy", target)
-    if weight is None and not label_smoothing and ignore_index == _l.IGNORED:
+    if plain:
         try:
             return _fused_cross_entropy(input, target, reduction)
         except IndexError:
