@@ -1,6 +1,7 @@
 """Every kernel on every row of the scenario table: its rules, both engines, both backends, first and second order, outside oracles.
 
-The checks are those of `compare.check`, which `python -m compare check` runs too. Checks whose rows share a compilation run by kernel.
+The checks are those of `compare.check`, which `python -m compare check` runs too. One test is one check of all rows of a kernel, which
+share what is worked out once (see `compare.check.trial`) and compilations; it names each row that fails.
 """
 
 import pytest
@@ -22,18 +23,7 @@ def said(check: Check, row: Scenario) -> bool:
             return True
 
 
-ONE_BY_ONE = [(check, row) for row in SCENARIOS for check in CHECKS if not check.shared and said(check, row)]
-TOGETHER = [
-    (check, kernel, rows)
-    for kernel in registered()
-    for check in CHECKS
-    if check.shared and (rows := [row for row in rows_of(kernel) if said(check, row)])
-]
-
-
-def run(check: Check, row: Scenario) -> None:
-    with conditions(check):
-        check.run(trial(row))
+PAIRS = [(kernel, check) for kernel in registered() for check in CHECKS if any(said(check, row) for row in rows_of(kernel))]
 
 
 def test_every_kernel_has_rows():
@@ -48,21 +38,21 @@ def test_checks_have_names_of_their_own():
     assert len({check.name for check in CHECKS}) == len(CHECKS)
 
 
-@pytest.mark.parametrize(("check", "row"), ONE_BY_ONE, ids=[f"{row.id}-{check.name}" for check, row in ONE_BY_ONE])
-def test_a_row(check, row):
+@pytest.mark.parametrize(("kernel", "check"), PAIRS, ids=[f"{kernel}-{check.name}" for kernel, check in PAIRS])
+def test_the_rows_of_a_kernel(kernel, check):
     if missing := unavailable(check):
         pytest.skip(missing)
-    run(check, row)
-
-
-@pytest.mark.parametrize(("check", "kernel", "rows"), TOGETHER, ids=[f"{kernel}-{check.name}" for check, kernel, _ in TOGETHER])
-def test_the_rows_of_a_kernel_together(check, kernel, rows):
-    if missing := unavailable(check):
-        pytest.skip(missing)
-    failures = []
-    for row in rows:
+    failures, errors = list[str](), list[Exception]()
+    for row in rows_of(kernel):
+        if not said(check, row):
+            continue
         try:
-            run(check, row)
+            with conditions(check):
+                check.run(trial(row))
         except CheckFailed as failure:
             failures.append(str(failure))
-    assert not failures, "\n\n".join(failures)
+        except Exception as error:  # whatever it is, the other rows are told of too
+            failures.append(f"{row.id}: {type(error).__name__}: {error}")
+            errors.append(error)
+    if failures:
+        raise CheckFailed("\n\n".join(failures)) from (errors[0] if errors else None)

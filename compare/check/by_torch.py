@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from diffcore.testing import expect_close
 
 def by_torch(t: Trial) -> None:
     """PyTorch computes the same value, gradient (also at a kink) and second derivatives."""
-    torch = importlib.import_module("torch")
+    torch = _torch()
     operands = t.operands()
     tensors = [torch.tensor(np.array(x), requires_grad=i in t.variables) for i, x in enumerate(operands)]
     out = _program(t)(torch, *tensors)
@@ -39,6 +40,13 @@ def by_torch(t: Trial) -> None:
 
     hessian = torch.autograd.functional.hessian(scalar, tuple(tensors[i].detach() for i in t.variables))
     expect_close(f"{t.id}: hessian by torch", t.hessian, tuple(tuple(h.numpy() for h in line) for line in hessian), SECOND)
+
+
+@cache
+def _torch() -> Any:
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(1)  # operands are tiny, and threads of several processes that check would wait for one another
+    return torch
 
 
 def _program(t: Trial) -> Any:

@@ -139,5 +139,3 @@ def _expect_float32(what: str, found: Any) -> None:
 
 def _widened(arrays: Any) -> Any:
     return tuple(np.asarray(x, np.float64) for x in arrays)
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,10 @@ VALUE = 1e-14
 """Tolerance of values in float64 between libraries."""
 TRACED = {"revdiff": ("revdiff", "revdiff"), "dualdiff": ("dualdiff by auto", "dualdiff by activations")}
 """Engine -> the names of the Jacobian and the gradient that are traced."""
-THIRD, FOURTH = 3, 4
-"""Of a kernel's smooth rows every third goes through the engines under jit, and every fourth has its second derivatives taken by jax."""
+LEAST_UNDER_JIT, MOST_UNDER_JIT = 4, 12
+"""A third of a kernel's smooth rows goes through the engines under jit, within these bounds."""
+JACOBIANS_BY_JAX, HESSIANS_BY_JAX = 12, 4
+"""Of how many of a kernel's smooth rows jax takes first and second derivatives."""
 EAGER = frozenset(
     (
         "mul-rows and columns",
@@ -43,7 +45,19 @@ EAGER = frozenset(
 )
 """Rows that are also run without `jit`, where each new operation and shape is compiled by itself."""
 
-Program = Callable[[Trial, int, Any], Any]
+
+class Place(NamedTuple):
+    """Which of a kernel's smooth rows a row is, of how many: they share a compilation, whose time grows with what is in it."""
+
+    number: int
+    of: int
+
+    def among(self, most: int) -> bool:
+        """Whether this is one of `most` rows, spread evenly over all."""
+        return (self.number + 1) * most // self.of > self.number * most // self.of
+
+
+Program = Callable[[Trial, Place, Any], Any]
 
 
 @cache
@@ -67,22 +81,24 @@ def _compiled(function: Callable[..., Any], operands: Any) -> Any:
 
 
 def _together(kernel: str, program: Program, wanted: Callable[[Trial], bool]) -> dict[str, Any]:
-    """`program(trial, number, operands)` of every row of `kernel`, compiled in one: row name -> what it gave, or the error it raised."""
+    """`program(trial, place, operands)` of every row of `kernel`, compiled in one: row name -> what it gave, or the error it raised."""
     trials = [t for t in map(trial, rows_of(kernel)) if wanted(t)]
+    smooth = [t for t in trials if t.smooth]
+    places = [Place(smooth.index(t) if t.smooth else 0, max(len(smooth), 1)) for t in trials]
 
     def everything(operands: Any) -> list[Any]:
-        return [program(t, i, xs) for i, (t, xs) in enumerate(zip(trials, operands, strict=True))]
+        return [program(t, place, xs) for t, place, xs in zip(trials, places, operands, strict=True)]
 
     try:
         found = _compiled(everything, [t.operands() for t in trials])
     except Exception:  # one row breaks all; which one it is shows when each is compiled by itself
-        return {t.id: _alone(t, i, program) for i, t in enumerate(trials)}
+        return {t.id: _alone(t, place, program) for t, place in zip(trials, places, strict=True)}
     return {t.id: result for t, result in zip(trials, found, strict=True)}
 
 
-def _alone(t: Trial, number: int, program: Program) -> Any:
+def _alone(t: Trial, place: Place, program: Program) -> Any:
     try:
-        return _compiled(lambda operands: program(t, number, operands), t.operands())
+        return _compiled(lambda operands: program(t, place, operands), t.operands())
     except Exception as error:  # whatever it is, it is what the check has to tell
         return error
 
@@ -100,9 +116,9 @@ def _result(found: dict[str, Any], t: Trial) -> Any:
 def _by_engine(engine: str) -> Program:
     jacobian, gradient = (table[name][1] for table, name in zip((JACOBIANS, GRADIENTS), TRACED[engine], strict=True))
 
-    def program(t: Trial, number: int, operands: Any) -> Any:
+    def program(t: Trial, place: Place, operands: Any) -> Any:
         found: dict[str, Any] = {}
-        if number % THIRD and t.smooth:
+        if t.smooth and not place.among(min(max(place.of // 3, LEAST_UNDER_JIT), MOST_UNDER_JIT)):
             return found
         if t.has_derivative:
             found["gradient"] = gradient(t.scalar(), t.variables)(*operands)
@@ -164,15 +180,16 @@ def eager(engine: str) -> Callable[[Trial], None]:
 # jax as an oracle
 
 
-def _by_jax(t: Trial, number: int, operands: Any) -> Any:
+def _by_jax(t: Trial, place: Place, operands: Any) -> Any:
     """Value (of the reference, where there is one) and derivatives (of our ops on jax's arrays) by jax alone."""
     import jax
 
     found = {"value": t.function(*operands) if t.row.reference is None else t.row.reference(jax, *operands)}
     if not t.smooth:
         return found
-    found["jacobian"] = jax.jacrev(t.function, t.variables)(*operands)
-    if number % FOURTH == 0:
+    if place.among(JACOBIANS_BY_JAX):
+        found["jacobian"] = jax.jacrev(t.function, t.variables)(*operands)
+    if place.among(HESSIANS_BY_JAX):
         found["hessian"] = jax.hessian(t.scalar(), t.variables)(*operands)
     return found
 
