@@ -15,7 +15,8 @@ TRUTH = np.array(True)
 
 
 def item(case, shape, index, **options):
-    return Scenario("getitem", case, lambda x: ops.getitem(x, index), normal(shape), reference=lambda jax, x: x[index], **options)
+    options = {"reference": lambda jax, x: x[index], **options}
+    return Scenario("getitem", case, lambda x: ops.getitem(x, index), normal(shape), **options)
 
 
 def scattered(case, shape, index, target, **options):
@@ -76,7 +77,13 @@ ROWS = [
     item("arrays apart", (3, 2, 4), (ROWS_TWICE, slice(None), np.array([1, 3, 1]))),
     item("array and integer apart", (3, 2, 4), (ROWS_TWICE, slice(None), 2)),
     item("array and integer adjacent", (2, 3, 4), (slice(None), 1, ROWS_TWICE)),
-    item("integer first, array apart", (2, 3, 4), (1, slice(None), ROWS_TWICE)),
+    item(
+        "integer first, array apart",
+        (2, 3, 4),
+        (1, slice(None), ROWS_TWICE),
+        reference=lambda jax, x: x[1][:, ROWS_TWICE],  # the integer is taken first, as in PyTorch
+        torch=lambda torch, x: x[1, :, torch.tensor(ROWS_TWICE)],
+    ),
     item("None between arrays", (3, 4), (ROWS_TWICE, None, np.array([1, 3, 1]))),
     item("None and array", (3, 4), (None, ROWS_TWICE)),
     item("array, then None", (3, 4), (ROWS_TWICE, None)),
