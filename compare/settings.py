@@ -88,7 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def shape(self) -> str:
         """The architecture in a few characters."""
         network, data = NETWORKS[self.network], self.dataset
-        return network.shape(data.features, data.classes, width=self.width, depth=self.depth)
+        return network.shape((data.features,), data.classes, width=self.width, depth=self.depth)
 
     @property
     def parameters(self) -> int:
@@ -100,7 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def activation_directions(self) -> int:
         """The tangent directions of activation seeding."""
         network, data = NETWORKS[self.network], self.dataset
-        return network.activation_directions(data.features, data.classes, width=self.width, depth=self.depth)
+        return network.activation_directions((data.features,), data.classes, width=self.width, depth=self.depth)
 
     @property
     def command(self) -> str:

@@ -12,6 +12,7 @@ from compare.backends import BACKENDS, Step
 from compare.datasets import Split
 from compare.errors import TrainingError
 from compare.networks import NETWORKS
+from compare.networks.kit import Kit
 from compare.settings import Settings
 from compare.strategies import Strategy
 
@@ -33,9 +34,8 @@ class Trainer:
         engine = strategy.engine()
         engine.manual_seed(settings.seed)
         self._tensor, self._device = engine.tensor, device
-        self.net = NETWORKS[settings.network].build(
-            engine.nn, data.features, data.classes, width=settings.width, depth=settings.depth, device=device, dtype=dtype
-        )
+        kit = Kit(engine, device=device, dtype=dtype)
+        self.net = NETWORKS[settings.network].build(kit, (data.features,), data.classes, width=settings.width, depth=settings.depth)
         self.optimizer = engine.optim.SGD(self.net.parameters(), lr=settings.lr, momentum=settings.momentum)
         cross_entropy = engine.nn.functional.cross_entropy
         self.value_and_grad = strategy.value_and_grad(lambda net, images, labels: cross_entropy(net(images), labels))

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
+
+from compare.networks.kit import Kit
 
 
-class Network(Protocol):
-    """A family of networks with two knobs, `width` and `depth`, for `features` inputs and `classes` outputs."""
+class Network:
+    """A family of networks with two knobs, `width` and `depth`; subclasses describe one in a file of its own.
 
-    @property
-    def name(self) -> str:
-        """The name on the command line."""
-        ...
+    `takes` is the form in which it wants an example: `"vector"` `[features]`, `"image"` `[channels, height, width]`,
+    `"sequence"` `[steps, features]` or `"tokens"` `[steps]` (integers). `task` names what is learned (see `compare.tasks`).
+    """
 
-    @property
-    def account(self) -> str:
-        """One line for the list of networks."""
-        ...
+    name: str
+    """The name on the command line."""
+    account: str
+    """One line: what it is, what the knobs mean, and where it comes from."""
+    takes = "image"
+    task = "classification"
+    data = "digits"
+    """The data set that it learns by default."""
+    width: int
+    depth: int
+    """The knobs of the small preset, which trains on two cores in seconds."""
 
-    def shape(self, features: int, classes: int, *, width: int, depth: int) -> str:
+    def shape(self, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> str:
         """The architecture in a few characters, for tables and titles."""
-        ...
+        raise NotImplementedError
 
-    def activation_directions(self, features: int, classes: int, *, width: int, depth: int) -> int:
+    def activation_directions(self, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> int:
         """Directions of activation seeding: one per feature of each parametrised layer's output."""
-        ...
+        raise NotImplementedError
 
-    def build(self, nn: Any, features: int, classes: int, *, width: int, depth: int, device: str, dtype: Any) -> Any:
-        """The network made of the layers of `nn`, which is `revdiff.nn` or `dualdiff.nn`; it draws from that engine's seed."""
-        ...
+    def build(self, kit: Kit, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> Any:
+        """The network for examples of shape `inputs` and `outputs` numbers per example, made with `kit`.
+
+        It draws its parameters from the engine's seed. Raises `InputError` for inputs or knobs that it cannot be made for.
+        """
+        raise NotImplementedError
+
+    def loss(self, functional: Any, net: Any, inputs: Any, targets: Any) -> Any:
+        """The scalar that is minimised on a batch, by the functions of `engine.nn.functional`."""
+        return functional.cross_entropy(net(inputs), targets)

@@ -5,30 +5,35 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from compare.networks.base import Network
+from compare.networks.kit import Kit
 
-class MultilayerPerceptron:
+
+class MultilayerPerceptron(Network):
     """`depth` hidden layers of `width` units and tanh, then a linear layer to the classes."""
 
     name = "mlp"
     account = "multilayer perceptron with tanh; --width units in each of --depth hidden layers"
+    takes = "vector"
+    width, depth = 32, 1
 
-    def _sizes(self, features: int, classes: int, width: int, depth: int) -> list[int]:
-        return [features, *[width] * depth, classes]
+    def _sizes(self, inputs: tuple[int, ...], outputs: int, width: int, depth: int) -> list[int]:
+        return [*inputs, *[width] * depth, outputs]
 
-    def shape(self, features: int, classes: int, *, width: int, depth: int) -> str:
+    def shape(self, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> str:
         """The layer sizes, for instance `64-32-10`."""
-        return "-".join(map(str, self._sizes(features, classes, width, depth)))
+        return "-".join(map(str, self._sizes(inputs, outputs, width, depth)))
 
-    def activation_directions(self, features: int, classes: int, *, width: int, depth: int) -> int:
+    def activation_directions(self, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> int:
         """The sum of the layers' outputs, for instance 32 + 10."""
-        return sum(self._sizes(features, classes, width, depth)[1:])
+        return sum(self._sizes(inputs, outputs, width, depth)[1:])
 
-    def build(self, nn: Any, features: int, classes: int, *, width: int, depth: int, device: str, dtype: Any) -> Any:
-        """`nn.Sequential(Linear, Tanh, ..., Linear)` on `device` in `dtype`."""
+    def build(self, kit: Kit, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> Any:
+        """`Sequential(Linear, Tanh, ..., Linear)`."""
         layers: list[Any] = []
-        for fan_in, fan_out in pairwise(self._sizes(features, classes, width, depth)):
-            layers += [nn.Linear(fan_in, fan_out, device=device, dtype=dtype), nn.Tanh()]
-        return nn.Sequential(*layers[:-1])
+        for fan_in, fan_out in pairwise(self._sizes(inputs, outputs, width, depth)):
+            layers += [kit.Linear(fan_in, fan_out), kit.Tanh()]
+        return kit.Sequential(*layers[:-1])
 
 
 NETWORK = MultilayerPerceptron()

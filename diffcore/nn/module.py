@@ -99,10 +99,23 @@ class Module:
             object.__setattr__(self, name, Registry())
         object.__setattr__(self, "_walked", (-1, None))
 
+    # what an engine's `Module` defines
     def _parameter(self, value: Any) -> Any:
-        raise DiffError(
-            f"{type(self).__name__} belongs to no engine, so it cannot make parameters: "
-            f"use the class of that name in revdiff.nn or dualdiff.nn"
+        """A parameter of the engine that holds the array `value`."""
+        raise self._of_no_engine("make parameters")
+
+    def _constant(self, value: Any) -> Any:
+        """A tensor of the engine that holds the array `value` and no derivative: a buffer."""
+        raise self._of_no_engine("make buffers")
+
+    @property
+    def _layers(self) -> Any:
+        """The engine's `nn`, for layers made of layers."""
+        raise self._of_no_engine("make layers")
+
+    def _of_no_engine(self, what: str) -> DiffError:
+        return DiffError(
+            f"{type(self).__name__} belongs to no engine, so it cannot {what}: use the class of that name in revdiff.nn or dualdiff.nn"
         )
 
     # attributes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from diffcore.nn import container, linear, module
@@ -29,6 +30,13 @@ class Module(module.Module):
 
     def _parameter(self, value: Any) -> Parameter:
         return Parameter(value)
+
+    def _constant(self, value: Any) -> Tensor:
+        return Tensor(value)
+
+    @property
+    def _layers(self) -> Any:
+        return sys.modules[__name__]
 
 
 class Sequential(container.Sequential, Module):
