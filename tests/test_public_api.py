@@ -80,7 +80,7 @@ COMMON = "Generator Size device initial_seed manual_seed save seed set_printopti
 """What both engines share that is no op."""
 OF_ENGINES = [name for family, names in OPS.items() if family not in FUNCTIONAL_ONLY for name in names.split()]
 SHARED = ENGINE + CREATION + COMMON + OF_ENGINES
-OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
+OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "directions", "forward_gradient", "jvp"]}
 NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
 FUNCTIONAL = sorted(
     ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh", *(n for f in FUNCTIONAL_ONLY for n in OPS[f].split())]
