@@ -80,7 +80,7 @@ COMMON = "Generator Size device initial_seed manual_seed save seed set_printopti
 """What both engines share that is no op."""
 OF_ENGINES = [name for family, names in OPS.items() if family not in FUNCTIONAL_ONLY for name in names.split()]
 SHARED = ENGINE + CREATION + COMMON + OF_ENGINES
-OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
+OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "directions", "forward_gradient", "jvp"]}
 NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
 FUNCTIONAL = sorted(
     ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh", *(n for f in FUNCTIONAL_ONLY for n in OPS[f].split())]
@@ -89,7 +89,14 @@ OPTIM = ["Optimizer", "SGD"]
 LINALG = """
     LinAlgError cholesky cross det inv matmul matrix_norm matrix_power multi_dot norm slogdet solve solve_triangular vecdot vector_norm
 """.split()
-DATA = ["DataLoader", "Dataset", "TensorDataset", "load_digits"]
+DATA = """
+    DataLoader Dataset TensorDataset Vocabulary box_iou check_finite decode_boxes encode_boxes load_breast_cancer load_diabetes load_digits
+    load_iris load_linnerud load_wine synthetic
+""".split()
+SYNTHETIC = """
+    FIGURES adding_problem blobs character_text copy_problem detection linear_regression logistic next_tokens noise_images polynomial
+    powers shapes spirals time_series two_moons windows xor
+""".split()
 
 
 def public(module: ModuleType) -> list[str]:
@@ -117,6 +124,7 @@ def test_layers_functions_and_optimizers_have_these_names(engine: ModuleType) ->
     assert public(engine.nn.functional) == FUNCTIONAL
     assert public(engine.optim) == OPTIM
     assert public(engine.utils.data) == DATA
+    assert public(engine.utils.data.synthetic) == SYNTHETIC
     assert public(engine.creation) == sorted(CREATION)
     assert public(engine.distributions) == ["Multinomial", "multinomial"]
     assert public(engine.cuda) == ["device_count", "is_available"]
