@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from compare.networks import mlp
+from compare.networks import alexnet, densenet, googlenet, lenet, mlp, nin, recurrent, resnet, vgg, vit, yolo
 from compare.networks.base import Network
 
-NETWORKS: dict[str, Network] = {network.name: network for network in (mlp.NETWORK,)}
+NETWORKS: dict[str, Network] = {
+    network.name: network
+    for network in (
+        mlp.NETWORK,
+        lenet.NETWORK,
+        *alexnet.NETWORKS,
+        *vgg.NETWORKS,
+        *nin.NETWORKS,
+        *googlenet.NETWORKS,
+        *resnet.NETWORKS,
+        *densenet.NETWORKS,
+        *recurrent.NETWORKS,
+        *vit.NETWORKS,
+        yolo.NETWORK,
+    )
+}
 """Every network, by the name the command line knows it by."""
 
 __all__ = ["NETWORKS", "Network"]
