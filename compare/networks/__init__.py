@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from compare.networks import mlp
+from compare.networks import kernel_svm, lasso, linear, mlp, perceptron, ridge, softmax, svm
 from compare.networks.base import Network
 
-NETWORKS: dict[str, Network] = {network.name: network for network in (mlp.NETWORK,)}
+NETWORKS: dict[str, Network] = {
+    network.name: network
+    for network in (
+        linear.NETWORK,
+        ridge.NETWORK,
+        lasso.NETWORK,
+        softmax.NETWORK,
+        perceptron.NETWORK,
+        svm.NETWORK,
+        kernel_svm.NETWORK,
+        mlp.NETWORK,
+    )
+}
 """Every network, by the name the command line knows it by."""
 
 __all__ = ["NETWORKS", "Network"]
