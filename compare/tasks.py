@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    Array = NDArray[np.generic]
+    Array = NDArray[Any]
 
 
 class Task:
@@ -82,7 +81,7 @@ class Detection(Task):
     """
 
     name, score, unit = "detection", "mean IoU", ""
-    targets = "boxes `[n, objects, 5]` of class, centre x and y, width, height (fractions of the image), class -1 for none"
+    targets = "boxes `[n, objects, 5]` of class, centre x and y, width, height (in parts of the image), class -1 for none"
 
     def loss(self, functional: Any, outputs: Any, targets: Any) -> Any:
         raise NotImplementedError("a detector brings its own loss, because its outputs have a form of its own")
@@ -95,26 +94,18 @@ class Detection(Task):
 
 
 def _overlaps(boxes: Any, objects: Any) -> list[float]:
-    """The overlap of every object of one image with the box that finds it, and 0 for every other box."""
+    """The overlap of every object of one image with the box that finds it, and 0 for every other box and every object left."""
+    from diffcore.data import box_iou
+
     free = list(range(len(objects)))
     found = []
     for box in boxes[(-boxes[:, 5]).argsort(kind="stable")]:
-        fitting = [(overlap(box[1:5], objects[i][1:5]), i) for i in free if objects[i][0] == box[0]]
-        share, best = max(fitting, default=(0.0, -1), key=lambda pair: pair[0])
-        found.append(share)
-        if share > 0:
-            free.remove(best)
+        fitting = [i for i in free if objects[i, 0] == box[0]]
+        shares = box_iou(box[None, 1:5], objects[fitting, 1:5])[0].tolist() if fitting else [0.0]
+        found.append(max(shares))
+        if found[-1] > 0:
+            free.remove(fitting[shares.index(found[-1])])
     return found + [0.0] * len(free)
-
-
-def overlap(one: Any, other: Any) -> float:
-    """Intersection over union of two boxes `(centre x, centre y, width, height)`."""
-    shared = 1.0
-    for axis in (0, 1):
-        ends = [(box[axis] - box[axis + 2] / 2, box[axis] + box[axis + 2] / 2) for box in (one, other)]
-        shared *= max(0.0, min(stop for _, stop in ends) - max(start for start, _ in ends))
-    union = one[2] * one[3] + other[2] * other[3] - shared
-    return float(shared / union) if union > 0 else 0.0
 
 
 TASKS: dict[str, Task] = {task.name: task for task in (Classification(), Regression(), Language(), Detection())}

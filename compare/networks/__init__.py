@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from compare.networks import alexnet, densenet, googlenet, lenet, mlp, nin, recurrent, resnet, vgg, vit, yolo
+from compare.networks import (
+    alexnet,
+    densenet,
+    googlenet,
+    kernel_svm,
+    lasso,
+    lenet,
+    linear,
+    mlp,
+    nin,
+    perceptron,
+    recurrent,
+    resnet,
+    ridge,
+    softmax,
+    svm,
+    vgg,
+    vit,
+    yolo,
+)
 from compare.networks.base import Network
 
 NETWORKS: dict[str, Network] = {
     network.name: network
     for network in (
+        linear.NETWORK,
+        ridge.NETWORK,
+        lasso.NETWORK,
+        softmax.NETWORK,
+        perceptron.NETWORK,
+        svm.NETWORK,
+        kernel_svm.NETWORK,
         mlp.NETWORK,
         lenet.NETWORK,
         *alexnet.NETWORKS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from compare.networks.kit import Kit
@@ -27,6 +28,8 @@ class Network:
     """Of a full-size preset: the name of the small one."""
     takes = "image"
     task = "classification"
+    tasks: tuple[str, ...] = ()
+    """Further tasks that it can learn."""
     data = "digits"
     """The data set that it learns by default."""
     inputs: tuple[int, ...] | None = None
@@ -70,7 +73,17 @@ class Network:
     def predict(self, outputs: Any) -> Any:
         """What the task scores (numpy arrays), from what the network puts out: the same by default.
 
-        Classification scores `[n, classes]`, the largest of which is the answer; detection boxes `[n, boxes, 6]` of class, centre x and
-        y, width, height (fractions of the image) and confidence, with class -1 where there is no box.
+        Classification takes `[n, classes]`, the largest of which is the answer; detection boxes `[n, k, 6]` (or a list of `[k, 6]`): class,
+        centre x and y, width, height (in parts of the image) and confidence; class -1 where there is no box.
         """
         return outputs
+
+    def learning(self, task: str) -> Network | None:
+        """This network set to learn `task`, or None where it cannot."""
+        if task == self.task:
+            return self
+        if task not in self.tasks:
+            return None
+        other = copy(self)
+        other.task = task
+        return other

@@ -15,6 +15,7 @@ class MultilayerPerceptron(Network):
     name = "mlp"
     account = "multilayer perceptron with tanh, --width units in each of --depth hidden layers (Rumelhart, Hinton, Williams 1986)"
     takes = "vector"
+    tasks = ("regression",)
     width, depth = 32, 1
 
     def _sizes(self, inputs: tuple[int, ...], outputs: int, width: int, depth: int) -> list[int]:
