@@ -90,8 +90,10 @@ LINALG = """
     LinAlgError cholesky cross det inv matmul matrix_norm matrix_power multi_dot norm slogdet solve solve_triangular vecdot vector_norm
 """.split()
 DATA = """
-    DataLoader Dataset TensorDataset Vocabulary box_iou check_finite decode_boxes encode_boxes load_breast_cancer load_diabetes load_digits
-    load_iris load_linnerud load_wine synthetic
+    BatchSampler ChainDataset ConcatDataset DataLoader Dataset IterableDataset KFold RandomSampler Sampler SequentialSampler
+    Standardizer StratifiedKFold Subset SubsetRandomSampler TensorDataset Vocabulary WeightedRandomSampler box_iou check_finite
+    decode_boxes default_collate encode_boxes load_breast_cancer load_csv load_diabetes load_digits load_idx load_iris load_linnerud
+    load_wine random_split read_idx synthetic write_idx
 """.split()
 SYNTHETIC = """
     FIGURES adding_problem blobs character_text copy_problem detection linear_regression logistic next_tokens noise_images polynomial
