@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from compare.networks import kernel_svm, lasso, linear, mlp, perceptron, ridge, softmax, svm
+from compare.networks import (
+    alexnet,
+    densenet,
+    googlenet,
+    kernel_svm,
+    lasso,
+    lenet,
+    linear,
+    mlp,
+    nin,
+    perceptron,
+    recurrent,
+    resnet,
+    ridge,
+    softmax,
+    svm,
+    vgg,
+    vit,
+    yolo,
+)
 from compare.networks.base import Network
 
 NETWORKS: dict[str, Network] = {
@@ -16,6 +35,16 @@ NETWORKS: dict[str, Network] = {
         svm.NETWORK,
         kernel_svm.NETWORK,
         mlp.NETWORK,
+        lenet.NETWORK,
+        *alexnet.NETWORKS,
+        *vgg.NETWORKS,
+        *nin.NETWORKS,
+        *googlenet.NETWORKS,
+        *resnet.NETWORKS,
+        *densenet.NETWORKS,
+        *recurrent.NETWORKS,
+        *vit.NETWORKS,
+        yolo.NETWORK,
     )
 }
 """Every network, by the name the command line knows it by."""

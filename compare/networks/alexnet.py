@@ -74,6 +74,7 @@ class SmallAlexNet(AlexNet):
     name = "small-alexnet"
     account = "AlexNet for small images (Krizhevsky 2012), all kernels 3x3; --width maps in the first convolution, --depth after the second"
     width, depth = 2, 2
+    optimizer, lr = "adam", 0.01
 
     _first, _second, _pool = Window(3, padding=1), Window(3, padding=1), Window(3, 2, 1)
     _dropout = 0.2

@@ -14,6 +14,7 @@ class Recurrent(Network):
 
     takes = "sequence"
     width, depth = 16, 1
+    optimizer, lr = "adam", 0.01
     layer: str
     """The name of the layer in `engine.nn`."""
 

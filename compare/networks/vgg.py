@@ -76,6 +76,7 @@ class SmallVGG(VGG):
     name = "small-vgg"
     account = "VGG for small images (Simonyan & Zisserman 2015); --width maps in the first of --depth blocks of two 3x3 convolutions"
     width, depth = 4, 2
+    optimizer, lr = "adam", 0.01
     _dropout = 0.2
     _units = 4
 

@@ -17,7 +17,8 @@ BOX = 5
 
 
 class Yolo(Network):
-    """Convolutions with leaky ReLU; `depth` pools make the image a grid, each cell of which answers for the object whose middle it holds
+    """Convolutions with leaky ReLU; `depth` of them halve the image to a grid, each cell of which answers for the object whose middle it
+    holds
     (Redmon, Divvala, Girshick, Farhadi 2016, "You only look once: unified, real-time object detection").
 
     Outputs are `[n, 5 + classes, cells, cells]`: confidence, x and y of the middle within the cell, the square roots of width and
@@ -28,23 +29,21 @@ class Yolo(Network):
     name = "yolo"
     account = "one-shot detector after YOLO (Redmon 2016); --width maps in the first convolution, --depth halvings of the image"
     task, data = "detection", "detection"
-    width, depth = 6, 2
+    width, depth = 5, 3
+    optimizer, lr = "adam", 0.01
 
     def _maps(self, width: int, depth: int) -> list[int]:
-        return [width * 2 ** min(i, 4) for i in range(depth)]
+        return [width, *[2 * width] * depth]
 
     def shape(self, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> str:
-        """Maps, then the channels of the grid, for instance `6c-12c-12c-8g`."""
-        maps = self._maps(width, depth)
-        return "-".join([*(f"{count}c" for count in [*maps, maps[-1]]), f"{BOX + outputs}g"])
+        """Maps, then the channels of the grid, for instance `5c-10c-10c-10c-8g`."""
+        return "-".join([*(f"{maps}c" for maps in self._maps(width, depth)), f"{BOX + outputs}g"])
 
     def build(self, kit: Kit, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> Any:
         """One `Sequential`; `outputs` is the number of classes."""
         features = Features(kit, self.name, inputs)
-        maps = self._maps(width, depth)
-        for count in maps:
-            features.convolution(count, Window(3, padding=1)).add(kit.LeakyReLU(0.1)).max_pool(Window(2, 2))
-        features.convolution(maps[-1], Window(3, padding=1)).add(kit.LeakyReLU(0.1))
+        for i, maps in enumerate(self._maps(width, depth)):
+            features.convolution(maps, Window(3, 2 if i < depth else 1, 1)).add(kit.LeakyReLU(0.1))
         return features.convolution(BOX + outputs, Window(1)).built()
 
     def loss(self, functional: Any, net: Any, inputs: Any, targets: Any) -> Any:
