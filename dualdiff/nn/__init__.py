@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from diffcore.nn import container, linear, module
+from diffcore.nn import attention, cells, container, linear, module, recurrent, transformer
 from diffcore.nn.activation import CrossEntropyLoss, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from diffcore.nn.linear import Flatten
-from dualdiff.nn import functional
+from dualdiff.nn import functional, init, utils
 from dualdiff.tensor import Tensor, tensor
 
 
@@ -47,17 +47,64 @@ class Linear(linear.Linear, Module):
     """`diffcore.nn.Linear` holding forward-mode parameters."""
 
 
+class RNN(recurrent.RNN, Module):
+    """`diffcore.nn.RNN` holding forward-mode parameters."""
+
+
+class LSTM(recurrent.LSTM, Module):
+    """`diffcore.nn.LSTM` holding forward-mode parameters."""
+
+
+class GRU(recurrent.GRU, Module):
+    """`diffcore.nn.GRU` holding forward-mode parameters."""
+
+
+class RNNCell(cells.RNNCell, Module):
+    """`diffcore.nn.RNNCell` holding forward-mode parameters."""
+
+
+class LSTMCell(cells.LSTMCell, Module):
+    """`diffcore.nn.LSTMCell` holding forward-mode parameters."""
+
+
+class GRUCell(cells.GRUCell, Module):
+    """`diffcore.nn.GRUCell` holding forward-mode parameters."""
+
+
+class MultiheadAttention(attention.MultiheadAttention, Module):
+    """`diffcore.nn.MultiheadAttention` holding forward-mode parameters."""
+
+
+class TransformerEncoderLayer(transformer.TransformerEncoderLayer, Module):
+    """`diffcore.nn.TransformerEncoderLayer` holding forward-mode parameters."""
+
+
+class TransformerEncoder(transformer.TransformerEncoder, Module):
+    """`diffcore.nn.TransformerEncoder` holding forward-mode parameters."""
+
+
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "CrossEntropyLoss",
     "Flatten",
+    "GRUCell",
+    "LSTMCell",
     "Linear",
     "LogSoftmax",
     "Module",
+    "MultiheadAttention",
     "Parameter",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "functional",
+    "init",
+    "utils",
 ]

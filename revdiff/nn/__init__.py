@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from diffcore.nn import container, linear, module
+from diffcore.nn import attention, cells, container, linear, module, recurrent, transformer
 from diffcore.nn.activation import CrossEntropyLoss, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from diffcore.nn.linear import Flatten
-from revdiff.nn import functional
+from revdiff.nn import functional, init, utils
 from revdiff.tensor import Tensor, tensor
 
 
@@ -47,17 +47,64 @@ class Linear(linear.Linear, Module):
     """`diffcore.nn.Linear` holding reverse-mode parameters."""
 
 
+class RNN(recurrent.RNN, Module):
+    """`diffcore.nn.RNN` holding reverse-mode parameters."""
+
+
+class LSTM(recurrent.LSTM, Module):
+    """`diffcore.nn.LSTM` holding reverse-mode parameters."""
+
+
+class GRU(recurrent.GRU, Module):
+    """`diffcore.nn.GRU` holding reverse-mode parameters."""
+
+
+class RNNCell(cells.RNNCell, Module):
+    """`diffcore.nn.RNNCell` holding reverse-mode parameters."""
+
+
+class LSTMCell(cells.LSTMCell, Module):
+    """`diffcore.nn.LSTMCell` holding reverse-mode parameters."""
+
+
+class GRUCell(cells.GRUCell, Module):
+    """`diffcore.nn.GRUCell` holding reverse-mode parameters."""
+
+
+class MultiheadAttention(attention.MultiheadAttention, Module):
+    """`diffcore.nn.MultiheadAttention` holding reverse-mode parameters."""
+
+
+class TransformerEncoderLayer(transformer.TransformerEncoderLayer, Module):
+    """`diffcore.nn.TransformerEncoderLayer` holding reverse-mode parameters."""
+
+
+class TransformerEncoder(transformer.TransformerEncoder, Module):
+    """`diffcore.nn.TransformerEncoder` holding reverse-mode parameters."""
+
+
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "CrossEntropyLoss",
     "Flatten",
+    "GRUCell",
+    "LSTMCell",
     "Linear",
     "LogSoftmax",
     "Module",
+    "MultiheadAttention",
     "Parameter",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "functional",
+    "init",
+    "utils",
 ]
