@@ -65,10 +65,10 @@ class MultiheadAttention(Module):
             shape = shapes.get(name)
             bound = 0.0 if shape is None else math.sqrt(6 / sum(shape))
             self.register_parameter(name, shape and self._parameter(initial.uniform(bound, shape, device, dtype)))
-        self.register_parameter("in_proj_bias", self._parameter(initial.filled(0, (3 * embed_dim,), device, dtype)) if bias else None)
+        self.register_parameter("in_proj_bias", self._parameter(initial.constant(0, (3 * embed_dim,), device, dtype)) if bias else None)
         self.out_proj = self._layers.Linear(embed_dim, embed_dim, bias, device, dtype)
         if bias:
-            self.out_proj.bias = self._parameter(initial.filled(0, (embed_dim,), device, dtype))
+            self.out_proj.bias = self._parameter(initial.constant(0, (embed_dim,), device, dtype))
 
     def _separate_shapes(self) -> dict[str, tuple[int, int]]:
         widths = {"q_proj_weight": self.embed_dim, "k_proj_weight": self.kdim, "v_proj_weight": self.vdim}

@@ -15,7 +15,6 @@ from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels.elementwise import add, lerp, mul, relu, sigmoid, tanh
 from diffcore.kernels.indexing import getitem
 from diffcore.nn import initial
-from diffcore.nn.module import Module
 from diffcore.ops import linear, reshape
 from diffcore.ops.axes import Tensor
 from diffcore.seeds import zeros_of
@@ -97,7 +96,7 @@ def check_like(op: str, x: Tensor, weight: Tensor, size: int) -> None:
         )
 
 
-class Cell(Module):
+class Cell(initial.Initialised):
     """Base of the cells: `weight_ih` `[gates * hidden, input]`, `weight_hh` `[gates * hidden, hidden]`, `bias_ih`, `bias_hh`.
 
     All are drawn from U(-1/sqrt(hidden), 1/sqrt(hidden)).
@@ -110,12 +109,15 @@ class Cell(Module):
         name = type(self).__name__
         self.input_size, self.hidden_size = check_size(name, "input_size", input_size), check_size(name, "hidden_size", hidden_size)
         self.bias = bool(bias)
-        bound, rows = 1 / math.sqrt(hidden_size), self.gates * hidden_size
-        for key, shape in (("ih", (rows, input_size)), ("hh", (rows, hidden_size))):
-            self.register_parameter(f"weight_{key}", self._parameter(initial.uniform(bound, shape, device, dtype)))
-        for key in ("ih", "hh"):
-            made = self._parameter(initial.uniform(bound, (rows,), device, dtype)) if bias else None
-            self.register_parameter(f"bias_{key}", made)
+        self._begin(device, dtype)
+
+    def _initial(self, device: Any, dtype: Any) -> dict[str, Any]:
+        bound, rows = 1 / math.sqrt(self.hidden_size), self.gates * self.hidden_size
+        weights = {"weight_ih": (rows, self.input_size), "weight_hh": (rows, self.hidden_size)}
+        drawn = {name: initial.uniform(bound, shape, device, dtype) for name, shape in weights.items()}
+        for name in ("bias_ih", "bias_hh"):
+            drawn[name] = initial.uniform(bound, (rows,), device, dtype) if self.bias else None
+        return drawn
 
     def _step(self) -> Step:
         raise NotImplementedError

@@ -14,13 +14,12 @@ from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels.indexing import getitem
 from diffcore.nn import initial
 from diffcore.nn.cells import State, Step, check_like, check_size, gru_step, lstm_step, pair_of, step_named
-from diffcore.nn.module import Module
 from diffcore.ops import cat, dropout, linear, reshape, stack, transpose, unbind, unsqueeze
 from diffcore.ops.axes import Tensor
 from diffcore.seeds import zeros_of
 
 
-class Recurrent(Module):
+class Recurrent(initial.Initialised):
     """Base of the recurrent layers: `num_layers` of them stacked, each in one direction or in both.
 
     Parameters of layer `k`: `weight_ih_l{k}` `[gates * hidden, input]`, `weight_hh_l{k}` `[gates * hidden, hidden]`, `bias_ih_l{k}` and
@@ -61,16 +60,20 @@ class Recurrent(Module):
                 stacklevel=3,
             )
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, float(dropout), bidirectional
-        bound, rows = 1 / math.sqrt(hidden_size), self.gates * hidden_size
-        for layer in range(num_layers):
-            width = input_size if layer == 0 else hidden_size * (1 + bidirectional)
+        self._begin(device, dtype)
+
+    def _initial(self, device: Any, dtype: Any) -> dict[str, Any]:
+        size, drawn = self.hidden_size, dict[str, Any]()
+        bound, rows = 1 / math.sqrt(size), self.gates * size
+        for layer in range(self.num_layers):
+            width = self.input_size if layer == 0 else size * (1 + self.bidirectional)
             for suffix in self._suffixes(layer):
-                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
-                if bias:
+                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, size)}
+                if self.bias:
                     shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
                 for kind, shape in shapes.items():
-                    drawn = initial.uniform(bound, shape, device, dtype)
-                    self.register_parameter(f"{kind}_{suffix}", self._parameter(drawn))
+                    drawn[f"{kind}_{suffix}"] = initial.uniform(bound, shape, device, dtype)
+        return drawn
 
     def _suffixes(self, layer: int) -> tuple[str, ...]:
         return (f"l{layer}", f"l{layer}_reverse") if self.bidirectional else (f"l{layer}",)
