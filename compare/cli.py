@@ -86,7 +86,7 @@ def cli(context: click.Context) -> None:
 @click.option("--memory", default=AUTO, metavar="BYTES", help="Bytes that tangents may take (or 256MB); beyond it they go in chunks.")
 @click.option("--rounds", default=_DEFAULTS.rounds, help="Timing rounds, interleaved over the engines.")
 @click.option("--agreement-steps", default=_DEFAULTS.agreement_steps, help="Steps of the comparison in float64.")
-@click.option("--full", is_flag=True, help="Train for all steps even where one is dear.")
+@click.option("--full", is_flag=True, help="Lift the limits on steps that are dear.")
 @click.option("--output", default="reports", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the report.")
 @click.option("--name", default="", metavar="NAME", help="Name of the report's files.  [default: made of the settings]", show_default=False)
 def run(output: Path, **options: Any) -> int:
@@ -105,9 +105,11 @@ def run(output: Path, **options: Any) -> int:
 @click.option("--data", is_flag=True, help="Show data sets instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def listed(data: bool, as_json: bool) -> int:
-    """Show the networks: parameters, inputs, task, data, where they are from.
+    """Show the networks, or the data sets.
 
-    A network's own row is its small preset; presets of full size follow it.
+    Of each network its parameters, inputs, task and data by default, what its
+    options mean and where it comes from. Presets of full size have their usual
+    names.
     """
     from compare import catalogue
 

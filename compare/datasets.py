@@ -175,7 +175,8 @@ def _read(name: str) -> tuple[Any, Any]:
     if name not in DATASETS:
         from compare import userdata
 
-        inputs, targets = userdata.read(*name.split(":", 1)).load()
+        own = userdata.read(*name.split(":", 1))
+        inputs, targets = own.inputs, own.targets
     else:
         readers: dict[str, Callable[[], tuple[Any, Any]]] = {
             "digits": data.load_digits,

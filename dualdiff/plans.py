@@ -8,8 +8,9 @@ that is no argument) is noticed by its seeds, and planned anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,11 +20,11 @@ from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import Boxed, new_level
 from diffcore.errors import MemoryBudgetError
 from diffcore.nn.module import Module
+from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal
 from dualdiff import pushing
 from dualdiff.chunks import Windows, parse_bytes, plan
-from dualdiff.forms import IDENTITY
 from dualdiff.seeding import Key, LeftPlan, Seeding, Variable
 from dualdiff.tensor import Tensor
 
@@ -54,9 +55,23 @@ def seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Ten
     for i, primal in enumerate(arguments.primals):
         whole = Variable(tuple(primal.shape), seeding, ("variable", i))
         seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
-        tensors.append(Tensor(primal, level, {seed: IDENTITY}, seed))
+        tensors.append(Tensor._seeded(primal, level, seed))
         seeds.append(seed)
     return tensors, seeds
+
+
+class Run(NamedTuple):
+    """One run of a function: the directions planted, and for all runs but the first what stands as it did when the evaluation started."""
+
+    seeding: Seeding
+    start: _Start | None = None
+
+    def call(self, function: Callable[..., Any], arguments: Arguments, variables: list[Tensor], level: int) -> Any:
+        """The function on `variables`; a further run draws the same random numbers and moves no state."""
+        if self.start is None:
+            return call(function, arguments, variables, level)
+        with self.start.again(_copied):
+            return call(function, arguments, variables, level)
 
 
 class Plans:
@@ -72,31 +87,31 @@ class Plans:
         self._budget = None if memory is None else parse_bytes(memory)
         self._kept: dict[Hashable, _Plan] = {}
 
-    def run(self, arguments: Arguments, work: Callable[[Iterable[Seeding]], _R]) -> _R:
-        """What `work` makes of the seedings of the runs, one after the other."""
+    def evaluate(self, arguments: Arguments, work: Callable[[Sequence[Run]], _R]) -> _R:
+        """What `work` makes of the runs of one evaluation."""
         if self._budget is None:
-            return work((Seeding(self._mode),))
-        state = _State(arguments)
+            return work((Run(Seeding(self._mode)),))
+        start = _Start(arguments)
         signature = _signature(arguments)
         kept = self._kept.get(signature) if signature is not None else None
         if kept is not None:
             try:
-                return work(state.repeated(kept.seedings()))
+                return work(kept.runs(start))
             except LeftPlan:
-                state.restore()
-        made = self._made(arguments, state)
+                start.restore()
+        made = self._made(arguments, start)
         if signature is not None:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             self._kept[signature] = made
-        return work(state.repeated(made.seedings()))
+        return work(made.runs(start))
 
-    def _made(self, arguments: Arguments, state: _State) -> _Plan:
+    def _made(self, arguments: Arguments, start: _Start) -> _Plan:
         """`"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes
         examples turns those into all parameter directions at once).
         """
         assert self._budget is not None
-        run = _abstract(self._function, arguments, state)
+        run = _abstract(self._function, arguments, start)
         try:
             return _Plan(self._mode, plan(run, self._mode, self._budget))
         except MemoryBudgetError:
@@ -118,7 +133,7 @@ def directions(
 
     def counted(*args: Any) -> int:
         arguments = Arguments("directions", args, argnums)
-        run = _abstract(function, arguments, _State(arguments))
+        run = _abstract(function, arguments, _Start(arguments))
         sizes: dict[Key, int] = {}
         # What is seeded, then what sites turn into.
         for planted in (Seeding(seeding, {}, planning=True), Seeding(seeding, planning=True)):
@@ -139,45 +154,64 @@ class _Plan:
             for key, (_, stop) in windows.items():
                 self.sizes[key] = max(stop, self.sizes.get(key, 0))
 
-    def seedings(self) -> Iterator[Seeding]:
-        return (Seeding(self.mode, windows, known=self.sizes) for windows in self.chunks)
+    def runs(self, start: _Start) -> list[Run]:
+        return [Run(Seeding(self.mode, windows, known=self.sizes), start if i else None) for i, windows in enumerate(self.chunks)]
 
 
-class _State:
-    """What a run changes besides its result: the shared random generator, and the buffers of the modules among the arguments.
+class _Buffer(NamedTuple):
+    """A buffer: where it is registered, the tensor there, its array, and a copy of that where it can change in place."""
 
-    All runs of one call begin with the same, so that they draw the same numbers (dropout masks), and running statistics move once.
+    registry: dict[str, Any]
+    name: str
+    tensor: Any
+    array: Any
+    copy: Any
+
+    def put(self, tensor: Any, array: Any) -> None:
+        """Register `tensor` in its place, holding `array`. (Noted by nobody: the structure stays as it is.)"""
+        dict.__setitem__(self.registry, self.name, tensor)
+        tensor.primal = array
+
+
+class _Start:
+    """What a function may change besides its result, as it is when an evaluation starts: the random numbers, and the buffers of modules.
+
+    All runs draw the same numbers (dropout masks) and see the same buffers; what the first run leaves in these stays.
     """
 
     def __init__(self, arguments: Arguments) -> None:
-        self._generator = random.default_generator().bit_generator.state
-        self._buffers: list[tuple[dict[str, Any], str, Any, Any, Any]] = []
+        self._moment, self._position = Moment(), random.position()
+        self._buffers: list[_Buffer] = []
         for module in (m for argument in arguments.args if isinstance(argument, Module) for m in argument.modules()):
             for name, tensor in module._buffers.items():
                 if tensor is not None:
                     array = tensor.primal
-                    self._buffers.append((module._buffers, name, tensor, array, array.copy() if type(array) is np.ndarray else array))
+                    self._buffers.append(_Buffer(module._buffers, name, tensor, array, _copied(array)))
+
+    @contextmanager
+    def again(self, made: Callable[[Any], Any]) -> Iterator[None]:
+        """For a further run, on what `made` makes of the buffers' arrays, so that theirs are not touched."""
+        now = [(b, b.registry[b.name], b.registry[b.name].primal) for b in self._buffers]
+        with self._moment.again():
+            try:
+                for buffer in self._buffers:
+                    buffer.put(type(buffer.tensor)(None), made(buffer.copy))
+                yield
+            finally:
+                for buffer, tensor, array in now:
+                    buffer.put(tensor, array)
 
     def restore(self) -> None:
-        """Put everything back as it was."""
-        random.default_generator().bit_generator.state = self._generator
-        for registry, name, tensor, array, before in self._buffers:
-            if array is not before:
-                np.copyto(array, before)
-            tensor.primal = array
-            dict.__setitem__(registry, name, tensor)
+        """Put everything back as it was, after a run that came to nothing."""
+        random.go_to(self._position)
+        for buffer in self._buffers:
+            if buffer.copy is not buffer.array:
+                np.copyto(buffer.array, buffer.copy)
+            buffer.put(buffer.tensor, buffer.array)
 
-    def shadow(self) -> None:
-        """Put abstract buffers in the places of the real ones."""
-        for registry, name, tensor, array, _ in self._buffers:
-            dict.__setitem__(registry, name, type(tensor)(_shadow(array)))
 
-    def repeated(self, seedings: Iterable[Seeding]) -> Iterator[Seeding]:
-        """`seedings`, with everything put back before each but the first."""
-        for i, seeding in enumerate(seedings):
-            if i:
-                self.restore()
-            yield seeding
+def _copied(array: Any) -> Any:
+    return array.copy() if type(array) is np.ndarray else array
 
 
 def _signature(arguments: Arguments) -> Hashable | None:
@@ -196,21 +230,20 @@ def _signature(arguments: Arguments) -> Hashable | None:
     return signature
 
 
-def _abstract(function: Callable[..., Any], arguments: Arguments, state: _State) -> Callable[[Seeding], Any]:
+def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start) -> Callable[[Seeding], Any]:
     """The function as a program on abstract arrays, for planning."""
 
     def run(seeding: Seeding) -> Any:
         level = new_level()
         whole = arguments.primals
         arguments.primals = [_shadow(p) for p in whole]
-        state.shadow()
         try:
-            tensors, _ = seeded(arguments, level, seeding)
-            out = call(function, arguments, tensors, level, _shadow)
-            return [_delivered(y, level) for y in tree.flatten(out)[0]]
+            with start.again(_shadow):
+                tensors, _ = seeded(arguments, level, seeding)
+                out = call(function, arguments, tensors, level, _shadow)
+                return [_delivered(y, level) for y in tree.flatten(out)[0]]
         finally:
             arguments.primals = whole
-            state.restore()
 
     return run
 

@@ -7,7 +7,7 @@ Each takes a fresh level, so they nest in each other and in those of `revdiff` i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +21,8 @@ from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import pushing
 from dualdiff.forms import contract
-from dualdiff.plans import Plans, below, call, seeded
-from dualdiff.seeding import Directions, Seeding, Variable
+from dualdiff.plans import Plans, Run, below, call, seeded
+from dualdiff.seeding import Directions, Variable
 from dualdiff.tensor import Tensor, directions_last, tangent_of
 
 
@@ -76,7 +76,7 @@ def value_and_grad(
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
         arguments = arguments_of("value_and_grad", args, argnums)
-        value, aux, gradients = plans.run(arguments, lambda seedings: _accumulated(function, arguments, seedings, has_aux))
+        value, aux, gradients = plans.evaluate(arguments, lambda runs: _accumulated(function, arguments, runs, has_aux))
         shaped = [zeros_of(p) if g is None else _shaped(g, p) for g, p in zip(gradients, arguments.primals, strict=True)]
         if state.ledger is not None:
             for g in shaped:
@@ -87,15 +87,15 @@ def value_and_grad(
 
 
 def _accumulated(
-    function: Callable[..., Any], arguments: Arguments, seedings: Iterable[Seeding], has_aux: bool
+    function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run], has_aux: bool
 ) -> tuple[Any, Any, list[Any]]:
     """The value of `function`, its second result, and the gradient of each variable as the sum of what the runs find."""
     gradients: list[Any] = [None] * len(arguments.primals)
     value = aux = None
-    for planted in seedings:
+    for run in runs:
         level = new_level()
-        variables, seeds = seeded(arguments, level, planted)
-        out = call(function, arguments, variables, level)
+        variables, seeds = seeded(arguments, level, run.seeding)
+        out = run.call(function, arguments, variables, level)
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
         value = below(scalar_of("value_and_grad", out), level)
         carried = out.tangents if isinstance(out, Tensor) and out.level == level else {}
@@ -133,21 +133,21 @@ def jacobian(
 
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)
-        rows, values, build = plans.run(arguments, lambda seedings: _blocks(function, arguments, seedings))
+        rows, values, build = plans.evaluate(arguments, lambda runs: _blocks(function, arguments, runs))
         return build([_columns(row, value, arguments) for row, value in zip(rows, values, strict=True)])
 
     return differentiated
 
 
-def _blocks(function: Callable[..., Any], arguments: Arguments, seedings: Iterable[Seeding]) -> tuple[list[list[Any]], list[Any], Any]:
+def _blocks(function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run]) -> tuple[list[list[Any]], list[Any], Any]:
     """Per output of `function` the derivative by each variable, `[n, *shape]`; its values; and how it is built of outputs."""
     rows: list[list[Any]] = []
     values: list[Any] = []
     build: Any = None
-    for planted in seedings:
+    for run in runs:
         level = new_level()
-        variables, seeds = seeded(arguments, level, planted)
-        outs, build = tree.flatten(call(function, arguments, variables, level))
+        variables, seeds = seeded(arguments, level, run.seeding)
+        outs, build = tree.flatten(run.call(function, arguments, variables, level))
         rows = rows or [[None] * len(seeds) for _ in outs]
         for y, row in zip(outs, rows, strict=True):
             _add_columns(row, y, seeds, level)

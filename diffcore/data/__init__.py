@@ -9,6 +9,9 @@ Real data, as pairs of inputs (float64) and targets:
     load_diabetes(scaled=True) -> [442, 10], float64 [442]    regression
     load_linnerud() -> [20, 3], float64 [20, 3]               regression of three targets
 
+Files: `load_csv(path, target)`, `load_idx(folder, train=True)` (MNIST and Fashion-MNIST: float32 [n, 1, 28, 28] in [0, 1], int64 [n]),
+`read_idx`, `write_idx`. `Standardizer().fit(train).transform(test)`; `check_finite(array, name)`.
+
 `synthetic`, seeded (each also takes `dtype=float32` where it makes floats, and `seed=None`, keyword only):
 
     linear_regression(n=1000, features=2, *, weight, bias=4.2, noise=0.01) -> [n, features], [n, 1]
@@ -31,25 +34,59 @@ Boxes: `encode_boxes(boxes, cells, classes)` -> `[n, 5 + classes, cells, cells]`
 from diffcore.data import synthetic
 from diffcore.data.boxes import box_iou, decode_boxes, encode_boxes
 from diffcore.data.checking import check_finite
-from diffcore.data.dataset import Dataset, TensorDataset
+from diffcore.data.collating import default_collate
+from diffcore.data.dataset import ChainDataset, ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
 from diffcore.data.loader import DataLoader
-from diffcore.data.sources import load_breast_cancer, load_diabetes, load_digits, load_iris, load_linnerud, load_wine
+from diffcore.data.sampling import BatchSampler, RandomSampler, Sampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler
+from diffcore.data.scaling import Standardizer
+from diffcore.data.sources import (
+    load_breast_cancer,
+    load_csv,
+    load_diabetes,
+    load_digits,
+    load_idx,
+    load_iris,
+    load_linnerud,
+    load_wine,
+    read_idx,
+    write_idx,
+)
+from diffcore.data.splitting import KFold, StratifiedKFold, random_split
 from diffcore.data.vocabulary import Vocabulary
 
 __all__ = [
+    "BatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "IterableDataset",
+    "KFold",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Standardizer",
+    "StratifiedKFold",
+    "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
     "Vocabulary",
+    "WeightedRandomSampler",
     "box_iou",
     "check_finite",
     "decode_boxes",
+    "default_collate",
     "encode_boxes",
     "load_breast_cancer",
+    "load_csv",
     "load_diabetes",
     "load_digits",
+    "load_idx",
     "load_iris",
     "load_linnerud",
     "load_wine",
+    "random_split",
+    "read_idx",
     "synthetic",
+    "write_idx",
 ]

@@ -73,8 +73,8 @@ def test_bench_prints_ratios(command):
 
 
 BAD = [
-    (["run", "--network", "mpl"], "unknown network 'mpl': it must be mlp"),
-    (["run", "--data", "mnist"], "unknown data set 'mnist': it must be digits"),
+    (["run", "--network", "mpl"], "Perhaps you meant 'mlp'?"),
+    (["run", "--data", "mnist"], "unknown data set 'mnist': it must be digits, "),
     (["run", "--engine", "revers"], "Perhaps you meant 'reverse'?"),
     (["run", "--backend", "numpi"], "Perhaps you meant 'numpy'?"),
     (["run", "--steps", "0"], "`steps` (=0) must be"),
@@ -88,7 +88,7 @@ BAD = [
     (["run", "--output", "file"], "output folder 'file': it is not a folder"),
     (["run", "--output", "file/deep"], "output folder 'file/deep'"),
     (["run", "--output", "taken", "--name", "x"], "'taken/x.html': it is there already and is not a regular file"),
-    (["runn"], "unknown command 'runn': it must be one of bench, check, env, report, run. Perhaps you meant 'run'?"),
+    (["runn"], "unknown command 'runn': it must be one of bench, check, env, list, report, run. Perhaps you meant 'run'?"),
     (["--what"], "'--what'"),
     (["report"], "Missing argument 'FILE'"),
     (["report", "absent.jsonl"], "cannot read records file 'absent.jsonl'"),
@@ -131,8 +131,8 @@ def test_help_loads_nothing_heavy_and_fits_80_columns(command):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(name in done.stdout for name in ("bench", "check", "env", "report", "run"))
-    for words in (["--help"], [], ["run", "--help"], ["report", "-h"], ["env", "-h"], ["bench", "-h"], ["check", "-h"], ["--version"]):
+    assert all(name in done.stdout for name in ("bench", "check", "env", "list", "report", "run"))
+    for words in (["--help"], [], ["run", "--help"], ["report", "-h"], ["env", "-h"], ["bench", "-h"], ["check", "-h"], ["list", "-h"], ["--version"]):
         shown = command(*words)
         assert (shown.returncode, shown.stderr) == (0, "")
         assert max(map(len, shown.stdout.splitlines())) <= 80

@@ -9,8 +9,8 @@ from compare.errors import InputError
 from compare.settings import Settings
 
 REFUSED = [
-    ({"network": "mpl"}, "unknown network 'mpl': it must be mlp."),
-    ({"data": "mnist"}, "unknown data set 'mnist': it must be digits."),
+    ({"network": "mpl"}, "unknown network 'mpl': it must be linear, ridge, "),
+    ({"data": "mnist"}, "unknown data set 'mnist': it must be digits, iris, "),
     ({"engines": ("forward-activation",)}, "Perhaps you meant 'forward-activations'?"),
     ({"engines": ()}, "no engine given"),
     ({"backend": "Jax"}, "unknown backend 'Jax': it must be numpy or jax. Perhaps you meant 'jax'?"),
@@ -61,7 +61,6 @@ def test_title_names_what_is_run():
 def test_shape_follows_width_and_depth():
     settings = Settings(width=16, depth=3)
     assert settings.shape == "64-16-16-16-10"
-    assert settings.activation_directions == 16 * 3 + 10
 
 
 @pytest.mark.parametrize(
