@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from diffcore.dispatch import Boxed
-from diffcore.nn.module import Module, ParameterMark
+from diffcore.nn.module import Module
+from diffcore.nn.registry import ParameterMark
 from diffcore.seeds import array_under
 
 
