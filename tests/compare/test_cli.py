@@ -132,7 +132,8 @@ def test_help_loads_nothing_heavy_and_fits_80_columns(command):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert all(name in done.stdout for name in ("bench", "check", "env", "list", "report", "run"))
-    for words in (["--help"], [], ["run", "--help"], *([name, "-h"] for name in ("report", "env", "bench", "check", "list")), ["--version"]):
+    commands = [[name, "-h"] for name in ("report", "env", "bench", "check", "list")]
+    for words in (["--help"], [], ["run", "--help"], *commands, ["--version"]):
         shown = command(*words)
         assert (shown.returncode, shown.stderr) == (0, "")
         assert max(map(len, shown.stdout.splitlines())) <= 80
