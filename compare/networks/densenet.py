@@ -62,18 +62,18 @@ class DenseNet121(ImageNet, DenseNet):
 
 
 class SmallDenseNet(DenseNet):
-    """DenseNet for images of a few pixels, as the paper's for CIFAR: a 3x3 stem; two blocks of `depth` layers."""
+    """DenseNet for images of a few pixels: a 3x3 stem with a pool of 2x2, two blocks of `depth` layers."""
 
     name = "small-densenet"
     account = "DenseNet-BC for small images (Huang 2017); --width maps that each of the --depth layers of two dense blocks adds"
     width, depth = 3, 2
-    lr = 0.03
 
     def _blocks(self, depth: int) -> tuple[int, ...]:
         return (depth,) * 2
 
     def _stem(self, kit: Kit, features: Features, width: int) -> None:
-        features.convolution(2 * width, Window(3, padding=1), bias=False)
+        features.convolution(2 * width, Window(3, padding=1), bias=False).add(kit.BatchNorm2d(2 * width), kit.ReLU())
+        features.max_pool(Window(2, 2))
 
 
 def _unit(kit: Kit, features: Features, maps: int, window: Window) -> Features:
