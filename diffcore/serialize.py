@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from diffcore.arrays import devices, is_array
+from diffcore.arrays import devices, is_array, is_float
 from diffcore.dispatch import Boxed
 from diffcore.errors import ArgumentError, DTypeError, FormatError
 from diffcore.files import write_whole
@@ -115,6 +115,8 @@ def _restored(described: Any, arrays: dict[str, Any], tensor: Callable[[Any, str
     if what == "array":
         return arrays[content]
     if what in _TENSORS:
+        if what in ("variable", "parameter") and not is_float(arrays[content].dtype):
+            raise TypeError("a variable has no floating-point dtype")
         return tensor(arrays[content], what)
     if what in ("dict", "OrderedDict"):
         pairs = [(_restored(k, arrays, tensor), _restored(v, arrays, tensor)) for k, v in content]

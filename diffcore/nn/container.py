@@ -113,9 +113,10 @@ class Sequential(_Numbered):
         return self._modules[self._name(index)]
 
     def __add__(self, other: Any) -> Any:
-        if not isinstance(other, Sequential):
-            return NotImplemented
-        return type(self)(*self, *other)
+        return type(self)(*self, *other) if isinstance(other, Sequential) else NotImplemented
+
+    def __iadd__(self, other: Any) -> Any:
+        return self.extend(other) if isinstance(other, Sequential) else NotImplemented
 
 
 class ModuleList(_Numbered):
