@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
 Step = Callable[[Any, Any], Any]
@@ -89,38 +89,43 @@ class Jax:
 
 
 class _Compiled:
-    """A step under `jax.jit`. The step changes its network and optimizer; the compiled function is given and returns what they hold."""
+    """A step under `jax.jit`. The step changes its network and optimizer; the compiled function is given and returns what they hold.
+
+    Learning rates are given too, so that a schedule's take effect; other options of the optimizer are compiled in, anew when they change.
+    """
 
     def __init__(self, step: Step, net: Any, optimizer: Any) -> None:
         import jax
 
         self._step, self._net, self._optimizer = step, net, optimizer
-        self._jitted: Any = jax.jit(self._pure)
+        self._jitted: Any = jax.jit(self._pure, static_argnums=0)
 
     def __call__(self, images: Any, labels: Any) -> Any:
-        loss, held = self._jitted(self._held(), images, labels)
+        loss, held = self._jitted(self._optimizer.fixed(), self._optimizer.rates, self._held(), images, labels)
         self._hold(held)
         return loss
 
-    def _pure(self, held: Any, images: Any, labels: Any) -> Any:
+    def _pure(self, _: Hashable, rates: Any, held: Any, images: Any, labels: Any) -> Any:
         self._hold(held)
-        loss = self._step(images, labels)
+        with self._optimizer.at(rates):
+            loss = self._step(images, labels)
         return loss, self._held()
 
     def _held(self) -> Any:
-        return _arrays(self._net), dict(self._optimizer.state)
+        return _arrays(self._net), self._optimizer.held()
 
     def _hold(self, held: Any) -> None:
         arrays, state = held
         for parameter, array in zip(self._net.parameters(), arrays, strict=True):
             parameter.data = array
-        self._optimizer.state = dict(state)
+        self._optimizer.hold(state)
 
     def weigh(self, images: Any, labels: Any) -> int | None:
         """Bytes of temporaries and results."""
         held = self._held()
         try:
-            analysis = self._jitted.lower(held, images, labels).compile().memory_analysis()
+            given = self._optimizer.fixed(), self._optimizer.rates, held
+            analysis = self._jitted.lower(*given, images, labels).compile().memory_analysis()
         finally:
             self._hold(held)
         return None if analysis is None else int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)

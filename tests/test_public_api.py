@@ -85,7 +85,13 @@ NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequentia
 FUNCTIONAL = sorted(
     ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh", *(n for f in FUNCTIONAL_ONLY for n in OPS[f].split())]
 )
-OPTIM = ["Optimizer", "SGD"]
+OPTIM = """
+    Adadelta Adagrad Adam AdamW Adamax NAdam Newton NewtonCG Optimizer ProximalSGD RAdam RMSprop SGD lr_scheduler
+""".split()
+SCHEDULES = """
+    ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR
+    MultiplicativeLR OneCycleLR PolynomialLR ReduceLROnPlateau SequentialLR StepLR
+""".split()
 LINALG = """
     LinAlgError cholesky cross det inv matmul matrix_norm matrix_power multi_dot norm slogdet solve solve_triangular vecdot vector_norm
 """.split()
@@ -115,7 +121,8 @@ def test_the_engines_differ_by_their_own_transforms_alone() -> None:
 def test_layers_functions_and_optimizers_have_these_names(engine: ModuleType) -> None:
     assert public(engine.nn) == NN
     assert public(engine.nn.functional) == FUNCTIONAL
-    assert public(engine.optim) == OPTIM
+    assert public(engine.optim) == sorted(OPTIM)
+    assert public(engine.optim.lr_scheduler) == sorted(SCHEDULES)
     assert public(engine.utils.data) == DATA
     assert public(engine.creation) == sorted(CREATION)
     assert public(engine.distributions) == ["Multinomial", "multinomial"]
