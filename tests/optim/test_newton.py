@@ -212,22 +212,25 @@ def test_the_account_of_bytes(engine: ModuleType) -> None:
 def test_a_step_on_jax_and_under_jit(engine: ModuleType) -> None:
     import jax
 
-    solution = np.linalg.solve(MATRIX, RIGHT)
-    parameters, loss = quadratic(engine, "jax")
-    engine.optim.NewtonCG(parameters, tol=0.0, max_iter=12).step(loss)
-    np.testing.assert_allclose(flat(parameters), solution, rtol=1e-10)
-    parameters, loss = quadratic(engine, "jax")
-    optimizer = engine.optim.Newton(parameters)
+    def problem() -> tuple[Any, Any]:
+        p = engine.nn.Parameter(engine.tensor([1.0, -1.0], dtype=np.float64, device="jax"))
+        return p, lambda: (p * p * p[0]).sum()
+
+    first, then = np.array([1.0, -1.0]), np.array([0.5, -0.5])  # homogeneous of degree 3: Newton's step halves it
+    p, loss = problem()
+    optimizer = engine.optim.Newton([p])
 
     @jax.jit
-    def step(arrays: Any) -> Any:
-        for parameter, array in zip(parameters, arrays, strict=True):
-            parameter.data = array
+    def step(array: Any) -> Any:
+        p.data = array
         optimizer.step(loss)
-        return [parameter.array for parameter in parameters]
+        return p.array
 
-    found = step([parameter.array for parameter in parameters])
-    np.testing.assert_allclose(np.concatenate([a.reshape(-1) for a in found]), solution, rtol=1e-10)
+    np.testing.assert_allclose(step(first), then, rtol=1e-12)
+    p, loss = problem()
+    engine.optim.NewtonCG([p], damping=10.0, tol=0.0, max_iter=3).step(loss)
+    hessian = np.array([[6.0, -2.0], [-2.0, 2.0]])
+    np.testing.assert_allclose(p.detach(), first - np.linalg.solve(hessian + 10 * np.eye(2), hessian @ first / 2), rtol=1e-10)
 
 
 def test_a_step_can_be_planned(engine: ModuleType) -> None:
