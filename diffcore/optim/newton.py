@@ -11,7 +11,7 @@ from diffcore.budget import parse_bytes
 from diffcore.errors import LinAlgError, MemoryBudgetError
 from diffcore.ops.solvers import cholesky, cholesky_solve, solve
 from diffcore.optim.second_order import SecondOrder, Taken
-from diffcore.seeds import eye_of
+from diffcore.seeds import array_under, eye_of
 
 
 class Account(NamedTuple):
@@ -96,7 +96,7 @@ def _joined(blocks: list[list[Any]], values: list[Any]) -> Any:
     """The Hessian `[n, n]` from blocks `[*shape_i, *shape_j]`, each let go when it has been taken."""
     rows: list[Any] = []
     while blocks:
-        row = blocks.pop(0)
+        row = [array_under(block) for block in blocks.pop(0)]
         size = values[len(rows)].size
         rows.append(namespace(row).concatenate([block.reshape((size, -1)) for block in row], axis=1))
     return namespace(rows).concatenate(rows, axis=0)

@@ -17,6 +17,7 @@ from diffcore.dispatch import Boxed
 from diffcore.errors import DiffError, GradientError
 from diffcore.ledger import state
 from diffcore.optim.optimizer import Optimizer
+from diffcore.seeds import array_under
 
 SUFFICIENT = 1e-4
 """The part of the decrease promised by the slope that a step must bring (Armijo; Nocedal and Wright 2006, section 3.1)."""
@@ -83,6 +84,7 @@ class SecondOrder(Optimizer):
         loss = _of_values(closure, parameters)
         values = [parameter.array for parameter in parameters]
         value, gradients = self._engine.value_and_grad(loss)(values)
+        value = array_under(value)
         outer, state.phase = state.phase, "update"
         try:
             self._move(closure, loss, parameters, value, _vector(gradients))
@@ -156,8 +158,9 @@ def _standing_in(parameters: list[Any], values: list[Boxed]) -> Iterator[None]:
                 setattr(parameter, name, part)
 
 
-def _vector(arrays: Sequence[Any]) -> Any:
-    """Arrays as one vector."""
+def _vector(parts: Sequence[Any]) -> Any:
+    """Arrays as one vector; they are in tensors where the loss depends on further variables."""
+    arrays = [array_under(part) for part in parts]
     return namespace(arrays).concatenate([array.reshape((-1,)) for array in arrays])
 
 

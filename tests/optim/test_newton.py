@@ -208,6 +208,20 @@ def test_the_account_of_bytes(engine: ModuleType) -> None:
     assert optimizer.account().parameters == 5
 
 
+def test_some_of_the_parameters(engine: ModuleType) -> None:
+    """The others stay, although they require gradients of their own."""
+    found = []
+    for frozen in (False, True):
+        net, loss = logistic(engine)
+        net.bias.requires_grad = not frozen
+        for optimizer in (engine.optim.Newton([net.weight], line_search="armijo"), engine.optim.NewtonCG([net.weight], tol=0.0)):
+            optimizer.step(loss)
+        np.testing.assert_array_equal(net.bias.detach(), 0)
+        found.append(net.weight.detach().numpy())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
+    assert abs(found[0]).max() > 0.1
+
+
 @pytest.mark.usefixtures("x64")
 def test_a_step_on_jax_and_under_jit(engine: ModuleType) -> None:
     import jax

@@ -219,7 +219,9 @@ def test_groups_that_do_not_fit(engine: ModuleType) -> None:
         optimizer.load_state_dict(state)
     with pytest.raises(ValueError, match=r"expected a dict with 'state' and 'param_groups', got a dict of 'weight'"):
         optimizer.load_state_dict({"weight": 1})
-    with pytest.raises(ValueError, match=r"got list"):
+    with pytest.raises(ValueError, match=r"'param_groups' must be a list of dicts with 'params', got list"):
+        optimizer.load_state_dict({"state": {}, "param_groups": [{"lr": 0.1}]})
+    with pytest.raises(ValueError, match=r"expected a dict with 'state' and 'param_groups', got list"):
         optimizer.load_state_dict([])
 
 
