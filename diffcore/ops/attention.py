@@ -9,9 +9,9 @@ import numpy as np
 
 from diffcore.arrays import is_float
 from diffcore.errors import DTypeError, ShapeError
-from diffcore.ops.activation import dropout
 from diffcore.ops.arithmetic import add, mul
 from diffcore.ops.axes import Tensor
+from diffcore.ops.dropouts import dropout
 from diffcore.ops.linalg import matmul
 from diffcore.ops.masking import where
 from diffcore.ops.reduction import softmax

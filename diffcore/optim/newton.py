@@ -68,7 +68,7 @@ class Newton(SecondOrder):
         """Make a step; returns the loss before it, a constant.
 
         **Arguments:** `closure`: computes the loss, one floating-point number, of the parameters, and does nothing else: it needs no
-        `zero_grad` and no `backward`, and is called several times.
+        `zero_grad` and no `backward`. It is called several times, with the same random numbers, and layers move their statistics once.
         """
         need, memory = self.account(), self.param_groups[0]["memory"]
         if need.total > parse_bytes(memory):

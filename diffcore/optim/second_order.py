@@ -5,6 +5,7 @@ They differentiate the loss themselves, twice, by the transforms of the engine t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from diffcore.dispatch import Boxed
 from diffcore.errors import DiffError, GradientError
 from diffcore.ledger import state
 from diffcore.optim.optimizer import Optimizer
+from diffcore.replay import Moment
 from diffcore.seeds import array_under
 
 SUFFICIENT = 1e-4
@@ -74,13 +76,14 @@ class SecondOrder(Optimizer):
         """Make a step; returns the loss before it, a constant.
 
         **Arguments:** `closure`: computes the loss, one floating-point number, of the parameters, and does nothing else: it needs no
-        `zero_grad` and no `backward`, and is called several times.
+        `zero_grad` and no `backward`. It is called several times, with the same random numbers, and layers move their statistics once.
         """
         if closure is None:
             raise TypeError(f"{type(self).__name__}.step: needs a closure that computes the loss, whose second derivatives it takes")
         parameters = self._variables
         if not parameters:
             raise GradientError(f"{type(self).__name__}.step: no parameter requires a gradient")
+        closure = _repeatable(closure)
         loss = _of_values(closure, parameters)
         values = [parameter.array for parameter in parameters]
         value, gradients = self._engine.value_and_grad(loss)(values)
@@ -126,6 +129,19 @@ class SecondOrder(Optimizer):
             length /= 2
         self._shifted(parameters, before, direction, 0.0)
         return 0.0
+
+
+def _repeatable(closure: Callable[[], Any]) -> Callable[[], Any]:
+    """`closure`, whose further calls are further runs of the same evaluation."""
+    moment, calls = Moment(), itertools.count()
+
+    def evaluate() -> Any:
+        if not next(calls):
+            return closure()
+        with moment.again():
+            return closure()
+
+    return evaluate
 
 
 def _of_values(closure: Callable[[], Any], parameters: list[Any]) -> Callable[[list[Any]], Any]:

@@ -222,6 +222,24 @@ def test_some_of_the_parameters(engine: ModuleType) -> None:
     assert abs(found[0]).max() > 0.1
 
 
+def test_a_step_is_one_evaluation_to_layers_that_draw_or_keep_statistics(engine: ModuleType) -> None:
+    found = []
+    for name, options in (("Newton", {"line_search": "armijo"}), ("NewtonCG", {"tol": 0.0, "max_iter": 60})):
+        engine.manual_seed(4)
+        layers = [engine.nn.Linear(3, 4, dtype=np.float64), engine.nn.BatchNorm1d(4, dtype=np.float64), engine.nn.Tanh()]
+        net = engine.nn.Sequential(*layers, engine.nn.Dropout(0.4), engine.nn.Linear(4, 2, dtype=np.float64))
+        x = engine.tensor(X)
+        optimizer = getattr(engine.optim, name)(net, damping=2.0, **options)
+        optimizer.step(lambda net=net, x=x: engine.nn.functional.cross_entropy(net(x), Y))
+        assert int(net[1].num_batches_tracked) == 1
+        assert optimizer.last.length == 1
+        assert optimizer.last.damping == 2.0
+        found.append(flat(net.parameters()))
+        found.append(engine.rand(3).numpy())
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-9, atol=1e-11)
+    np.testing.assert_array_equal(found[1], found[3])
+
+
 @pytest.mark.usefixtures("x64")
 def test_a_step_on_jax_and_under_jit(engine: ModuleType) -> None:
     import jax
