@@ -12,7 +12,7 @@ from diffcore.hooks import RemovableHandle
 from diffcore.nn import state
 from diffcore.nn.hooked import hooked
 from diffcore.nn.moves import Moves
-from diffcore.nn.registry import Registry, Slots, Structure, borrowing
+from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, borrowing
 from diffcore.replay import is_again
 from diffcore.seeds import array_under
 
@@ -361,12 +361,6 @@ class Module(Moves):
     def _get_name(self) -> str:
         """What this module calls itself when it is printed."""
         return type(self).__name__
-
-
-class ParameterMark(Boxed):
-    """Marks a tensor as a parameter, so that assigning it to a module registers it."""
-
-    __slots__ = ()
 
 
 def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:

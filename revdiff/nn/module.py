@@ -6,10 +6,11 @@ import sys
 from typing import Any
 
 from diffcore.nn import module
+from diffcore.nn.registry import ParameterMark
 from revdiff.tensor import Tensor, tensor
 
 
-class Parameter(Tensor, module.ParameterMark):
+class Parameter(Tensor, ParameterMark):
     """A tensor that a module registers; it requires a gradient unless told otherwise."""
 
     __slots__ = ()
