@@ -16,7 +16,7 @@ from dualdiff.seeding import Seeding, Site
 
 RNG = np.random.default_rng(6)
 X, W, V = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3)), RNG.normal(size=(2, 3))
-C, S = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 4))
+B, C, S = RNG.normal(size=2), RNG.normal(size=(3, 4)), RNG.normal(size=(4, 4))
 Y = RNG.normal(size=(4, 2, 3))
 
 
@@ -45,7 +45,8 @@ KEPT: dict[str, tuple[Callable[..., Any], int]] = {
     "a row": (lambda w: first(w).T[1], 0),
     "with a new axis": (lambda w: first(w)[None], 1),
     "with two": (lambda w: first(w)[:, None].permute(1, 2, 0)[None], 3),
-    "through a layer": (lambda w: ops.linear(second(w).permute(1, 0, 2), V), 1),
+    "through a layer": (lambda w: ops.linear(second(w).permute(1, 0, 2), V, B), 1),
+    "through a layer without bias": (lambda w: ops.linear(second(w).permute(1, 0, 2), V), 1),
     "with its own": (lambda w: first(w).T.tanh() * first(w).T, 1),
 }
 """Programs that keep examples apart, and where the examples are in the end."""
@@ -122,7 +123,7 @@ def test_a_kernel_says_where_an_axis_goes_by_what_it_does(name: str) -> None:
     assert said or name not in ("transpose", "concatenate", "getitem", "linear", "mul", "tanh")
 
 
-@pytest.mark.parametrize("name", ["transpose", "getitem", "concatenate", "linear", "mul"])
+@pytest.mark.parametrize("name", ["transpose", "getitem", "concatenate", "linear", "linear_unbiased", "mul"])
 def test_a_kernel_that_names_a_wrong_axis_is_caught(name: str) -> None:
     kernel = registered()[name]
     wrong = lambda axis, operand, shapes, shape, params: len(shape) - 1 if shape else None
