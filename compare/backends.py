@@ -123,7 +123,7 @@ class _Compiled:
         return _arrays(self._net), self._optimizer.held(), self._key
 
     def _hold(self, held: Any) -> None:
-        arrays, entries, self._key = held
+        arrays, state, self._key = held
         for tensor, array in zip(_tensors(self._net), arrays, strict=True):
             tensor.data = array
         self._optimizer.hold(state)
