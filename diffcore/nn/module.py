@@ -384,3 +384,16 @@ def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kw
         finally:
             for part, before in own:
                 part.fill(before)
+
+
+class EngineType(type):
+    """The class of an engine's `Module`: layers without parameters, which belong to no engine, count as modules of each."""
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        if super().__subclasscheck__(other):
+            return True
+        of_no_engine = getattr(other, "_parameter", None) is Module._parameter
+        return of_no_engine and "_parameter" in cls.__dict__
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return cls.__subclasscheck__(type(instance))

@@ -23,7 +23,7 @@ class Parameter(Tensor, ParameterMark):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
-class Module(module.Module):
+class Module(module.Module, metaclass=module.EngineType):
     """`diffcore.nn.Module` with forward-mode parameters: the base of user-written layers and networks."""
 
     def _parameter(self, value: Any) -> Parameter:

@@ -399,3 +399,15 @@ def test_casts_reach_what_they_name(engine: ModuleType) -> None:
         net.train("yes")
     assert net.training
     assert net.weight.dtype == np.float64
+
+
+def test_layers_without_parameters_are_modules_of_both_engines(engine: ModuleType) -> None:
+    other = {"revdiff": dualdiff, "dualdiff": revdiff}[engine.__name__]
+    for layer in (engine.nn.ReLU(), engine.nn.Flatten(), engine.nn.Linear(1, 1), engine.nn.Sequential()):
+        assert isinstance(layer, engine.nn.Module)
+    assert isinstance(engine.nn.ReLU(), other.nn.Module)
+    assert not isinstance(engine.nn.Linear(1, 1), other.nn.Module)
+    assert not isinstance(engine.nn.ReLU(), engine.nn.Sequential)
+    assert not isinstance(engine.tensor(1.0), engine.nn.Module)
+    assert issubclass(engine.nn.ReLU, engine.nn.Module)
+    assert not issubclass(int, engine.nn.Module)
