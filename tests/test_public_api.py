@@ -86,15 +86,24 @@ NN = """
     AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d AlphaDropout AvgPool1d AvgPool2d BCELoss BCEWithLogitsLoss
     BatchNorm1d BatchNorm2d BatchNorm3d Bilinear CELU CircularPad1d CircularPad2d ConstantPad1d ConstantPad2d Conv1d Conv2d Conv3d
     ConvTranspose1d ConvTranspose2d ConvTranspose3d CrossEntropyLoss Dropout Dropout1d Dropout2d Dropout3d ELU Embedding Flatten GELU
-    GroupNorm Hardsigmoid Hardtanh HingeEmbeddingLoss HingeLoss HuberLoss Identity InstanceNorm1d InstanceNorm2d KLDivLoss L1Loss
-    LayerNorm LeakyReLU Linear LocalResponseNorm LogCoshLoss LogSigmoid LogSoftmax MSELoss MarginRankingLoss MaxPool1d MaxPool2d Mish
-    Module ModuleDict ModuleList NLLLoss PReLU Parameter ParameterDict ParameterList RMSNorm ReLU ReLU6 ReflectionPad1d ReflectionPad2d
-    ReplicationPad1d ReplicationPad2d SELU Sequential SiLU Sigmoid SmoothL1Loss SoftMarginLoss Softmax Softplus Softsign Tanh Tanhshrink
-    Threshold Unflatten ZeroPad1d ZeroPad2d functional
+    GRU GRUCell GroupNorm Hardsigmoid Hardtanh HingeEmbeddingLoss HingeLoss HuberLoss Identity InstanceNorm1d InstanceNorm2d KLDivLoss
+    L1Loss LSTM LSTMCell LayerNorm LeakyReLU Linear LocalResponseNorm LogCoshLoss LogSigmoid LogSoftmax MSELoss MarginRankingLoss
+    MaxPool1d MaxPool2d Mish Module ModuleDict ModuleList MultiheadAttention NLLLoss PReLU Parameter ParameterDict ParameterList RMSNorm
+    RNN RNNCell ReLU ReLU6 ReflectionPad1d ReflectionPad2d ReplicationPad1d ReplicationPad2d SELU Sequential SiLU Sigmoid SmoothL1Loss
+    SoftMarginLoss Softmax Softplus Softsign Tanh Tanhshrink Threshold TransformerEncoder TransformerEncoderLayer Unflatten ZeroPad1d
+    ZeroPad2d functional init utils
 """.split()
 FUNCTIONAL = sorted(
     ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh", *(n for f in FUNCTIONAL_ONLY for n in OPS[f].split())]
 )
+INIT = """
+    calculate_gain constant_ dirac_ eye_ kaiming_normal_ kaiming_uniform_ normal_ ones_ orthogonal_ sparse_ trunc_normal_ uniform_
+    xavier_normal_ xavier_uniform_ zeros_
+""".split()
+NN_UTILS = """
+    clip_grad_norm_ clip_grad_value_ clip_grads_with_norm_ get_total_norm max_norm_ normalize_grad_ parameters_to_vector rnn
+    vector_to_parameters
+""".split()
 OPTIM = """
     Adadelta Adagrad Adam AdamW Adamax NAdam Newton NewtonCG Optimizer ProximalSGD RAdam RMSprop SGD lr_scheduler
 """.split()
@@ -140,6 +149,9 @@ def test_the_engines_differ_by_their_own_transforms_alone() -> None:
 def test_layers_functions_and_optimizers_have_these_names(engine: ModuleType) -> None:
     assert public(engine.nn) == NN
     assert public(engine.nn.functional) == FUNCTIONAL
+    assert public(engine.nn.init) == INIT
+    assert public(engine.nn.utils) == NN_UTILS
+    assert public(engine.nn.utils.rnn) == ["pad_sequence"]
     assert public(engine.optim) == sorted(OPTIM)
     assert public(engine.optim.lr_scheduler) == sorted(SCHEDULES)
     assert public(engine.utils.data) == DATA

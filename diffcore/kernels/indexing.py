@@ -67,6 +67,20 @@ def _whole_first(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: 
     return bool(shapes[0]) and (not index or isinstance(index[0], slice) and index[0] == slice(None)) and not is_scattered(index)
 
 
+def _axis_through(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    """Where `axis` is after indexing that takes the whole of it."""
+    at = after = 0
+    for part in params["index"]:
+        if _is_advanced(part):
+            return None
+        if part is not None:
+            if at == axis:
+                return after if part == slice(None) else None
+            at += 1
+        after += part is None or isinstance(part, slice)
+    return after + axis - at
+
+
 def _meeting(x: Any, arrays: Any) -> Any:
     """`x` on jax where one of the index `arrays` is: numpy cannot be indexed by what is traced."""
     xp = namespace((x, *arrays))
@@ -78,7 +92,29 @@ def _getitem(xp: Any, x: Any, *, index: Index) -> Any:
     return x[(*index, ...)]  # with `...` an element too is a view, not a number of its own
 
 
-getitem = linear_map("getitem", _getitem, _pull_getitem, push=_push_getitem, examples=_whole_first, view=True)
+def _add_at(call: Call, g: Any, total: Any) -> Any:
+    """`total` with the cotangent `g` added where it was taken from."""
+    index, lead = call.params["index"], g.ndim - len(call.shape)
+    if any(_is_advanced(part) for part in index):
+        return total + _pull_getitem(g, call, tuple(g.shape[:lead]))
+    inner = (*(slice(None),) * lead, *index, ...)
+    if not is_mutable(total):
+        return total.at[inner].add(g)
+    part = total[inner]
+    part += g
+    return total
+
+
+getitem = linear_map(
+    "getitem",
+    _getitem,
+    _pull_getitem,
+    push=_push_getitem,
+    examples=_whole_first,
+    carries_axis=_axis_through,
+    view=True,
+    accumulate=_add_at,
+)
 
 
 def _scatter_index(xp: Any, g: Any, *, index: Index, shape: Shape) -> Any:

@@ -99,6 +99,9 @@ class Kernel:
     """The result holds the operand's elements in the same row-major order (reshape)."""
     examples: Callable[..., bool] = never
     """`examples(operand, shapes, shape, params)`: row `b` of the result depends on row `b` of that operand alone."""
+    carries_axis: Callable[..., int | None] | None = None
+    """`carries_axis(axis, operand, shapes, shape, params)`: where `axis` of that operand comes to lie in the result, if the result at each
+    position along it depends on that position of the operand alone; `None` where positions mix."""
     sites: tuple[int, ...] = ()
     """Operands the kernel is linear in that are typically parameters: their directions may be seeded on the result."""
     variadic: bool = False
@@ -107,6 +110,9 @@ class Kernel:
     """Whether the pullback reads the operands' shapes."""
     view: bool = False
     """Whether the result may share memory with the first operand (of which it is then a linear function)."""
+    accumulate: Rule | None = None
+    """Kernels that take a part of their only operand: `accumulate(call, g, total)` adds the operand's cotangent to `total`, in its memory
+    where that can be, and returns the sum; so the cotangents of many parts take the time of the whole once."""
     explain: Callable[..., str | None] | None = None
     """`explain(shapes, params)`: why these shapes do not fit, or `None`."""
     _plans: dict[int, Plan] = field(default_factory=dict)
@@ -152,6 +158,12 @@ class Kernel:
             )
             self._plans[mask] = found
         return found
+
+    def axis_after(self, axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+        """Where the examples that lie along `axis` of an operand lie in the result; `None` where they mix, or may."""
+        if axis == 0 and self.examples(operand, shapes, shape, params):
+            return 0
+        return None if self.carries_axis is None else self.carries_axis(axis, operand, shapes, shape, params)
 
     def derive_aux(self, out: Any, primals: Any, params: dict[str, Any]) -> tuple[Any, ...]:
         """The aux residuals by their definitions, on arrays or tensors."""
