@@ -392,7 +392,8 @@ class EngineType(type):
     def __subclasscheck__(cls, other: type) -> bool:
         if super().__subclasscheck__(other):
             return True
-        return "_parameter" in cls.__dict__ and type.__subclasscheck__(Module, other) and vars(Module)["_parameter"] is getattr(other, "_parameter", None)
+        of_no_engine = getattr(other, "_parameter", None) is Module._parameter
+        return of_no_engine and "_parameter" in cls.__dict__
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return cls.__subclasscheck__(type(instance))
