@@ -180,7 +180,7 @@ def fits(network: Network, data: Description) -> bool:
 
 def _bytes(memory: int | str) -> int:
     """A memory budget in bytes."""
-    from dualdiff.chunks import parse_bytes
+    from diffcore.budget import parse_bytes
 
     try:
         return parse_bytes(int(memory) if isinstance(memory, str) and memory.isdecimal() else memory)

@@ -29,7 +29,7 @@ class Own(NamedTuple):
 
 @cache
 def read(kind: str, place: str) -> Own:
-    """The data `csv:PLACE` or `idx:PLACE`, read once. Raises `InputError` for what cannot be read, in one line with the place in the file."""
+    """The data `csv:PLACE` or `idx:PLACE`, read once. Raises `InputError` in one line, with the place in the file."""
     name = f"{kind}:{place}"
     try:
         inputs, targets, described = _table(place) if kind == "csv" else _images(place)

@@ -17,6 +17,7 @@ import numpy as np
 from diffcore import tree
 from diffcore.arrays import is_array, random
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed, new_level
 from diffcore.errors import MemoryBudgetError
 from diffcore.nn.module import Module
@@ -24,7 +25,7 @@ from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal
 from dualdiff import pushing
-from dualdiff.chunks import Windows, parse_bytes, plan
+from dualdiff.chunks import Windows, plan
 from dualdiff.seeding import Key, LeftPlan, Seeding, Variable
 from dualdiff.tensor import Tensor
 

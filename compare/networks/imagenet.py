@@ -9,3 +9,4 @@ class ImageNet:
     inputs: tuple[int, ...] | None = (3, 224, 224)
     outputs: int | None = 1000
     data = "noise-224"
+    steps, batch, lr = 10, 2, 0.01

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from jinja2 import DictLoader, Environment, StrictUndefined, Template
 
-from compare.records import Agreement, Line
+from compare.records import Agreement, Header, Line
 from compare.report.figures import Figure, figures
 from compare.report.palette import strategy_token
 from compare.report.summary import Summary, flops_ratio, peak_ratio, planned, summarize, time_ratio
@@ -124,8 +124,11 @@ def _proof(run: Summary, pair: Agreement) -> Proof:
     return Proof(run.title(pair.strategy), good, statement, {name: f"{value:.2g}" for name, value in pair.differences.items()})
 
 
-OUTPUTS = {"classification": "classes", "detection": "classes", "language": "different tokens"}
-"""What the outputs of a network are, by task."""
+def _outputs(header: Header) -> str:
+    """What the outputs of the network stand for."""
+    if header.task == "regression":
+        return "one number" if header.outputs == 1 else f"{whole(header.outputs)} numbers"
+    return f"{whole(header.outputs)} {'different tokens' if header.task == 'language' else 'classes'}"
 
 
 def _extent(shape: tuple[int, ...]) -> str:
@@ -137,7 +140,7 @@ def _facts(run: Summary) -> list[tuple[str, str]]:
     return [
         ("network", f"{header.network} {header.shape}, {whole(header.parameters)} parameters"),
         ("data", f"{header.data}: {whole(header.examples)} examples of {_extent(header.inputs)}"),
-        ("task", f"{header.task}, {whole(header.outputs)} {OUTPUTS.get(header.task, 'outputs')}"),
+        ("task", f"{header.task}: {_outputs(header)}"),
         ("training", f"{header.optimizer}, batch {whole(header.batch)}, seed {header.seed}"),
         ("arrays", f"{header.backend}, {header.dtype}"),
         ("made", header.created),

@@ -6,6 +6,8 @@ from diffcore.optim.adagrad import Adagrad
 from diffcore.optim.adam import Adam, AdamW
 from diffcore.optim.adamax import Adamax
 from diffcore.optim.nadam import NAdam
+from diffcore.optim.newton import Newton
+from diffcore.optim.newton_cg import NewtonCG
 from diffcore.optim.optimizer import Optimizer
 from diffcore.optim.proximal import ProximalSGD
 from diffcore.optim.radam import RAdam
@@ -20,6 +22,8 @@ __all__ = [
     "AdamW",
     "Adamax",
     "NAdam",
+    "Newton",
+    "NewtonCG",
     "Optimizer",
     "ProximalSGD",
     "RAdam",

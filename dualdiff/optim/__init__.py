@@ -1,7 +1,29 @@
-"""Optimizers over forward-mode parameters; the same classes as in `revdiff.optim`."""
+"""Optimizers over forward-mode parameters; what needs no engine is the same class as in `revdiff.optim`."""
 
-from diffcore.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, ProximalSGD, RAdam, RMSprop
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from diffcore.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, ProximalSGD, RAdam, RMSprop, newton, newton_cg
 from dualdiff.optim import lr_scheduler
+
+
+class Newton(newton.Newton):
+    """`diffcore.optim.Newton` on forward-mode Hessians."""
+
+    @property
+    def _engine(self) -> Any:
+        return sys.modules["dualdiff"]
+
+
+class NewtonCG(newton_cg.NewtonCG):
+    """`diffcore.optim.NewtonCG` on forward-mode Hessian-vector products."""
+
+    @property
+    def _engine(self) -> Any:
+        return sys.modules["dualdiff"]
+
 
 __all__ = [
     "SGD",
@@ -11,6 +33,8 @@ __all__ = [
     "AdamW",
     "Adamax",
     "NAdam",
+    "Newton",
+    "NewtonCG",
     "Optimizer",
     "ProximalSGD",
     "RAdam",
