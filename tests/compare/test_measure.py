@@ -149,7 +149,7 @@ def test_a_budget_that_cannot_be_kept_is_refused_and_the_default_gives_way(monke
     strategy = STRATEGIES["forward-parameters"]
     with pytest.raises(InputError, match=r"`memory` \(=100 bytes\) is below what one direction of forward-par.* at least \d+ would"):
         measure.counted(msgspec.structs.replace(SETTINGS, memory=100), strategy, "float32")
-    monkeypatch.setattr(settings_module, "AUTO_BYTES", 100)
+    monkeypatch.setitem(settings_module.AUTO_BYTES, "numpy", 100)
     assert measure.counted(SETTINGS, strategy, "float32").memory > 100
 
 
