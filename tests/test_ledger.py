@@ -277,3 +277,26 @@ def observed_peak(run):
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
+
+
+def test_many_blocks_of_a_convolution_are_booked_without_running_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arithmetic and peak are those of every block in turn."""
+    from diffcore.kernels import convolution
+    from diffcore.nn import functional
+
+    def booked(images: int) -> tuple[dict[str, int], int, int]:
+        x, w = revdiff.zeros(images, 3, 6, 6, device="meta"), revdiff.zeros(4, 3, 3, 3, device="meta", requires_grad=True)
+        x.requires_grad_()
+        with Ledger() as ledger:
+            functional.conv2d(x, w, padding=1).sum().backward()
+        return dict(ledger.flops), ledger.peak, len(ledger.timeline)
+
+    columns = 3 * 9 * 36 * 4
+    monkeypatch.setattr(convolution, "BLOCK", 5 * columns)
+    small, large = booked(13), booked(1003)
+    assert large[2] == small[2]
+    product = 2 * 4 * 27 * 36
+    assert small[0]["primal"] == 13 * (product + 4 * 36)  # the convolution and the sum
+    assert large[0]["primal"] == 1003 * (product + 4 * 36)
+    monkeypatch.setattr(convolution, "_stands_for_all", lambda x, alike: False)
+    assert booked(1003)[:2] == large[:2]

@@ -58,7 +58,7 @@ def _blocks(x: Any, window: Window, channels: int) -> Iterator[slice]:
     step = max(1, BLOCK // max(1, channels * window.taps * math.prod(window.counts) * x.dtype.itemsize))
     starts = range(0, n, step)
     alike = n // step - 2
-    if isinstance(x, AbstractArray) and alike > 0:
+    if _stands_for_all(x, alike):
         yield slice(0, step)
         before = _booked()
         yield slice(step, 2 * step)
@@ -67,6 +67,11 @@ def _blocks(x: Any, window: Window, channels: int) -> Iterator[slice]:
         starts = starts[2 + alike :]
     for start in starts:
         yield slice(start, min(start + step, n))
+
+
+def _stands_for_all(x: Any, alike: int) -> bool:
+    """Whether a part of `x` may stand for `alike` more."""
+    return isinstance(x, AbstractArray) and alike > 0
 
 
 def _booked() -> tuple[int, int]:
