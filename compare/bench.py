@@ -147,8 +147,8 @@ def _contestants() -> dict[str, Work]:
     """Each contestant's work by name: the loss and the gradients of the same network on the same batch."""
     settings = Settings()
     rng = np.random.default_rng(settings.seed)
-    images = rng.random((settings.batch, settings.dataset.features), np.float32)
-    labels = rng.integers(0, settings.dataset.classes, settings.batch)
+    images = rng.random((settings.batch, *settings.inputs), np.float32)
+    labels = rng.integers(0, settings.outputs, settings.batch)
     works: dict[str, Work] = {}
     parameters: Gradients = {}
     for name in ("reverse", "forward-activations"):

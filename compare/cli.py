@@ -16,9 +16,10 @@ from typing import Any, NoReturn
 
 import click
 
+from compare.datasets import OWN
 from compare.errors import CompareError, account, one_line, suggestion
-from compare.networks import NETWORKS
-from compare.settings import BACKENDS, DTYPES, Settings
+from compare.optimizers import OPTIMIZERS, WITH_MOMENTUM
+from compare.settings import AUTO, BACKENDS, DTYPES, Settings
 from compare.strategies import ALL, STRATEGIES
 
 INTERRUPTED = 130
@@ -27,6 +28,7 @@ TERMINATED = 143
 """Exit code after the signal TERM."""
 
 _DEFAULTS = Settings()
+_PRESET = "[default: the network's]"
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 80, "show_default": True}
 
 
@@ -61,8 +63,8 @@ def cli(context: click.Context) -> None:
 
 
 @cli.command()
-@click.option("--network", default=_DEFAULTS.network, metavar="NAME", help=f"Network: {', '.join(NETWORKS)}.")
-@click.option("--data", default=_DEFAULTS.data, metavar="NAME", help="Data set: digits.")
+@click.option("--network", default=_DEFAULTS.network, metavar="NAME", help="Network; `list` shows them.")
+@click.option("--data", default=None, metavar="NAME", help=f"Data set, {' or '.join(OWN)}; `list --data` shows them.  {_PRESET}")
 @click.option(
     "--engine",
     "engines",
@@ -72,17 +74,19 @@ def cli(context: click.Context) -> None:
     help=f"Way of differentiating, can be repeated: {', '.join([ALL, *STRATEGIES])}.",
 )
 @click.option("--backend", default=_DEFAULTS.backend, metavar="NAME", help=f"Arrays: {' or '.join(BACKENDS)}.")
-@click.option("--steps", default=_DEFAULTS.steps, help="Training steps.")
-@click.option("--batch", default=_DEFAULTS.batch, help="Examples in a batch.")
+@click.option("--steps", type=int, help=f"Training steps.  {_PRESET}")
+@click.option("--batch", type=int, help=f"Examples in a batch.  {_PRESET}")
 @click.option("--seed", default=_DEFAULTS.seed, help="Seed of parameters, split and batches.")
 @click.option("--dtype", default=_DEFAULTS.dtype, metavar="NAME", help=f"Numbers: {' or '.join(DTYPES)}.")
-@click.option("--width", default=_DEFAULTS.width, help="Units in a hidden layer.")
-@click.option("--depth", default=_DEFAULTS.depth, help="Hidden layers.")
-@click.option("--lr", default=_DEFAULTS.lr, help="Learning rate.")
-@click.option("--momentum", default=_DEFAULTS.momentum, help="Momentum.")
+@click.option("--width", type=int, help=f"Width of the network, as `list` says.  {_PRESET}")
+@click.option("--depth", type=int, help=f"Depth of the network, as `list` says.  {_PRESET}")
+@click.option("--optimizer", metavar="NAME", help=f"Optimizer: {', '.join(OPTIMIZERS)}.  {_PRESET}")
+@click.option("--lr", type=float, help=f"Learning rate.  {_PRESET}")
+@click.option("--momentum", type=float, help=f"Momentum, of {', '.join(WITH_MOMENTUM)}.  {_PRESET}")
+@click.option("--memory", default=AUTO, metavar="BYTES", help="Bytes that tangents may take (or 256MB); beyond it they go in chunks.")
 @click.option("--rounds", default=_DEFAULTS.rounds, help="Timing rounds, interleaved over the engines.")
 @click.option("--agreement-steps", default=_DEFAULTS.agreement_steps, help="Steps of the comparison in float64.")
-@click.option("--full", is_flag=True, help="Train for all steps even where one is dear.")
+@click.option("--full", is_flag=True, help="Lift the limits on steps that are dear.")
 @click.option("--output", default="reports", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the report.")
 @click.option("--name", default="", metavar="NAME", help="Name of the report's files.  [default: made of the settings]", show_default=False)
 def run(output: Path, **options: Any) -> int:
@@ -95,6 +99,21 @@ def run(output: Path, **options: Any) -> int:
     from compare import commands
 
     return commands.run(settings, output)
+
+
+@cli.command(name="list")
+@click.option("--data", is_flag=True, help="Show data sets instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def listed(data: bool, as_json: bool) -> int:
+    """Show the networks, or the data sets.
+
+    Of each network its parameters, inputs, task and data by default, what its
+    options mean and where it comes from. Presets of full size have their usual
+    names.
+    """
+    from compare import catalogue
+
+    return catalogue.show_data(as_json=as_json) if data else catalogue.show_networks(as_json=as_json)
 
 
 @cli.command()

@@ -12,12 +12,15 @@ from compare.errors import InputError, WorkerError
 from compare.messages import Prepare, Prepared, Time, Timed, Train, Trained, Warm, Weigh, Weighed
 from compare.records import Line
 from compare.settings import DTYPES, Settings
+from compare.tasks import TASKS
 from compare.workers import Worker, Workers
 
 TRAINING_FLOPS = 15e9
 """A strategy trains for fewer steps when all of them would cost more operations than this (`Settings.full` lifts it)."""
 AGREEMENT_FLOPS = 10e9
 """The same for the comparison in float64."""
+TIMING_FLOPS = 200e9
+"""The same for the timed steps, one in each round: a strategy whose step is dear is timed in fewer rounds."""
 SAMPLES, LEAST, SECONDS = 40, 1, 0.25
 """Of one strategy in one round: the most samples, the least, and the seconds after which no further one is begun."""
 WARM_UP = 3
@@ -95,43 +98,44 @@ class Experiment:
             shape=settings.shape,
             parameters=parameters,
             data=settings.data,
+            task=settings.model.task,
+            score=TASKS[settings.model.task].score,
+            unit=TASKS[settings.model.task].unit,
             examples=settings.dataset.examples,
-            features=settings.dataset.features,
-            classes=settings.dataset.classes,
+            inputs=settings.inputs,
+            outputs=settings.outputs,
             batch=settings.batch,
             seed=settings.seed,
             dtype=settings.dtype,
             backend=settings.backend,
-            optimizer=f"SGD, lr {settings.lr:g}, momentum {settings.momentum:g}",
+            optimizer=settings.training,
         )
 
     def _strategies(self, trainings: list[records.Training]) -> Iterator[records.Strategy]:
         settings = self._settings
-        activations = settings.activation_directions
         for strategy, training in zip(settings.strategies, trainings, strict=True):
             prepared, steps = self._prepared[strategy.name], len(training.losses)
             note = strategy.account
+            if prepared.memory is not None:
+                note += f"; in chunks of directions that keep the tangents within {prepared.memory / 1e6:,.0f} MB (--memory)"
             if steps < settings.steps:
                 cost = sum(prepared.flops.values())
                 note += (
                     f"; trained for {steps:,} of {settings.steps:,} steps, because one of its steps costs {cost / 1e6:,.0f} MFLOP"
                     f" and a strategy is given {TRAINING_FLOPS / 1e9:g} GFLOP (--full lifts this)"
                 )
-            directions = strategy.directions(prepared.parameters, activations)
-            yield records.Strategy(strategy.name, strategy.module, strategy.seeding, strategy.title, directions, note)
+            yield records.Strategy(strategy.name, strategy.module, strategy.seeding, strategy.title, prepared.directions, note)
 
     def _steps(self, name: str, wanted: int, limit: float) -> int:
-        """The steps that strategy `name` is given of those `wanted`: by operations, not by the clock, so on every machine the same."""
+        """The steps or rounds that strategy `name` gets of those `wanted`: by operations, not the clock, so the same on every machine."""
         if self._settings.full:
             return wanted
         cost = sum(self._prepared[name].flops.values())
         return max(1, min(wanted, int(limit / max(1, cost))))
 
     def _prepare(self, workers: dict[str, Worker]) -> None:
-        for name in workers:  # before anything is built: parameters, gradients and momentum at the least
-            self._check_memory(name, 3 * self._settings.parameters * DTYPES[self._settings.dtype])
         phase = self._progress.phase("prepare", len(workers))
-        # Loading is not measured, so the workers may load side by side.
+        # Nothing is built yet, and counting is not measured, so the workers may do it side by side.
         for name, worker in workers.items():
             worker.send(Prepare(self._settings, name))
         for count, (name, worker) in enumerate(workers.items(), 1):
@@ -156,21 +160,24 @@ class Experiment:
         rounds: dict[str, list[list[float]]] = {name: [] for name in workers}
         phase = self._progress.phase("time", (self._settings.rounds + 1) * len(workers))
         done = 0
-        for worker in workers.values():
-            worker.ask(Warm(WARM_UP))
+        warm = {name: self._steps(name, WARM_UP, TIMING_FLOPS) for name in workers}
+        wanted = {name: self._steps(name, self._settings.rounds, TIMING_FLOPS) for name in workers}
+        for name, worker in workers.items():
+            worker.ask(Warm(warm[name]))
             phase.advance(done := done + 1)
-        for _ in range(self._settings.rounds):
+        for number in range(self._settings.rounds):
             for name, worker in workers.items():
-                rounds[name].append(_expect(Timed, worker.ask(Time(SAMPLES, LEAST, SECONDS))).samples)
+                if number < wanted[name]:
+                    rounds[name].append(_expect(Timed, worker.ask(Time(SAMPLES, LEAST, SECONDS))).samples)
                 phase.advance(done := done + 1)
-        return [records.Timing(name, samples, WARM_UP) for name, samples in rounds.items()]
+        return [records.Timing(name, samples, warm[name]) for name, samples in rounds.items()]
 
     def _train(self, workers: dict[str, Worker]) -> list[records.Training]:
         trainings = []
         for name, worker in workers.items():
             steps = self._steps(name, self._settings.steps, TRAINING_FLOPS)
             it = self._trained(worker, steps, self._settings.dtype, f"train {name}")
-            trainings.append(records.Training(name, it.losses, it.accuracy_train, it.accuracy_test))
+            trainings.append(records.Training(name, it.losses, it.score_train, it.score_test))
         return trainings
 
     def _weigh(self, workers: dict[str, Worker]) -> list[records.Memory]:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
+from compare.errors import InputError
 from compare.messages import Prepared
 from compare.records import Moment
-from compare.settings import Settings
+from compare.settings import AUTO, Settings
 from compare.strategies import Strategy
 from compare.training import Batch, Trainer
+from diffcore.errors import MemoryBudgetError
+from diffcore.ledger import Ledger
+
+STEP_FLOPS = 2e12
+"""A step that costs more operations than this is refused (`Settings.full` lifts it): it would take minutes."""
+MOMENTS = 2000
+"""Moments of a step's memory that are kept; longer timelines are thinned."""
 
 
 def timed(step: Callable[[Any, Any], Any], batches: Iterator[Batch], *, samples: int, least: int, seconds: float) -> list[float]:
@@ -26,9 +37,9 @@ def timed(step: Callable[[Any, Any], Any], batches: Iterator[Batch], *, samples:
     try:
         end = time.perf_counter() + seconds
         while len(taken) < samples and (len(taken) < least or time.perf_counter() < end):
-            images, labels = next(batches)
+            inputs, targets = next(batches)
             start = time.perf_counter()
-            step(images, labels)
+            step(inputs, targets)
             taken.append(time.perf_counter() - start)
     finally:
         if enabled:
@@ -39,34 +50,98 @@ def timed(step: Callable[[Any, Any], Any], batches: Iterator[Batch], *, samples:
 def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
     """What one step costs by the ledger: the engine runs it on abstract arrays, which have a shape and a dtype but no data.
 
-    The step is the second one, so that the optimizer's state is there as it is in every step but the first.
+    The step is the second one, so that the optimizer's state is there as it is in every step but the first. Where tangents would take
+    more than the budget of `settings` they go in chunks. Raises `InputError` for a step that is too dear, before it is counted to its
+    end, for a budget that cannot be kept, and for a network that cannot be made.
     """
-    import numpy as np
+    whole = _counted(settings, strategy, dtype, None)
+    if strategy.seeding is None or _above_rest(whole) <= settings.budget:
+        return whole
+    try:
+        return _counted(settings, strategy, dtype, settings.budget)
+    except MemoryBudgetError as error:
+        if settings.memory != AUTO:
+            raise InputError(
+                f"`memory` (={settings.memory} bytes) is below what one direction of {strategy.name} needs for {settings.network}"
+                f" {settings.shape}: at least {error.least} would do"
+            ) from None
+        return _counted(settings, strategy, dtype, error.least)
 
-    from diffcore.ledger import Ledger
 
-    data = settings.dataset
+def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | None) -> Prepared:
+    """The same, with tangents in chunks of `memory` bytes, or all at once. Raises `MemoryBudgetError`."""
     tensor = strategy.engine().tensor
-    with Ledger() as ledger:
+    ledger = _Limited(math.inf if settings.full else STEP_FLOPS)
+    with ledger:
         with ledger.role("parameter"):
-            trainer = Trainer(settings, strategy, device="meta", dtype=dtype, compiled=False)
+            trainer = Trainer(settings, strategy, device="meta", dtype=dtype, compiled=False, memory=memory)
         with ledger.role("input"):
-            images = tensor(np.zeros((settings.batch, data.features), dtype), device="meta")
-            labels = tensor(np.zeros(settings.batch, np.int64), device="meta")
-        trainer.step(images, labels)
+            inputs, targets = (tensor(part, device="meta") for part in example(settings, dtype))
+        parameters = sum(int(np.prod(parameter.shape)) for parameter in trainer.net.parameters())
+        try:
+            trainer.step(inputs, targets)
+        except _TooDear:
+            raise InputError(
+                f"engine {strategy.name!r} is planned to need more than {STEP_FLOPS / 1e9:,.0f} GFLOP for one step of {settings.network}"
+                f" {settings.shape} ({parameters:,} parameters) with `batch` (={settings.batch}): make the network or the batch smaller,"
+                " name other engines, or lift this limit with --full"
+            ) from None
+        ledger.most = math.inf
         gc.collect()
         start = len(ledger.timeline)
         before = dict(ledger.flops), dict(ledger.transcendentals)
-        trainer.step(images, labels)
+        trainer.step(inputs, targets)
         timeline = ledger.timeline[start:]
     return Prepared(
-        parameters=sum(int(np.prod(parameter.shape)) for parameter in trainer.net.parameters()),
+        parameters=parameters,
+        directions=strategy.directions(trainer.loss, trainer.net, inputs, targets),
+        memory=memory,
         flops=_grown(before[0], ledger.flops),
         transcendentals=_grown(before[1], ledger.transcendentals),
         convention=ledger.convention,
         planned_peak=max((sum(roles.values()) for _, roles in timeline), default=0),
-        timeline=[Moment(label, dict(roles)) for label, roles in timeline],
+        timeline=_thinned([Moment(label, dict(roles)) for label, roles in timeline]),
     )
+
+
+def example(settings: Settings, dtype: str) -> tuple[Any, Any]:
+    """A batch of inputs and targets in the shapes and dtypes of `settings`, all zeros."""
+    data = settings.dataset
+    inputs = np.zeros((settings.batch, *settings.inputs), "int64" if data.form == "tokens" else dtype)
+    return inputs, np.zeros((settings.batch, *data.targets), "int64" if data.task in ("classification", "language") else dtype)
+
+
+def _above_rest(prepared: Prepared) -> int:
+    """Bytes at the peak above those at the first moment."""
+    first = sum(prepared.timeline[0].bytes.values()) if prepared.timeline else 0
+    return prepared.planned_peak - first
+
+
+class _TooDear(Exception):
+    """A step has cost more operations than it may."""
+
+
+class _Limited(Ledger):
+    """A ledger that ends the work when it has cost more than `most` operations."""
+
+    def __init__(self, most: float) -> None:
+        super().__init__()
+        self.most, self._done = most, 0
+
+    def book(self, flops: int, transcendentals: int) -> None:
+        super().book(flops, transcendentals)
+        self._done += flops
+        if self._done > self.most:
+            raise _TooDear
+
+
+def _thinned(timeline: list[Moment]) -> list[Moment]:
+    """At most `MOMENTS` of a timeline: the first, and the highest of each of so many equal stretches, so that no peak is lost."""
+    if len(timeline) <= MOMENTS:
+        return timeline
+    rest, count = timeline[1:], MOMENTS - 1
+    stretches = [rest[i * len(rest) // count : (i + 1) * len(rest) // count] for i in range(count)]
+    return timeline[:1] + [max(stretch, key=lambda moment: sum(moment.bytes.values())) for stretch in stretches]
 
 
 def _grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

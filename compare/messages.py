@@ -16,7 +16,7 @@ class Message(msgspec.Struct, frozen=True, tag_field="is", tag=str.lower):
 
 
 class Prepare(Message, frozen=True):
-    """Request: load the data, build the network, count one step on abstract arrays. Answered by `Prepared`."""
+    """Request: count one step on abstract arrays; from now on it is this network and data that is worked on. Answered by `Prepared`."""
 
     settings: Settings
     strategy: str
@@ -54,9 +54,15 @@ class Progress(Message, frozen=True):
 
 
 class Prepared(Message, frozen=True):
-    """Reply: the number of scalar parameters, and what one step costs by the ledger (operations, bytes)."""
+    """Reply: the number of scalar parameters, and what one step costs by the ledger (operations, bytes).
+
+    `directions` are the tangent directions carried, None in reverse; `memory` the bytes that tangents are kept within by chunks of
+    directions, None where all go at once.
+    """
 
     parameters: int
+    directions: int | None
+    memory: int | None
     flops: dict[str, int]
     transcendentals: dict[str, int]
     convention: str
@@ -83,11 +89,11 @@ class Array(msgspec.Struct, frozen=True):
 
 
 class Trained(Message, frozen=True):
-    """Reply: the loss of every step, the accuracies reached (fractions of one) and the parameters at the end."""
+    """Reply: the loss of every step, the scores reached (None where there is none) and the parameters at the end."""
 
     losses: list[float]
-    accuracy_train: float
-    accuracy_test: float
+    score_train: float | None
+    score_test: float | None
     parameters: dict[str, Array]
 
 
@@ -99,10 +105,10 @@ class Weighed(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """Reply: the request failed; `message` is one line, `expected` when the program knows the failure for what it is."""
+    """Reply: the request failed; `message` is one line, `cause` says what kind of failure it is: `"input"`, `"training"` or `"fault"`."""
 
     message: str
-    expected: bool
+    cause: str
 
 
 Request = Prepare | Warm | Time | Train | Weigh

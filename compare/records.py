@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import msgspec
 
-VERSION = 1
+VERSION = 2
 """Version of the format. A reader refuses every other version."""
 
 
@@ -25,7 +25,10 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 class Header(Record, frozen=True):
-    """What was run and how to run it again."""
+    """What was run and how to run it again.
+
+    `score` names what the results are judged by, larger being better; `unit` is `"%"` where it is a fraction of one shown in percent.
+    """
 
     version: int
     name: str
@@ -35,9 +38,12 @@ class Header(Record, frozen=True):
     shape: str
     parameters: int
     data: str
+    task: str
+    score: str
+    unit: str
     examples: int
-    features: int
-    classes: int
+    inputs: tuple[int, ...]
+    outputs: int
     batch: int
     seed: int
     dtype: str
@@ -63,12 +69,12 @@ class Strategy(Record, frozen=True):
 
 
 class Training(Record, frozen=True):
-    """Loss of every step of one strategy's training run, and the accuracy it reached (fractions of one)."""
+    """Loss of every step of one strategy's training run, and the scores it reached, None where there is none."""
 
     strategy: str
     losses: list[float]
-    accuracy_train: float
-    accuracy_test: float
+    score_train: float | None
+    score_test: float | None
 
 
 class Timing(Record, frozen=True):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import shlex
+from typing import Any
 
 import msgspec
 
-from compare.datasets import DATASETS, Description
+from compare.datasets import DATASETS, Description, describe
 from compare.errors import InputError, choose
-from compare.networks import NETWORKS
+from compare.networks import NETWORKS, Network
+from compare.optimizers import OPTIMIZERS, WITH_MOMENTUM, described
 from compare.strategies import ALL, STRATEGIES, Strategy
 
 BACKENDS = ("numpy", "jax")
@@ -22,57 +23,97 @@ LARGEST = 10**9
 LARGEST_OF = {"width": 2**16, "depth": 1000}
 """Tighter bounds, for the same reason."""
 
+AUTO = "auto"
+"""The memory budget that is `AUTO_BYTES`, or more where a single direction needs more."""
+AUTO_BYTES = 256 * 10**6
+
+OF_THE_NETWORK = ("data", "steps", "batch", "width", "depth", "optimizer", "lr", "momentum")
+"""Settings that are the network's own where they are not given."""
+_OWN: Any = None
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a run; impossible ones raise `InputError` at once.
 
-    `steps` are training steps of `batch` examples; `width` and `depth` shape the network; `rounds` are the interleaved timing
-    rounds; `full` lets strategies whose step is dear train for all steps; `agreement_steps` is the length of the float64
-    comparison; `name` names the files and defaults to network, data and backend.
+    `steps` are training steps of `batch` examples; `width` and `depth` shape the network; these, `data`, `optimizer`, `lr` and `momentum`
+    are those of the network's preset where they are not given. `memory` is what the tangents of forward mode may take, in bytes or as
+    `"256MB"`, beyond which they are computed in chunks; `rounds` are the interleaved timing rounds; `full` lets strategies whose step is
+    dear run, and train for all steps; `agreement_steps` is the length of the float64 comparison; `name` names the files and
+    defaults to network, data and backend.
     """
 
     network: str = "mlp"
-    data: str = "digits"
+    data: str = _OWN
     engines: tuple[str, ...] = (ALL,)
     backend: str = "numpy"
-    steps: int = 1000
-    batch: int = 64
+    steps: int = _OWN
+    batch: int = _OWN
     seed: int = 0
     dtype: str = "float32"
-    width: int = 32
-    depth: int = 1
-    lr: float = 0.1
-    momentum: float = 0.9
+    width: int = _OWN
+    depth: int = _OWN
+    optimizer: str = _OWN
+    lr: float = _OWN
+    momentum: float = _OWN
+    memory: int | str = AUTO
     rounds: int = 10
     agreement_steps: int = 200
     full: bool = False
     name: str = ""
 
     def __post_init__(self) -> None:
-        choose("network", self.network, NETWORKS)
-        choose("data set", self.data, DATASETS)
+        preset = NETWORKS[choose("network", self.network, NETWORKS)]
+        for name in OF_THE_NETWORK:
+            if getattr(self, name) is None:
+                msgspec.structs.force_setattr(self, name, getattr(preset, name))
         choose("backend", self.backend, BACKENDS)
         choose("dtype", self.dtype, DTYPES)
+        choose("optimizer", self.optimizer, OPTIMIZERS)
         if not self.engines:
             raise InputError("no engine given: name at least one of " + ", ".join([ALL, *STRATEGIES]))
         for engine in self.engines:
             choose("engine", engine, [ALL, *STRATEGIES])
         for name in ("steps", "batch", "width", "depth", "rounds", "agreement_steps"):
             _require_count(name, getattr(self, name), least=1)
+        for name in ("width", "depth"):
+            if name not in preset.knobs and getattr(self, name) != getattr(preset, name):
+                raise InputError(f"`{name}` (={getattr(self, name)}) cannot be set: {self.network} has no {name} to choose")
         _require_count("seed", self.seed, least=0)
+        _check_fit(preset, self.dataset)
         if self.batch > self.dataset.trained_on:
             raise InputError(f"`batch` (={self.batch}) must be at most {self.dataset.trained_on}, the training examples of {self.data}")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise InputError(f"`lr` (={self.lr}) must be a finite number above 0")
         if not 0 <= self.momentum < 1:
             raise InputError(f"`momentum` (={self.momentum}) must be at least 0 and below 1")
+        if self.memory != AUTO:
+            msgspec.structs.force_setattr(self, "memory", _bytes(self.memory))
         if self.name:
             _require_name(self.name)
 
     @property
     def dataset(self) -> Description:
         """What is known of the data set."""
-        return DATASETS[self.data]
+        return describe(self.data)
+
+    @property
+    def model(self) -> Network:
+        """The description of the network, set to learn what the data are for."""
+        learning = NETWORKS[self.network].learning(self.dataset.task)
+        assert learning is not None
+        return learning
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The shape of an example as the network takes it."""
+        shape = self.dataset.delivered(self.model.takes)
+        assert shape is not None
+        return shape
+
+    @property
+    def outputs(self) -> int:
+        """The number of classes, of regressed numbers or of different tokens."""
+        return self.dataset.outputs
 
     @property
     def strategies(self) -> list[Strategy]:
@@ -82,25 +123,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """The name of the run's files."""
-        return self.name or "-".join([self.network, self.data] + ([] if self.backend == "numpy" else [self.backend]))
+        return self.name or "-".join([self.network, _slug(self.data)] + ([] if self.backend == "numpy" else [self.backend]))
 
     @property
     def shape(self) -> str:
         """The architecture in a few characters."""
-        network, data = NETWORKS[self.network], self.dataset
-        return network.shape((data.features,), data.classes, width=self.width, depth=self.depth)
+        return self.model.shape(self.inputs, self.outputs, width=self.width, depth=self.depth)
 
     @property
-    def parameters(self) -> int:
-        """The number of scalar parameters, weights and biases of layers of the sizes in `shape`."""
-        sizes = [int(size) for size in self.shape.split("-")]
-        return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(sizes))
+    def training(self) -> str:
+        """The optimizer and its numbers, for people."""
+        return described(self.optimizer, lr=self.lr, momentum=self.momentum)
 
     @property
-    def activation_directions(self) -> int:
-        """The tangent directions of activation seeding."""
-        network, data = NETWORKS[self.network], self.dataset
-        return network.activation_directions((data.features,), data.classes, width=self.width, depth=self.depth)
+    def budget(self) -> int:
+        """Bytes that the tangents of forward mode may take."""
+        return AUTO_BYTES if isinstance(self.memory, str) else self.memory
 
     @property
     def command(self) -> str:
@@ -110,10 +148,52 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             words += ["--engine", engine]
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
+            if field.name == "momentum" and self.optimizer not in WITH_MOMENTUM:
+                continue
             if field.name not in ("engines", "full", "name"):
                 words += [f"--{field.name.replace('_', '-')}", str(value)]
         words += ["--full"] * self.full + ["--name", self.title]
         return shlex.join(words)
+
+
+def _check_fit(network: Network, data: Description) -> None:
+    """Raise `InputError` when `network` cannot be trained on `data`, naming what would fit either."""
+    if fits(network, data):
+        return
+    wanted = f"{network.takes} inputs" if network.inputs is None else f"{network.takes} inputs {network.inputs}"
+    others = [name for name, other in NETWORKS.items() if fits(other, data)]
+    raise InputError(
+        f"network {network.name!r} and data set {data.name!r} do not fit: the network takes {wanted} for"
+        f" {' or '.join([network.task, *network.tasks])}, the data are {data.form} inputs {data.shape} for {data.task}; data sets that fit"
+        f" {network.name}: {', '.join(name for name, other in DATASETS.items() if fits(network, other)) or 'none'};"
+        f" networks that fit {data.name}: {', '.join(others) or 'none'}"
+    )
+
+
+def fits(network: Network, data: Description) -> bool:
+    """Whether `network` can be trained on `data`."""
+    delivered = data.delivered(network.takes)
+    if delivered is None or network.learning(data.task) is None:
+        return False
+    return network.inputs in (None, delivered) and network.outputs in (None, data.outputs)
+
+
+def _bytes(memory: int | str) -> int:
+    """A memory budget in bytes."""
+    from diffcore.budget import parse_bytes
+
+    try:
+        return parse_bytes(int(memory) if isinstance(memory, str) and memory.isdecimal() else memory)
+    except ValueError as error:
+        raise InputError(str(error).replace("memory (", "`memory` (", 1) + f", or {AUTO!r}") from None
+
+
+def _slug(data: str) -> str:
+    """The name of a data set as part of a file's name: of a path the last part, of that the letters that a name may have."""
+    kind, colon, rest = data.partition(":")
+    stem = rest.replace("\\", "/").rstrip("/").rpartition("/")[2].partition(".")[0].partition(":")[0]
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stem)[:40]
+    return f"{kind}-{kept}" if colon else kind
 
 
 def _require_count(name: str, value: int, *, least: int) -> None:

@@ -22,15 +22,17 @@ class Strategy(msgspec.Struct, frozen=True):
         """The engine's package, imported now."""
         return importlib.import_module(self.module)
 
-    def value_and_grad(self, loss: Callable[..., Any]) -> Callable[..., Any]:
-        """The engine's `value_and_grad(loss)` with this strategy's seeding."""
-        options = {} if self.seeding is None else {"seeding": self.seeding}
+    def value_and_grad(self, loss: Callable[..., Any], memory: int | None = None) -> Callable[..., Any]:
+        """The engine's `value_and_grad(loss)` with this strategy's seeding, its tangents within `memory` bytes where that is given."""
+        options = {} if self.seeding is None else {"seeding": self.seeding, "memory": memory}
         differentiated: Callable[..., Any] = self.engine().value_and_grad(loss, **options)
         return differentiated
 
-    def directions(self, parameters: int, activations: int) -> int | None:
-        """Tangent directions carried: one per scalar parameter, one per activation feature, or none at all in reverse."""
-        return {None: None, "parameters": parameters, "activations": activations}[self.seeding]
+    def directions(self, loss: Callable[..., Any], *arguments: Any) -> int | None:
+        """Tangent directions that are carried to differentiate `loss(*arguments)`, or None in reverse, which carries none."""
+        if self.seeding is None:
+            return None
+        return int(self.engine().directions(loss, seeding=self.seeding)(*arguments))
 
 
 STRATEGIES: dict[str, Strategy] = {

@@ -3,39 +3,61 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from compare import datasets, measure
 from compare.backends import BACKENDS
 from compare.messages import Array, Done, Prepared, Timed, Trained, Weighed
-from compare.settings import Settings
+from compare.settings import DTYPES, Settings
 from compare.strategies import STRATEGIES
-from compare.training import Trainer, accuracies, train
+from compare.training import Batch, Trainer, scores, train
 
 
 class Subject:
-    """One strategy under the settings of a run. `warm`, `time` and `weigh` go on with one network, `train` begins a fresh one."""
+    """One strategy under the settings of a run. `warm`, `time` and `weigh` go on with one network, `train` begins a fresh one.
+
+    Nothing is built before it is needed: what a step costs is found from shapes, and may be too much.
+    """
 
     def __init__(self, settings: Settings, strategy: str) -> None:
         self._settings, self._strategy = settings, STRATEGIES[strategy]
         self._backend = BACKENDS[settings.backend]
         self._backend.use(settings.dtype)
-        self._trainer = self._begin(settings.dtype)
-        self._batches = datasets.batches(self._load(settings.dtype), batch=settings.batch, seed=settings.seed)
+        self._prepared = measure.counted(settings, self._strategy, settings.dtype)
 
-    def _begin(self, dtype: str) -> Trainer:
-        return Trainer(self._settings, self._strategy, device=self._backend.device, dtype=dtype, compiled=True)
+    @cached_property
+    def _trainer(self) -> Trainer:
+        return self._begin(self._settings.dtype, self._split)
+
+    @cached_property
+    def _split(self) -> datasets.Split:
+        return self._load(self._settings.dtype)
+
+    @cached_property
+    def _batches(self) -> Iterator[Batch]:
+        return self._in_batches(self._split)
+
+    def _begin(self, dtype: str, split: datasets.Split) -> Trainer:
+        memory = self._prepared.memory
+        if memory is not None:  # the same chunks in every dtype
+            memory = memory * DTYPES[dtype] // DTYPES[self._settings.dtype]
+        device, examples = self._backend.device, split.train_inputs
+        return Trainer(self._settings, self._strategy, device=device, dtype=dtype, compiled=True, memory=memory, examples=examples)
 
     def _load(self, dtype: str) -> datasets.Split:
-        return datasets.load(self._settings.data, seed=self._settings.seed, dtype=dtype)
+        return datasets.load(self._settings.data, self._settings.model.takes, seed=self._settings.seed, dtype=dtype)
 
-    def _step(self, images: object, labels: object) -> None:
-        self._trainer.step(images, labels)
+    def _in_batches(self, split: datasets.Split) -> Iterator[Batch]:
+        return datasets.batches(split, batch=self._settings.batch, seed=self._settings.seed)
+
+    def _step(self, inputs: object, targets: object) -> None:
+        self._trainer.step(inputs, targets)
         self._backend.wait(self._trainer.net)
 
     def prepare(self) -> Prepared:
         """What one step costs by the ledger."""
-        return measure.counted(self._settings, self._strategy, self._settings.dtype)
+        return self._prepared
 
     def warm(self, steps: int) -> Done:
         """Make untimed steps."""
@@ -51,9 +73,10 @@ class Subject:
         """Train a fresh network in `dtype`, the same data in the same order for every strategy."""
         self._backend.use(dtype)
         try:
-            trainer, split = self._begin(dtype), self._load(dtype)
-            losses = train(trainer, datasets.batches(split, batch=self._settings.batch, seed=self._settings.seed), steps, heard)
-            on_train, on_test = accuracies(trainer, split)
+            split = self._load(dtype)
+            trainer = self._begin(dtype, split)
+            losses = train(trainer, self._in_batches(split), steps, heard)
+            on_train, on_test = scores(trainer, split)
             arrays = {name: Array(array.shape, array.dtype.name, array.tobytes()) for name, array in trainer.parameters().items()}
         finally:
             self._backend.use(self._settings.dtype)
@@ -61,6 +84,7 @@ class Subject:
 
     def weigh(self) -> Weighed:
         """The peak memory of one step."""
-        images, labels = next(self._batches)
+        inputs, targets = next(self._batches)
+        step = self._trainer.step
         gc.collect()
-        return Weighed(*self._backend.weigh(self._trainer.step, images, labels))
+        return Weighed(*self._backend.weigh(step, inputs, targets))

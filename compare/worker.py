@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import BinaryIO
 
-from compare.errors import TrainingError, account, one_line
+from compare.errors import InputError, TrainingError, account, one_line
 from compare.messages import Failed, Prepare, Progress, Reply, Request, Time, Train, Warm, Weigh, decode_request, encode
 from compare.subject import Subject
 
@@ -28,13 +28,15 @@ def main() -> None:
                 subject = Subject(request.settings, request.strategy)
                 say(subject.prepare())
             elif subject is None:
-                say(Failed("asked to work before it was told on what", expected=False))
+                say(Failed("asked to work before it was told on what", "fault"))
             else:
                 say(answer(subject, request, lambda done: say(Progress(done))))
         except TrainingError as error:
-            say(Failed(one_line(error), expected=True))
+            say(Failed(one_line(error), "training"))
+        except InputError as error:
+            say(Failed(one_line(error), "input"))
         except Exception as error:  # whatever it is, its owner is told; the process stays for the next request
-            say(Failed(account(error), expected=False))
+            say(Failed(account(error), "fault"))
 
 
 def answer(subject: Subject, request: Request, heard: Callable[[int], None]) -> Reply:

@@ -19,7 +19,7 @@ from typing import IO
 import msgspec
 
 from compare import environment
-from compare.errors import TrainingError, WorkerError, one_line
+from compare.errors import InputError, TrainingError, WorkerError, one_line
 from compare.messages import Failed, Progress, Reply, Request, decode_reply, encode
 
 SILENCE = 600.0
@@ -102,9 +102,11 @@ class Worker:
                 case Progress(done):
                     if heard is not None:
                         heard(done)
-                case Failed(message, expected):
-                    if expected:
-                        raise TrainingError(f"{self.name}: {message}")
+                case Failed(message, "input"):
+                    raise InputError(message)
+                case Failed(message, "training"):
+                    raise TrainingError(f"{self.name}: {message}")
+                case Failed(message):
                     raise WorkerError(f"the worker for {self.name} failed: {message}")
                 case _:
                     return reply

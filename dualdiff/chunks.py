@@ -2,7 +2,10 @@
 
 A run with no directions gives the peak of the primal pass, and runs with some directions of one seed what these add to it. That is a
 maximum over program points of functions linear in the number of directions, so it is convex, and the chord between one direction
-and `k` bounds it in between; peaks of several seeds add up at most. Seeds are packed into chunks in program order under that bound.
+and `k` bounds it in between. Seeds are packed into chunks in program order under the sum of such bounds. A seed that is alive only where
+the primal pass is far below its peak may add nothing to that by itself, but several such seeds do: in company a seed counts with
+the bytes of its tangents at least. Directions may also cost more from the middle of a variable than from its beginning (those of a filter
+that lie in two of its output channels). So every kind of chunk is then run, and where one takes too much all are packed tighter.
 `memory=B` therefore means: the peak is at most that of the primal pass plus B.
 """
 
@@ -17,18 +20,36 @@ from dualdiff.seeding import Key, Seeding, Window
 
 Windows = dict[Key, Window]
 
-class _Cost(NamedTuple):
-    """Bytes above the primal pass: `first` for one direction of a seed, at most `further` for each more up to `most`; `size` in all."""
 
-    key: Key
-    size: int
-    most: int
+class _Line(NamedTuple):
+    """Bytes above the primal pass: `first` for one direction of a seed, at most `further` for each more."""
+
     first: int
     further: int
 
     def count(self, free: int) -> int:
         """How many directions fit into `free` bytes."""
-        return 0 if free < self.first else min(self.most, 1 + (free - self.first) // self.further)
+        return 0 if free < self.first else 1 + (free - self.first) // self.further
+
+    def bytes(self, count: int) -> int:
+        return self.first + (count - 1) * self.further
+
+
+class _Cost(NamedTuple):
+    """What up to `most` of a seed's `size` directions cost: `alone` in a run, and in `company` of other seeds."""
+
+    key: Key
+    size: int
+    most: int
+    alone: _Line
+    company: _Line
+
+
+class _Added(NamedTuple):
+    """Bytes that a run adds to the primal pass: at its peak, and in company."""
+
+    alone: int
+    company: int
 
 
 def plan(run: Callable[[Seeding], object], mode: str, budget: int) -> list[Windows]:
@@ -37,54 +58,65 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int) -> list[Windo
     `run(seeding)` runs the function on abstract arrays. Raises `MemoryBudgetError` stating the least budget that would do.
     """
     seeding = Seeding(mode, {}, planning=True)
-    primal = _peak(run, seeding)
-    costs = []
-    for key, size in (seeding.sizes or {}).items():
-        if size:
-            costs.append(_cost(key, size, budget, lambda k, key=key: _peak(run, Seeding(mode, {key: (0, k)})) - primal))  # type: ignore[misc]
-    least = max((cost.first for cost in costs), default=0)
-    allowed = budget
-    while True:
-        if least > allowed:
-            raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
-        chunks = _packed(costs, allowed)
-        excess = max((_peak(run, Seeding(mode, windows)) - primal - budget for windows in _distinct(chunks)), default=0)
-        if excess <= 0:
+    primal = _booked(run, seeding).peak
+
+    def added(windows: Windows) -> _Added:
+        ledger = _booked(run, Seeding(mode, windows))
+        return _Added(ledger.peak - primal, max(ledger.peak - primal, ledger.peaks.get("tangent", 0)))
+
+    sizes = {key: size for key, size in (seeding.sizes or {}).items() if size}
+    costs = [_cost(key, size, budget, lambda k, key=key: added({key: (0, k)})) for key, size in sizes.items()]  # type: ignore[misc]
+    least = max((cost.alone.first for cost in costs), default=0)
+    single = shared = budget
+    while single >= least:
+        chunks = _packed(costs, single, shared)
+        needed = [(len(windows) > 1, added(windows).alone) for windows in _distinct(chunks)]
+        if all(nbytes <= budget for _, nbytes in needed):
             return chunks or [{}]
-        allowed -= max(excess, 1)
+        of_single, of_shared = (max((nbytes for several, nbytes in needed if several == kind), default=0) for kind in (False, True))
+        single = _tightened(single, of_single, budget)
+        shared = _tightened(shared, of_shared, budget)
+    raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
 
 
-def _cost(key: Key, size: int, budget: int, added: Callable[[int], int]) -> _Cost:
+def _tightened(allowed: int, needed: int, budget: int) -> int:
+    """What to allow for next, where `allowed` bytes came to be `needed` ones."""
+    return allowed if needed <= budget else min(allowed * budget // needed, allowed - 1)
+
+
+def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added]) -> _Cost:
     """The cost of one seed, by chords that are shortened until they end near what fits the budget."""
     first, most = added(1), size
     while True:
-        further = max(-(-(added(most) - first) // max(most - 1, 1)), 1)
-        fitting = _Cost(key, size, most, first, further).count(budget)
+        last = added(most)
+        alone, company = (_Line(low, max(-(-(high - low) // max(most - 1, 1)), 1)) for low, high in zip(first, last, strict=True))
+        fitting = alone.count(budget)
         if 4 * fitting >= most or fitting <= 1:
-            return _Cost(key, size, max(min(most, 2 * fitting), 1), first, further)
+            return _Cost(key, size, max(min(most, 2 * fitting), 1), alone, company)
         most = 2 * fitting
 
 
-def _peak(run: Callable[[Seeding], object], seeding: Seeding) -> int:
+def _booked(run: Callable[[Seeding], object], seeding: Seeding) -> Ledger:
     with Ledger() as ledger:
         run(seeding)
-    return ledger.peak
+    return ledger
 
 
-def _packed(costs: list[_Cost], budget: int) -> list[Windows]:
+def _packed(costs: list[_Cost], single: int, shared: int) -> list[Windows]:
+    """Chunks of one seed within `single`, and of several seeds within `shared` bytes."""
     chunks: list[Windows] = []
     free = 0
     for cost in costs:
         start = 0
         while start < cost.size:
-            count = cost.count(free) if chunks and cost.key not in chunks[-1] else 0
+            count = cost.company.count(free) if chunks and cost.key not in chunks[-1] else 0
             if count == 0:
                 chunks.append({})
-                free = budget
-                count = cost.count(free)
-            stop = min(start + count, cost.size)
+                free = shared
+                count = cost.alone.count(single)
+            stop = min(start + min(count, cost.most), cost.size)
             chunks[-1][cost.key] = (start, stop)
-            free -= cost.first + (stop - start - 1) * cost.further
+            free -= cost.company.bytes(stop - start)
             start = stop
     return chunks
 

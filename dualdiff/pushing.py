@@ -281,6 +281,8 @@ def expand(site: Site, form: Form, primal: Any, shape: tuple[int, ...]) -> list[
     k, expanded = t.shape[0], []
     for i, variable in site.targets:
         whole = variable.whole
+        if whole.seeding.sizes is not None:
+            whole.seeding.note(whole.key, math.prod(whole.shape))
         p = _push_one(site.call, whole, {i: IDENTITY})
         n = p.shape[0]  # type: ignore[union-attr]
         if site.examples:

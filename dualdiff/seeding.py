@@ -12,7 +12,7 @@ A window restricts a seed to some of its directions, so that a memory budget can
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from diffcore.dispatch import clock
@@ -23,6 +23,10 @@ from diffcore.tensor import accumulated
 
 Window = tuple[int, int]
 Key = tuple[str, int]
+
+
+class LeftPlan(GradientError):
+    """A function met a seed that it did not meet when its runs were planned."""
 
 
 class Seed:
@@ -120,7 +124,7 @@ class Seeding:
 
     `mode` is `"parameters"`, `"activations"` or `"auto"` (per site, whichever needs fewer directions). `windows` names the directions
     of this run; `None` means all. `sizes` records, in order, every seed planted and its number of directions, which is what
-    chunks are cut from. `known` are the seeds that the plan met: meeting another would lose its derivative, and raises.
+    chunks are cut from. `known` are the seeds that the plan met, with their sizes: meeting another would lose its derivative, and raises.
     """
 
     __slots__ = ("_sites", "known", "mode", "sizes", "windows")
@@ -132,7 +136,7 @@ class Seeding:
         windows: dict[Key, Window] | None = None,
         *,
         planning: bool = False,
-        known: frozenset[Key] | None = None,
+        known: Mapping[Key, int] | None = None,
     ) -> None:
         self.mode = mode
         self.windows = windows
@@ -147,9 +151,9 @@ class Seeding:
         return self.windows.get(key)
 
     def note(self, key: Key, size: int) -> None:
-        """Seed `key` of `size` directions is in use. Raises `GradientError` when the plan did not meet it."""
-        if self.known is not None and size and key not in self.known:
-            raise GradientError(
+        """Seed `key` of `size` directions is in use. Raises `LeftPlan` when the plan did not meet it."""
+        if self.known is not None and size and self.known.get(key) != size:
+            raise LeftPlan(
                 f"memory=...: the function took another path than when it was planned on abstract arrays (it now uses {key[0]} {key[1]}): "
                 f"leave `memory` out for functions that look at values"
             )

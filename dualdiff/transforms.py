@@ -14,117 +14,16 @@ import numpy as np
 
 from diffcore import tree
 from diffcore.arrays import namespace, random
-from diffcore.arrays.abstract import AbstractArray
-from diffcore.budget import parse_bytes
 from diffcore.dispatch import new_level
-from diffcore.errors import GradientError, MemoryBudgetError
+from diffcore.errors import GradientError
 from diffcore.ledger import label, state
-from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import pushing
-from dualdiff.chunks import plan
 from dualdiff.forms import contract
-from dualdiff.seeding import Directions, Seeding, Variable
+from dualdiff.plans import Plans, Run, below, call, seeded
+from dualdiff.seeding import Directions, Variable
 from dualdiff.tensor import Tensor, directions_last, tangent_of
-
-
-def _call(
-    function: Callable[..., Any],
-    arguments: Arguments,
-    variables: list[Tensor],
-    level: int,
-    constant: Callable[[Any], Any] = lambda array: array,
-) -> Any:
-    """The function on tensors of `level`, with tangents carried whatever the surrounding `no_grad` says."""
-    outer, pushing.mode.enabled = pushing.mode.enabled, True
-    try:
-        return arguments.call(function, variables, lambda array: Tensor(constant(array), level))
-    finally:
-        pushing.mode.enabled = outer
-
-
-def _seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Tensor], list[Variable]]:
-    """Variables of `level` that carry the identity, windowed as `seeding` says."""
-    tensors, seeds = [], []
-    for i, primal in enumerate(arguments.primals):
-        whole = Variable(tuple(primal.shape), seeding, ("variable", i))
-        seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
-        tensors.append(Tensor._seeded(primal, level, seed))
-        seeds.append(seed)
-    return tensors, seeds
-
-
-def _below(out: Any, level: int) -> Any:
-    """What lies under a result of this level; other values as they are."""
-    return out.primal if isinstance(out, Tensor) and out.level == level else as_primal(out)
-
-
-def _abstract(function: Callable[..., Any], arguments: Arguments) -> Callable[[Seeding], Any]:
-    """The function as a program on abstract arrays, for planning."""
-
-    def run(seeding: Seeding) -> Any:
-        level = new_level()
-        whole = arguments.primals
-        arguments.primals = [_shadow(p) for p in whole]
-        try:
-            tensors, _ = _seeded(arguments, level, seeding)
-            out = _call(function, arguments, tensors, level, _shadow)
-            return [_delivered(y, level) for y in tree.flatten(out)[0]]
-        finally:
-            arguments.primals = whole
-
-    return run
-
-
-def _shadow(primal: Any) -> AbstractArray:
-    array = array_under(primal)
-    return AbstractArray(tuple(array.shape), array.dtype)
-
-
-def _delivered(out: Any, level: int) -> Any:
-    """What a transform makes of one output, so that a plan sees its buffers too."""
-    if not isinstance(out, Tensor) or out.level != level:
-        return None
-    row = ones_of(out.primal) if math.prod(out.shape) == 1 else None
-    return pushing.by_variable(out.tangents, out.primal, cotangent=row)
-
-
-class _Run(NamedTuple):
-    """One run of a function: the directions planted, and, for all runs but the first, the moment when the evaluation started."""
-
-    seeding: Seeding
-    start: Moment | None = None
-
-    def call(self, function: Callable[..., Any], arguments: Arguments, variables: list[Tensor], level: int) -> Any:
-        """The function on `variables`; a further run draws the same random numbers and moves no state."""
-        if self.start is None:
-            return _call(function, arguments, variables, level)
-        with self.start.again():
-            return _call(function, arguments, variables, level)
-
-
-def _runs(function: Callable[..., Any], arguments: Arguments, mode: str, memory: int | str | None) -> list[_Run]:
-    """The runs of an evaluation: one with all directions, or chunks that fit the budget.
-
-    `"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes examples
-    turns those into all parameter directions at once).
-    """
-    if mode not in Seeding.MODES:
-        raise ValueError(f"seeding (={mode!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
-    if memory is None:
-        return [_Run(Seeding(mode))]
-    run, budget, start = _abstract(function, arguments), parse_bytes(memory), Moment()
-    with start.again():
-        try:
-            chunks = plan(run, mode, budget)
-        except MemoryBudgetError:
-            if mode != "auto":
-                raise
-            mode = "parameters"
-            chunks = plan(run, mode, budget)
-    known = frozenset(key for windows in chunks for key in windows)
-    return [_Run(Seeding(mode, windows, known=known), start if i else None) for i, windows in enumerate(chunks)]
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -142,9 +41,9 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     given = [_direction(t, p) for t, p in zip(given, arguments.primals, strict=True)]
     level, seed = new_level(), Directions(0)
     variables = [Tensor(p, level, {seed: t}) for p, t in zip(arguments.primals, given, strict=True)]
-    outs, build = tree.flatten(_call(function, arguments, variables, level))
+    outs, build = tree.flatten(call(function, arguments, variables, level))
     pushed = [tangent_of(y, seed) if isinstance(y, Tensor) and y.level == level else zeros_of(as_primal(y)) for y in outs]
-    return build([_below(y, level) for y in outs]), build(pushed)
+    return build([below(y, level) for y in outs]), build(pushed)
 
 
 def _direction(tangent: Any, primal: Any) -> Any:
@@ -170,32 +69,43 @@ def value_and_grad(
     feature of
     each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per site whichever needs fewer directions.
     `memory`: a bound in bytes (or `"64MB"`) on what the tangents add to the primal pass; directions run in chunks, and the primal
-    is evaluated anew for each. Raises `MemoryBudgetError` stating the least that would do.
+    is evaluated anew for each. The chunks are planned at the first call and kept for calls with arguments of the same shapes, dtypes
+    and modes. Raises `MemoryBudgetError` stating the least that would do.
     """
+    plans = Plans(function, seeding, memory)
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
         arguments = arguments_of("value_and_grad", args, argnums)
-        gradients: list[Any] = [None] * len(arguments.primals)
-        for run in _runs(function, arguments, seeding, memory):
-            level = new_level()
-            variables, seeds = _seeded(arguments, level, run.seeding)
-            out = run.call(function, arguments, variables, level)
-            out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
-            value = _below(scalar_of("value_and_grad", out), level)
-            carried = out.tangents if isinstance(out, Tensor) and out.level == level else {}
-            found = pushing.by_variable(carried, value, cotangent=ones_of(value))
-            for i, seed in enumerate(seeds):
-                for own in dict.fromkeys((seed, seed.whole)):
-                    if own in found:
-                        part = pushing.placed(own, found[own], ())
-                        gradients[i] = part if gradients[i] is None else gradients[i] + part
+        value, aux, gradients = plans.evaluate(arguments, lambda runs: _accumulated(function, arguments, runs, has_aux))
         shaped = [zeros_of(p) if g is None else _shaped(g, p) for g, p in zip(gradients, arguments.primals, strict=True)]
         if state.ledger is not None:
             for g in shaped:
                 label(g, "gradient")
-        return ((value, tree.map(lambda y: _below(y, level), aux)) if has_aux else value), arguments.pack(shaped)
+        return ((value, aux) if has_aux else value), arguments.pack(shaped)
 
     return differentiated
+
+
+def _accumulated(
+    function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run], has_aux: bool
+) -> tuple[Any, Any, list[Any]]:
+    """The value of `function`, its second result, and the gradient of each variable as the sum of what the runs find."""
+    gradients: list[Any] = [None] * len(arguments.primals)
+    value = aux = None
+    for run in runs:
+        level = new_level()
+        variables, seeds = seeded(arguments, level, run.seeding)
+        out = run.call(function, arguments, variables, level)
+        out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
+        value = below(scalar_of("value_and_grad", out), level)
+        carried = out.tangents if isinstance(out, Tensor) and out.level == level else {}
+        found = pushing.by_variable(carried, value, cotangent=ones_of(value))
+        for i, seed in enumerate(seeds):
+            for own in dict.fromkeys((seed, seed.whole)):
+                if own in found:
+                    part = pushing.placed(own, found[own], ())
+                    gradients[i] = part if gradients[i] is None else gradients[i] + part
+    return value, tree.map(lambda y: below(y, level), aux) if has_aux else None, gradients
 
 
 def _shaped(gradient: Any, primal: Any) -> Any:
@@ -219,21 +129,30 @@ def jacobian(
 
     Structures of outputs and inputs nest, outputs outside, as in `jax.jacfwd`. `seeding` and `memory` as for `value_and_grad`.
     """
+    plans = Plans(function, seeding, memory)
 
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)
-        blocks: list[list[Any]] = []
-        for run in _runs(function, arguments, seeding, memory):
-            level = new_level()
-            variables, seeds = _seeded(arguments, level, run.seeding)
-            outs, build = tree.flatten(run.call(function, arguments, variables, level))
-            blocks = blocks or [[None] * len(seeds) for _ in outs]
-            for y, row in zip(outs, blocks, strict=True):
-                _add_columns(row, y, seeds, level)
-        values = [_below(y, level) for y in outs]
-        return build([_columns(row, value, arguments) for row, value in zip(blocks, values, strict=True)])
+        rows, values, build = plans.evaluate(arguments, lambda runs: _blocks(function, arguments, runs))
+        return build([_columns(row, value, arguments) for row, value in zip(rows, values, strict=True)])
 
     return differentiated
+
+
+def _blocks(function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run]) -> tuple[list[list[Any]], list[Any], Any]:
+    """Per output of `function` the derivative by each variable, `[n, *shape]`; its values; and how it is built of outputs."""
+    rows: list[list[Any]] = []
+    values: list[Any] = []
+    build: Any = None
+    for run in runs:
+        level = new_level()
+        variables, seeds = seeded(arguments, level, run.seeding)
+        outs, build = tree.flatten(run.call(function, arguments, variables, level))
+        rows = rows or [[None] * len(seeds) for _ in outs]
+        for y, row in zip(outs, rows, strict=True):
+            _add_columns(row, y, seeds, level)
+        values = [below(y, level) for y in outs]
+    return rows, values, build
 
 
 def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int) -> None:
@@ -288,8 +207,8 @@ def forward_gradient(
         drawn = _normal_directions(arguments.primals, directions, rng)
         level, seed = new_level(), Directions(1)
         variables = [Tensor(p, level, {seed: v}) for p, v in zip(arguments.primals, drawn, strict=True)]
-        out = scalar_of("forward_gradient", _call(function, arguments, variables, level))
-        value = _below(out, level)
+        out = scalar_of("forward_gradient", call(function, arguments, variables, level))
+        value = below(out, level)
         own = isinstance(out, Tensor) and out.level == level and seed in out.tangents
         slopes = contract(out.tangents[seed], seed, ones_of(value), tuple(value.shape)) if own else zeros_of(value, (directions,))
         estimates = [(slopes @ v.reshape((directions, -1))).reshape(tuple(v.shape[1:])) / directions for v in drawn]

@@ -222,3 +222,11 @@ def test_shapes_that_do_not_fit_are_errors():
         x[5]
     with pytest.raises(np.exceptions.AxisError):
         x.sum(axis=2)
+
+
+def test_gathering_many_elements_takes_no_time_that_grows_with_them() -> None:
+    taken = AbstractArray((10**6, 10**5), np.float32)[..., AbstractArray((2, 64, 56, 56), np.int64)]
+    assert taken.shape == (10**6, 2, 64, 56, 56)
+    assert AbstractArray((4, 10**9, 5), np.float32)[np.array([[0], [3]]), :, np.array([1, 2, 4])].shape == (2, 3, 10**9)
+    with pytest.raises(IndexError, match="index 4 is out of bounds for axis 0 with size 4"):
+        AbstractArray((4, 2), np.float32)[np.array([0, 4])]

@@ -81,11 +81,11 @@ def test_any_budget_gives_the_same_gradient(seeding: str) -> None:
 
 
 def test_each_chunk_is_one_run_and_the_plan_touches_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dualdiff import transforms
+    from dualdiff import plans as module
 
     plans: list[int] = []
-    original = transforms.plan
-    monkeypatch.setattr(transforms, "plan", lambda *args: (plans.append(0), kept := original(*args), plans.__setitem__(-1, len(kept)))[1])
+    original = module.plan
+    monkeypatch.setattr(module, "plan", lambda *args: (plans.append(0), kept := original(*args), plans.__setitem__(-1, len(kept)))[1])
     counted = Counted(loss)
     dualdiff.value_and_grad(counted, seeding="parameters", memory="100KB")(net_of(), X, LABELS)
     assert len(plans) == 1
@@ -320,3 +320,77 @@ def test_every_chunk_draws_the_same_random_numbers():
     assert following[0] == following[1] == following[2]
     for gradient in gradients[1:]:
         np.testing.assert_allclose(gradient, gradients[0], rtol=1e-12)
+
+
+def test_a_plan_is_made_once_for_arguments_of_the_same_shapes() -> None:
+    counted = Counted(loss)
+    net, step = net_of(), dualdiff.value_and_grad(counted, seeding="parameters", memory="100KB")
+    step(net, X, LABELS)
+    planned, runs = counted.abstract, counted.real
+    assert planned > 1
+    _, found = step(net, -X, LABELS[::-1])
+    assert (counted.abstract, counted.real) == (planned, 2 * runs)
+    equal(found, dualdiff.value_and_grad(loss)(net, -X, LABELS[::-1])[1], rtol=1e-12)
+    _, found = step(net, X[:7], LABELS[:7])
+    assert counted.abstract > planned
+    equal(found, dualdiff.value_and_grad(loss)(net, X[:7], LABELS[:7])[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("seeding", ["parameters", "activations"])
+def test_a_function_that_takes_another_path_later_is_planned_anew(seeding: str) -> None:
+    """The path hangs on something that is no argument: first more seeds than were planned, then a seed of another size, then fewer."""
+    a, b = RNG.normal(size=(12, 12)), RNG.normal(size=(4, 12))
+    paths = {
+        "short": lambda a, b: ops.linear(X, a).tanh().sum(),
+        "long": lambda a, b: ops.linear(ops.linear(X, a).tanh(), b).tanh().sum(),
+        "other": lambda a, b: ops.linear(ops.linear(X, b).tanh(), a[:, :4]).tanh().sum(),
+    }
+    path = "short"
+    step = dualdiff.grad(lambda a, b: paths[path](a, b), (0, 1), seeding=seeding, memory="1MB")
+    for path in ("short", "long", "other", "short"):
+        expected = revdiff.grad(paths[path], (0, 1))(a, b)
+        for one, other in zip(step(a, b), expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)
+
+
+def test_a_flag_among_the_arguments_has_a_plan_of_its_own() -> None:
+    w = RNG.normal(size=(5, 12))
+    step = dualdiff.grad(lambda w, twice, options: ops.linear(X, w).sum() * (2 if twice else 1) * options["k"], memory="10KB")
+    for twice, k in ((False, 3.0), (True, 3.0), (True, [4.0][0])):
+        np.testing.assert_allclose(step(w, twice, {"k": k}), np.tile(X.sum(0), (5, 1)) * (2 if twice else 1) * k, rtol=1e-12)
+
+
+def test_what_a_module_keeps_moves_once_a_call_however_many_runs() -> None:
+    class Counting(dualdiff.nn.Module):
+        """Keeps a running mean, in place and by a new tensor."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            dualdiff.manual_seed(0)
+            self.inner = dualdiff.nn.Linear(12, 9, dtype=np.float64)
+            self.register_buffer("mean", dualdiff.zeros(9, dtype=np.float64))
+            self.register_buffer("count", dualdiff.tensor(0))
+
+        def forward(self, x: Any) -> Any:
+            h = self.inner(x)
+            if self.training:
+                with dualdiff.no_grad():
+                    self.mean.mul_(0.9).add_(0.1 * h.detach().mean(0))
+                    self.count = self.count + 1
+            return h.tanh().sum()
+
+    expected, net = Counting(), Counting()
+    for _ in range(3):
+        dualdiff.value_and_grad(lambda net, x: net(x))(expected, X)
+    counted = Counted(lambda net, x: net(x))
+    step = dualdiff.value_and_grad(counted, seeding="parameters", memory="40KB")
+    for _ in range(3):
+        step(net, X)
+    assert counted.real > 3
+    np.testing.assert_array_equal(net.mean.numpy(), expected.mean.numpy())
+    assert int(net.count) == 3
+    planned = counted.abstract
+    net.eval()
+    step(net, X)
+    assert counted.abstract > planned
+    assert int(net.count) == 3

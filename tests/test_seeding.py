@@ -62,11 +62,11 @@ def directions_of(loss: Callable[..., Any], *args: Any, mode: str = "activations
     seeding = Seeding(mode, {}, planning=True)
     from diffcore.dispatch import new_level
     from diffcore.transforms import Arguments
-    from dualdiff.transforms import _call, _seeded
+    from dualdiff.plans import call, seeded
 
     arguments, level = Arguments("test", args, tuple(range(len(args)))), new_level()
-    tensors, _ = _seeded(arguments, level, seeding)
-    _call(loss, arguments, tensors, level)
+    tensors, _ = seeded(arguments, level, seeding)
+    call(loss, arguments, tensors, level)
     return sum((seeding.sizes or {}).values())
 
 
@@ -242,6 +242,16 @@ def test_a_batch_statistic_falls_back_to_parameter_directions() -> None:
 
     dualdiff.grad(loss, seeding="activations")(W)
     assert seen == [{Site}, {Variable}]
+    assert dualdiff.directions(lambda w: (ops.linear(X, w).tanh().mean(0) ** 2).sum(), seeding="activations")(W) == 3 + W.size
+
+
+def test_directions_are_counted_without_computing() -> None:
+    loss = lambda w, b, v: ops.linear(ops.linear(X, w, b).tanh(), v).tanh().sum()
+    counted = {mode: dualdiff.directions(loss, (0, 1, 2), seeding=mode)(W, B, V) for mode in Seeding.MODES}
+    assert counted == {"auto": 3 + 2, "activations": 3 + 2, "parameters": W.size + B.size + V.size}
+    assert dualdiff.directions(lambda w: w.sum(), 0)(np.ones(7)) == 7
+    with pytest.raises(ValueError, match="must be one of 'auto'"):
+        dualdiff.directions(loss, seeding="sideways")
 
 
 # ------------------------------------------------------------------------------------------------ random programs

@@ -6,9 +6,11 @@ PyTorch's own of the same architecture with the same names of parameters, agains
 
 from __future__ import annotations
 
-from functools import cache, partial
-from types import SimpleNamespace
+from collections import OrderedDict
+from functools import partial
 from typing import Any
+
+from compare.networks.joints import joints
 
 
 class Kit:
@@ -19,7 +21,7 @@ class Kit:
 
     def __init__(self, engine: Any, *, device: Any = None, dtype: Any = None) -> None:
         self.engine, self.device, self.dtype = engine, device, dtype
-        self._joints = _joints(engine)
+        self._joints = joints(engine)
 
     def __getattr__(self, name: str) -> Any:
         layer = getattr(self.engine.nn, name)
@@ -29,6 +31,17 @@ class Kit:
         """A parameter of the network's own, that starts as the array `value`."""
         return self.engine.nn.Parameter(self.engine.tensor(value, device=self.device, dtype=self.dtype))
 
+    def drawn(self, *shape: int, std: float = 0.0) -> Any:
+        """A parameter of the network's own, drawn from `N(0, std^2)`; zeros without `std`."""
+        parameter = self.engine.nn.Parameter(self.engine.zeros(shape, device=self.device, dtype=self.dtype))
+        if std and self.device != "meta":  # shapes alone: nothing to draw
+            self.engine.nn.init.normal_(parameter, std=std)
+        return parameter
+
+    def named(self, **modules: Any) -> Any:
+        """`Sequential` of modules under names of their own."""
+        return self.engine.nn.Sequential(OrderedDict(modules))
+
     def residual(self, body: Any, shortcut: Any = None) -> Any:
         """`body(x) + shortcut(x)`; the shortcut is the identity by default (He et al. 2016)."""
         return self._joints.Residual(body, shortcut)
@@ -36,6 +49,23 @@ class Kit:
     def concatenated(self, *branches: Any) -> Any:
         """The outputs of `branches`, all of the same input, side by side along the channels (Szegedy et al. 2015)."""
         return self._joints.Concatenated(branches)
+
+    def outputs(self, recurrent: Any) -> Any:
+        """The outputs `[n, steps, features]` of a recurrent layer, without the state that it ends in."""
+        return self._joints.Outputs(recurrent)
+
+    def step(self, index: int) -> Any:
+        """`[n, features]` of `[n, steps, features]`: the step at `index`."""
+        return self._joints.Step(index)
+
+    def patches(self, projection: Any, token: Any, positions: Any) -> Any:
+        """An image as a sequence `[n, 1 + patches, features]`: a class token, then what `projection` makes of each patch, and where each
+        stands (Dosovitskiy et al. 2021).
+
+        **Arguments:** `projection`: the convolution whose stride is its window; `token` `[1, 1, features]` and `positions`
+        `[1, 1 + patches, features]`: parameters.
+        """
+        return self._joints.Patches(projection, token, positions)
 
 
 WITH_PARAMETERS = frozenset(
@@ -46,26 +76,3 @@ WITH_PARAMETERS = frozenset(
 )
 """Layers that take `device` and `dtype`."""
 
-
-@cache
-def _joints(engine: Any) -> Any:
-    """Modules of `engine` that join others."""
-
-    class Residual(engine.nn.Module):
-        def __init__(self, body: Any, shortcut: Any) -> None:
-            super().__init__()
-            self.body, self.shortcut = body, shortcut
-
-        def forward(self, x: Any) -> Any:
-            return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
-
-    class Concatenated(engine.nn.Module):
-        def __init__(self, branches: tuple[Any, ...]) -> None:
-            super().__init__()
-            for i, branch in enumerate(branches):
-                self.add_module(str(i), branch)
-
-        def forward(self, x: Any) -> Any:
-            return engine.cat([branch(x) for branch in self.children()], 1)
-
-    return SimpleNamespace(Residual=Residual, Concatenated=Concatenated)

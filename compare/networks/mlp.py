@@ -13,8 +13,9 @@ class MultilayerPerceptron(Network):
     """`depth` hidden layers of `width` units and tanh, then a linear layer to the classes."""
 
     name = "mlp"
-    account = "multilayer perceptron with tanh; --width units in each of --depth hidden layers"
+    account = "multilayer perceptron with tanh, --width units in each of --depth hidden layers (Rumelhart, Hinton, Williams 1986)"
     takes = "vector"
+    tasks = ("regression",)
     width, depth = 32, 1
 
     def _sizes(self, inputs: tuple[int, ...], outputs: int, width: int, depth: int) -> list[int]:
@@ -23,10 +24,6 @@ class MultilayerPerceptron(Network):
     def shape(self, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> str:
         """The layer sizes, for instance `64-32-10`."""
         return "-".join(map(str, self._sizes(inputs, outputs, width, depth)))
-
-    def activation_directions(self, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> int:
-        """The sum of the layers' outputs, for instance 32 + 10."""
-        return sum(self._sizes(inputs, outputs, width, depth)[1:])
 
     def build(self, kit: Kit, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> Any:
         """`Sequential(Linear, Tanh, ..., Linear)`."""

@@ -11,7 +11,7 @@ from compare.report.charts.memory import on_one_scale, phases_seen, roles_of
 from compare.report.charts.scales import MOST_POINTS
 from compare.report.palette import phase_token, role_token, strategy_token
 from compare.report.summary import Cost, Summary, peak_ratio, planned, resting
-from compare.report.units import at_most, duration, operations, percent, ratio, size, whole
+from compare.report.units import at_most, duration, operations, ratio, scored, size, whole
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ def _training(run: Summary) -> Figure:
             whole(len(cost.training.losses)),
             f"{cost.training.losses[0]:.4g}",
             f"{cost.training.losses[-1]:.4g}",
-            percent(cost.training.accuracy_train),
-            percent(cost.training.accuracy_test),
+            scored(cost.training.score_train, run.header.unit),
+            scored(cost.training.score_test, run.header.unit),
         ]
         for cost in costs
         if cost.training
@@ -185,9 +185,9 @@ def _training(run: Summary) -> Figure:
         "training",
         "Training runs",
         training_chart(run),
-        f"The runs in {run.header.dtype} that reached the accuracies of the table.",
+        f"The runs in {run.header.dtype} that reached the scores of the table.",
         _strategies(run, costs),
         notes,
-        ["", "steps", "first loss", "last loss", "training accuracy", "test accuracy"],
+        ["", "steps", "first loss", "last loss", f"training {run.header.score}", f"test {run.header.score}"],
         body,
     )

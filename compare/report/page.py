@@ -9,11 +9,11 @@ from importlib.resources import files
 
 from jinja2 import DictLoader, Environment, StrictUndefined, Template
 
-from compare.records import Agreement, Line
+from compare.records import Agreement, Header, Line
 from compare.report.figures import Figure, figures
 from compare.report.palette import strategy_token
 from compare.report.summary import Summary, flops_ratio, peak_ratio, planned, summarize, time_ratio
-from compare.report.units import MISSING, at_most, duration, operations, percent, ratio, size, whole
+from compare.report.units import MISSING, at_most, duration, operations, ratio, scored, size, whole
 from compare.report.verdict import agrees, largest, verdict
 
 
@@ -46,7 +46,7 @@ class Proof:
     differences: dict[str, str]
 
 
-COLUMNS = ("Test accuracy", "Time per step", "Peak memory", "FLOPs per step")
+COLUMNS = ("Time per step", "Peak memory", "FLOPs per step")
 
 
 def render(records: Iterable[Line]) -> str:
@@ -59,7 +59,7 @@ def render(records: Iterable[Line]) -> str:
         header=run.header,
         style=files(__package__).joinpath("report.css").read_text(encoding="utf-8"),
         verdict=verdict(run),
-        columns=COLUMNS,
+        columns=(f"Test {run.header.score}", *COLUMNS),
         rows=[_row(run, number) for number in range(len(run.costs))],
         proofs=proofs,
         compared=list(dict.fromkeys(name for proof in proofs for name in proof.differences)),
@@ -93,10 +93,11 @@ def pieces(text: str) -> list[str]:
 
 def _row(run: Summary, number: int) -> Row:
     cost, base = run.costs[number], run.reference
-    accuracy = time = peak = flops = Cell(MISSING, "not recorded")
+    score = time = peak = flops = Cell(MISSING, "not recorded")
     if cost.training is not None:
-        steps = f"after {whole(len(cost.training.losses))} steps; {percent(cost.training.accuracy_train)} on the training set"
-        accuracy = Cell(percent(cost.training.accuracy_test), steps)
+        unit = run.header.unit
+        steps = f"after {whole(len(cost.training.losses))} steps; {scored(cost.training.score_train, unit)} on the training set"
+        score = Cell(scored(cost.training.score_test, unit), steps)
     if cost.time is not None:
         spread = f"middle half {duration(cost.time.lower)} to {duration(cost.time.upper)}, n = {whole(cost.time.count)}"
         time = Cell(duration(cost.time.median), spread, ratio(time_ratio(cost, base)))
@@ -108,7 +109,7 @@ def _row(run: Summary, number: int) -> Row:
         flops = Cell(operations(cost.flops), apart, ratio(flops_ratio(cost, base)))
     directions = f"{whole(cost.strategy.directions)} directions" if cost.strategy.directions is not None else ""
     note = "; ".join(part for part in (directions, cost.strategy.note) if part)
-    return Row(cost.strategy.title, strategy_token(number), note, (accuracy, time, peak, flops))
+    return Row(cost.strategy.title, strategy_token(number), note, (score, time, peak, flops))
 
 
 def _proof(run: Summary, pair: Agreement) -> Proof:
@@ -123,11 +124,23 @@ def _proof(run: Summary, pair: Agreement) -> Proof:
     return Proof(run.title(pair.strategy), good, statement, {name: f"{value:.2g}" for name, value in pair.differences.items()})
 
 
+def _outputs(header: Header) -> str:
+    """What the outputs of the network stand for."""
+    if header.task == "regression":
+        return "one number" if header.outputs == 1 else f"{whole(header.outputs)} numbers"
+    return f"{whole(header.outputs)} {'different tokens' if header.task == 'language' else 'classes'}"
+
+
+def _extent(shape: tuple[int, ...]) -> str:
+    return f"{whole(shape[0])} numbers" if len(shape) == 1 else "x".join(map(str, shape)) + " numbers"
+
+
 def _facts(run: Summary) -> list[tuple[str, str]]:
     header = run.header
     return [
         ("network", f"{header.network} {header.shape}, {whole(header.parameters)} parameters"),
-        ("data", f"{header.data}: {whole(header.examples)} examples, {whole(header.features)} features, {whole(header.classes)} classes"),
+        ("data", f"{header.data}: {whole(header.examples)} examples of {_extent(header.inputs)}"),
+        ("task", f"{header.task}: {_outputs(header)}"),
         ("training", f"{header.optimizer}, batch {whole(header.batch)}, seed {header.seed}"),
         ("arrays", f"{header.backend}, {header.dtype}"),
         ("made", header.created),

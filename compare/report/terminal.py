@@ -11,7 +11,7 @@ from rich.text import Text
 
 from compare.records import Line
 from compare.report.summary import Cost, Summary, flops_ratio, peak_ratio, summarize, time_ratio
-from compare.report.units import MISSING, at_most, duration, operations, percent, ratio, size, whole
+from compare.report.units import MISSING, at_most, duration, operations, ratio, scored, size, whole
 from compare.report.verdict import agrees, largest, verdict
 
 COLUMNS = 80
@@ -19,7 +19,7 @@ COLUMNS = 80
 
 
 def print_report(records: Iterable[Line], console: Console) -> None:
-    """Print a run to `console`: per strategy accuracy, time per step, peak bytes, FLOPs and their ratios to reverse; then the verdict."""
+    """Print a run to `console`: per strategy its score, time per step, peak bytes, FLOPs and their ratios to reverse; then the verdict."""
     run = summarize(records)
     header = run.header
     subject = f"{header.network} {header.shape}: {whole(header.parameters)} parameters, {header.data}, batch {header.batch}, {header.dtype}"
@@ -33,8 +33,8 @@ def print_report(records: Iterable[Line], console: Console) -> None:
 def _table(run: Summary, console: Console) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("strategy", min_width=16, max_width=20)
-    for name in ("accuracy", "time per step", "peak memory", "FLOPs per step"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in (run.header.score, "time per step", "peak memory", "FLOPs per step"):
+        table.add_column(plain(Text(name), console), justify="right", no_wrap=True)
     for number, cost in enumerate(run.costs):
         if number:
             table.add_row()
@@ -45,9 +45,10 @@ def _table(run: Summary, console: Console) -> Table:
 def _cells(run: Summary, cost: Cost) -> list[list[str]]:
     """The cells of one strategy, each as its lines."""
     base = run.reference if cost is not run.reference else None
-    accuracy = [MISSING]
+    score = [MISSING]
     if cost.training is not None:
-        accuracy = [percent(cost.training.accuracy_test), "on test", f"{whole(len(cost.training.losses))} steps"]
+        steps = len(cost.training.losses)
+        score = [scored(cost.training.score_test, run.header.unit), "on test", f"{whole(steps)} step{'s' * (steps != 1)}"]
     time = [MISSING]
     if cost.time is not None:
         time = [duration(cost.time.median), f"IQR {duration(cost.time.interquartile)}", *_ratio(time_ratio(cost, base))]
@@ -55,7 +56,7 @@ def _cells(run: Summary, cost: Cost) -> list[list[str]]:
     flops = [MISSING]
     if cost.flops is not None:
         flops = [operations(cost.flops), f"+ {operations(cost.transcendentals or 0, '').strip()} transc.", *_ratio(flops_ratio(cost, base))]
-    return [[cost.strategy.title], accuracy, time, peak, flops]
+    return [[cost.strategy.title], score, time, peak, flops]
 
 
 def _ratio(value: float | None) -> list[str]:
@@ -88,6 +89,6 @@ def sign(console: Console) -> str:
 
 def plain(text: Text, console: Console) -> Text:
     """The text with what the terminal's encoding cannot show replaced, so that printing never fails."""
-    shown = text.plain if sign(console) == "×" else text.plain.replace("µ", "u").replace("×", "x").replace(MISSING, "-")
+    shown = text.plain if sign(console) == "×" else text.plain.replace("µ", "u").replace("×", "x").replace("²", "^2").replace(MISSING, "-")
     shown = shown.encode(console.encoding, "replace").decode(console.encoding)
     return Text(shown, style=text.style)

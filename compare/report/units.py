@@ -61,6 +61,13 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def scored(value: float | None, unit: str) -> str:
+    """A score: a percentage where `unit` is `"%"`, else three decimals: `97.2 %`, `0.981`."""
+    if value is None:
+        return MISSING
+    return percent(value) if unit == "%" else f"{value:.3f}"
+
+
 def at_most(value: float) -> str:
     """An upper bound of `value` with one digit, rounded up so that what it claims holds: `3e-15`; `0` for exactly zero."""
     if value == 0:

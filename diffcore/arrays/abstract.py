@@ -105,8 +105,7 @@ class AbstractArray(NDArrayOperatorsMixin):
             if not isinstance(taken, np.ndarray):  # one element: numpy makes a scalar of it, which is a copy
                 return AbstractArray((), self.dtype)
             return AbstractArray(taken.shape, self.dtype, self.storage, taken.strides)
-        stand_ins = tuple(_index_stand_in(part) for part in parts)
-        return AbstractArray(_weightless(self.shape)[stand_ins].shape, self.dtype)
+        return AbstractArray(_gathered(self.shape, tuple(_index_stand_in(part) for part in parts)), self.dtype)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         np.broadcast_shapes(np.shape(value), self[index].shape)
@@ -321,6 +320,41 @@ def _index_stand_in(part: Any) -> Any:
     if hasattr(part, "shape") and not isinstance(part, np.ndarray | np.generic):  # traced: there is no value to look at
         return np.zeros(part.shape, np.intp)
     return part
+
+
+def _gathered(shape: Shape, parts: tuple[Any, ...]) -> Shape:
+    """The shape of what numpy gathers from an array of `shape` by `parts`, some of which are arrays; numpy is asked where one is a mask."""
+    whole = [part for part in parts if part is not None and part is not Ellipsis]
+    positions = [part for part in whole if not isinstance(part, slice)]
+    if not all(isinstance(part, int | np.integer | np.ndarray) and np.result_type(part).kind in "iu" for part in positions):
+        return _weightless(shape)[parts].shape
+    if sum(part is Ellipsis for part in parts) > 1 or len(whole) > len(shape):
+        return _weightless(shape)[parts].shape  # which is an error, in numpy's words
+    if Ellipsis not in [part if part is Ellipsis else None for part in parts]:
+        parts = (*parts, Ellipsis)
+    extents, kept = iter(shape), list[int]()
+    places: list[tuple[int, int]] = []
+    for number, part in enumerate(parts):
+        if part is Ellipsis:
+            kept += [next(extents) for _ in range(len(shape) - len(whole))]
+        elif part is None:
+            kept.append(1)
+        elif isinstance(part, slice):
+            kept.append(len(range(*part.indices(next(extents)))))
+        else:
+            _check_positions(part, next(extents), len(places))
+            places.append((number, len(kept)))
+    # Positions that stand side by side are replaced by their common shape where they stand, others in front.
+    (first, at), (last, _) = places[0], places[-1]
+    at = at if last - first == len(places) - 1 else 0
+    return (*kept[:at], *np.broadcast_shapes(*map(np.shape, positions)), *kept[at:])
+
+
+def _check_positions(part: Any, extent: int, number: int) -> None:
+    """Raise numpy's error for positions that are not on an axis of `extent` elements."""
+    if np.size(part) and not (-extent <= np.min(part) and np.max(part) < extent):
+        wrong = np.ravel(part)[np.ravel((np.asarray(part) < -extent) | (np.asarray(part) >= extent))][0]
+        raise IndexError(f"index {wrong} is out of bounds for axis {number} with size {extent}")
 
 
 def _like(x: Any, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> AbstractArray:

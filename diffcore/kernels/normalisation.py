@@ -97,9 +97,10 @@ def _pushforward(call: Call, tangents: Any) -> Any:
     if x is not None or weight is not None:
         normal = _normal(call)
     if x is not None:
-        total = _through(x, normal, call, call.aux[1])
-        if hasattr(call.primals[1], "shape"):
-            total *= call.primals[1]
+        first, *further = _factors(call.aux[1], call.primals[1], call.shape)
+        total = _through(x, normal, call, first)
+        for factor in further:
+            total *= factor
     if weight is not None:
         term = align(weight, len(call.shapes[1]), ndim) * normal
         total = term if total is None else total + term

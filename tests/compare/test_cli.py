@@ -11,6 +11,8 @@ import time
 import pytest
 
 from compare import cli, records, workers
+from compare.datasets import DATASETS
+from compare.networks import NETWORKS
 from compare.workers import Worker
 
 from .conftest import ROOT
@@ -63,6 +65,55 @@ def test_env_is_shown_as_a_table(monkeypatch, capsys):
     assert out.count("x") == 200
 
 
+def test_list_shows_every_network_and_data_set(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli._main(["list"]) == 0
+    out, _ = capsys.readouterr()
+    assert max(map(len, out.splitlines())) <= 80
+    assert re.search(r"^mlp +2,410 +64 +classification +digits", out, re.MULTILINE)
+    assert re.search(r"^resnet18 +11,689,512 +3x224x224 +classification +noise-224", out, re.MULTILINE)
+    assert "Rosenblatt 1958" in out
+    assert cli._main(["list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["networks"]}
+    assert list(rows) == list(NETWORKS)
+    assert (rows["mlp"]["inputs"], rows["mlp"]["parameters"], rows["mlp"]["size"]) == ([64], 2410, "small")
+    assert (rows["vgg16"]["size"], rows["vgg16"]["parameters"]) == ("full", 138_357_544)
+    assert all(row["account"] and row["family"] in rows for row in rows.values())
+    assert cli._main(["list", "--data"]) == 0
+    out, _ = capsys.readouterr()
+    assert max(map(len, out.splitlines())) <= 80
+    assert all(name in out for name in [*DATASETS, "csv:FILE[:TARGET]", "idx:FOLDER"])
+    assert cli._main(["list", "--data", "--json"]) == 0
+    shown = {row["name"]: row for row in json.loads(capsys.readouterr().out)["data"]}
+    assert shown["digits"]["networks"][-1] != ""
+    assert {"mlp", "lenet"} <= set(shown["digits"]["networks"])
+
+
+def test_a_network_too_dear_for_forward_mode_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli._main(["run", "--network", "small-resnet", "--width", "512", "--engine", "forward-activations"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("compare: engine 'forward-activations' is planned to need more than 2,000 GFLOP for one step of small-resnet 512c")
+    assert err.count("\n") == 1
+    assert files(tmp_path) == []
+
+
+def test_a_network_of_another_task_is_run_and_reported(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["run", "--network", "ridge", "--steps", "40", "--rounds", "1", "--agreement-steps", "5", "--optimizer", "adam", "--memory", "1MB"]
+    assert cli._main(words) == 0
+    out, _ = capsys.readouterr()
+    assert "R²" in out
+    header = records.read(tmp_path / "reports/ridge-diabetes.jsonl")[0]
+    assert (header.task, header.score, header.unit, header.inputs, header.outputs) == ("regression", "R²", "", (10,), 1)
+    assert header.optimizer == "Adam, lr 0.03"
+    page = (tmp_path / "reports/ridge-diabetes.html").read_text()
+    assert "Test R²" in page
+    assert "regression: one number" in page
+
+
 def test_bench_prints_ratios(command):
     done = command("bench", "--json", "--rounds", 2)
     assert (done.returncode, done.stderr) == (0, "")
@@ -73,8 +124,12 @@ def test_bench_prints_ratios(command):
 
 
 BAD = [
-    (["run", "--network", "mpl"], "unknown network 'mpl': it must be mlp"),
-    (["run", "--data", "mnist"], "unknown data set 'mnist': it must be digits"),
+    (["run", "--network", "mpl"], "Perhaps you meant 'mlp'?"),
+    (["run", "--network", "lenet", "--data", "iris"], "networks that fit iris: "),
+    (["run", "--network", "svm", "--width", "7"], "`width` (=7) cannot be set"),
+    (["run", "--data", "csv:file"], "data set 'csv:file': "),
+    (["run", "--memory", "lots"], "`memory` (='lots') must be"),
+    (["run", "--data", "mnist"], "unknown data set 'mnist': it must be digits, "),
     (["run", "--engine", "revers"], "Perhaps you meant 'reverse'?"),
     (["run", "--backend", "numpi"], "Perhaps you meant 'numpy'?"),
     (["run", "--steps", "0"], "`steps` (=0) must be"),
@@ -88,7 +143,7 @@ BAD = [
     (["run", "--output", "file"], "output folder 'file': it is not a folder"),
     (["run", "--output", "file/deep"], "output folder 'file/deep'"),
     (["run", "--output", "taken", "--name", "x"], "'taken/x.html': it is there already and is not a regular file"),
-    (["runn"], "unknown command 'runn': it must be one of bench, check, env, report, run. Perhaps you meant 'run'?"),
+    (["runn"], "unknown command 'runn': it must be one of bench, check, env, list, report, run. Perhaps you meant 'run'?"),
     (["--what"], "'--what'"),
     (["report"], "Missing argument 'FILE'"),
     (["report", "absent.jsonl"], "cannot read records file 'absent.jsonl'"),
@@ -131,8 +186,9 @@ def test_help_loads_nothing_heavy_and_fits_80_columns(command):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(name in done.stdout for name in ("bench", "check", "env", "report", "run"))
-    for words in (["--help"], [], ["run", "--help"], ["report", "-h"], ["env", "-h"], ["bench", "-h"], ["check", "-h"], ["--version"]):
+    assert all(name in done.stdout for name in ("bench", "check", "env", "list", "report", "run"))
+    commands = [[name, "-h"] for name in ("report", "env", "bench", "check", "list")]
+    for words in (["--help"], [], ["run", "--help"], *commands, ["--version"]):
         shown = command(*words)
         assert (shown.returncode, shown.stderr) == (0, "")
         assert max(map(len, shown.stdout.splitlines())) <= 80

@@ -26,7 +26,7 @@ def test_every_strategy_has_every_record(small_run, small_settings):
         assert all(sample > 0 for samples in timing.rounds for sample in samples)
     for training in by_strategy(small_run, records.Training).values():
         assert len(training.losses) == small_settings.steps
-        assert 0 <= training.accuracy_test <= 1
+        assert 0 <= training.score_test <= 1
 
 
 def test_the_strategies_agree(small_run, small_settings):

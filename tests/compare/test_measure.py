@@ -4,10 +4,14 @@ import gc
 import itertools
 import time
 
+import msgspec
+import numpy as np
 import pytest
 
-from compare import measure
+from compare import measure, records
+from compare import settings as settings_module
 from compare.agreement import agreement, disagreement
+from compare.errors import InputError
 from compare.settings import Settings
 from compare.strategies import STRATEGIES
 from compare.subject import Subject
@@ -113,3 +117,61 @@ def test_jax_measures_in_float32_and_trains_in_float64():
     compared = agreement("forward-activations", trained[1], "reverse", trained[0])
     assert max(compared.differences.values()) <= 1e-12
     assert disagreement([compared]) is None
+
+
+def test_directions_are_measured(counts):
+    assert {name: count.directions for name, count in counts.items()} == {
+        "reverse": None,
+        "forward-activations": 8 + 10,
+        "forward-parameters": 64 * 8 + 8 + 8 * 10 + 10,
+    }
+    assert {count.memory for count in counts.values()} == {None}
+
+
+def test_tangents_beyond_the_budget_go_in_chunks(counts):
+    settings = msgspec.structs.replace(SETTINGS, memory="200KB")
+    whole, chunked = counts["forward-parameters"], measure.counted(settings, STRATEGIES["forward-parameters"], "float32")
+    assert chunked.memory == 200_000
+    assert chunked.planned_peak < whole.planned_peak / 2
+    assert chunked.flops["primal"] > 2 * whole.flops["primal"]
+    assert chunked.directions == whole.directions
+    assert len(chunked.timeline) <= measure.MOMENTS
+    assert max(sum(moment.bytes.values()) for moment in chunked.timeline) == chunked.planned_peak
+    subject = Subject(settings, "forward-parameters")
+    plain = Subject(SETTINGS, "forward-parameters")
+    assert subject.prepare() == chunked
+    for name, array in plain.train(3, "float64", lambda done: None).parameters.items():
+        found = np.frombuffer(subject.train(3, "float64", lambda done: None).parameters[name].data)
+        np.testing.assert_allclose(found, np.frombuffer(array.data), rtol=1e-12, atol=1e-15)
+
+
+def test_a_budget_that_cannot_be_kept_is_refused_and_the_default_gives_way(monkeypatch):
+    strategy = STRATEGIES["forward-parameters"]
+    with pytest.raises(InputError, match=r"`memory` \(=100 bytes\) is below what one direction of forward-parameters needs .* at least \d+ would"):
+        measure.counted(msgspec.structs.replace(SETTINGS, memory=100), strategy, "float32")
+    monkeypatch.setattr(settings_module, "AUTO_BYTES", 100)
+    assert measure.counted(SETTINGS, strategy, "float32").memory > 100
+
+
+@pytest.mark.parametrize("name", ["forward-activations", "forward-parameters"])
+def test_a_network_of_full_size_is_refused_from_shapes_alone(name):
+    start = time.monotonic()
+    with pytest.raises(InputError, match=rf"engine '{name}' is planned to need more than 2,000 GFLOP .* \(11,689,512 parameters\)"):
+        measure.counted(Settings(network="resnet18"), STRATEGIES[name], "float32")
+    assert time.monotonic() - start < 60
+
+
+def test_a_step_of_full_size_is_counted_in_reverse():
+    counted = measure.counted(Settings(network="resnet18"), STRATEGIES["reverse"], "float32")
+    assert counted.parameters == 11_689_512
+    assert counted.flops["primal"] == pytest.approx(2 * 3.65e9, rel=0.05)  # two images; 1.8 G multiply-adds each, as published
+    assert len(counted.timeline) <= measure.MOMENTS
+
+
+def test_thinned_timelines_keep_their_peak():
+    moments = [records.Moment(str(i), {"activation": (i * 7919) % 10007}) for i in range(9999)]
+    thinned = measure._thinned(moments)
+    assert len(thinned) == measure.MOMENTS
+    assert thinned[0] == moments[0]
+    assert [int(m.label) for m in thinned] == sorted(int(m.label) for m in thinned)
+    assert max(m.bytes["activation"] for m in thinned) == max(m.bytes["activation"] for m in moments)

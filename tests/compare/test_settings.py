@@ -6,11 +6,13 @@ import pytest
 
 from compare import cli
 from compare.errors import InputError
+from compare.networks import NETWORKS
+from compare.optimizers import WITH_MOMENTUM
 from compare.settings import Settings
 
 REFUSED = [
-    ({"network": "mpl"}, "unknown network 'mpl': it must be mlp."),
-    ({"data": "mnist"}, "unknown data set 'mnist': it must be digits."),
+    ({"network": "mpl"}, "unknown network 'mpl': it must be linear, ridge, "),
+    ({"data": "mnist"}, "unknown data set 'mnist': it must be digits, iris, "),
     ({"engines": ("forward-activation",)}, "Perhaps you meant 'forward-activations'?"),
     ({"engines": ()}, "no engine given"),
     ({"backend": "Jax"}, "unknown backend 'Jax': it must be numpy or jax. Perhaps you meant 'jax'?"),
@@ -61,7 +63,6 @@ def test_title_names_what_is_run():
 def test_shape_follows_width_and_depth():
     settings = Settings(width=16, depth=3)
     assert settings.shape == "64-16-16-16-10"
-    assert settings.activation_directions == 16 * 3 + 10
 
 
 @pytest.mark.parametrize(
@@ -81,3 +82,53 @@ def test_the_command_repeats_the_run(settings):
     repeated = Settings(**options)
     assert repeated == msgspec.structs.replace(settings, name=settings.title, engines=repeated.engines)
     assert repeated.strategies == settings.strategies
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_is_not_given_is_the_networks_own(name):
+    """And its command, every setting written out, is that of the same run."""
+    settings, network = Settings(network=name), NETWORKS[name]
+    for setting in ("data", "steps", "batch", "width", "depth", "optimizer", "lr", "momentum"):
+        assert getattr(settings, setting) == getattr(network, setting)
+    assert settings.shape
+    assert settings.inputs == settings.dataset.delivered(network.takes)
+    words = settings.command.split()
+    assert words[words.index("--data") + 1] == network.data
+    assert words[words.index("--width") + 1] == str(network.width)
+    assert ("--momentum" in words) == (settings.optimizer in WITH_MOMENTUM)
+
+
+UNFIT = [
+    ({"network": "lenet", "data": "iris"}, "network 'lenet' and data set 'iris' do not fit: the network takes image inputs"),
+    ({"network": "lenet", "data": "iris"}, "networks that fit iris: softmax, perceptron, svm, kernel-svm, mlp"),
+    ({"network": "linear", "data": "digits"}, "data sets that fit linear: diabetes, linear, series, adding;"),
+    ({"network": "mlp", "data": "text"}, "the data are tokens inputs (32,) for language"),
+    ({"network": "resnet18", "data": "digits"}, "takes image inputs (3, 224, 224) for classification"),
+    ({"network": "svm", "width": 3}, "`width` (=3) cannot be set: svm has no width to choose"),
+    ({"network": "kernel-svm", "depth": 2}, "`depth` (=2) cannot be set: kernel-svm has no depth to choose"),
+    ({"network": "iris"}, "unknown network 'iris'"),
+    ({"optimizer": "Adam"}, "Perhaps you meant 'adam'?"),
+    ({"memory": "12 parsecs"}, "`memory` (='12 parsecs') must be a positive number of bytes, or a text like '64MB', '512KiB' or '2GB', or 'auto'"),
+    ({"memory": 0}, "`memory` (=0) must be"),
+    ({"network": "resnet18", "batch": 64}, "`batch` (=64) must be at most 13, the training examples of noise-224"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), UNFIT, ids=[str(wrong)[:40] for wrong, _ in UNFIT])
+def test_networks_and_data_that_do_not_fit_are_refused(wrong, message):
+    with pytest.raises(InputError) as caught:
+        Settings(**wrong)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_learns_what_the_data_are_for():
+    settings = Settings(data="diabetes")
+    assert (settings.model.task, NETWORKS["mlp"].task) == ("regression", "classification")
+    assert (settings.shape, settings.outputs) == ("10-32-1", 1)
+
+
+def test_a_memory_budget_is_in_bytes():
+    assert (Settings().memory, Settings().budget) == ("auto", 256_000_000)
+    assert Settings(memory="1MB").memory == Settings(memory="1000000").memory == 1_000_000
+    assert "--memory 1000000" in Settings(memory="1MB").command

@@ -16,7 +16,7 @@ PEAKS = {REVERSE: 112_000, ACTIVATIONS: 201_600, PARAMETERS: 9_870_000}
 
 def header(**changes: Any) -> Header:
     fields: dict[str, Any] = {
-        "version": 1,
+        "version": 2,
         "name": "digits-mlp",
         "command": "python -m compare run --network mlp --batch 64 --seed 0",
         "created": "2026-01-31T12:00:00Z",
@@ -24,9 +24,12 @@ def header(**changes: Any) -> Header:
         "shape": "64-32-10, tanh",
         "parameters": 2410,
         "data": "digits",
+        "task": "classification",
+        "score": "accuracy",
+        "unit": "%",
         "examples": 1797,
-        "features": 64,
-        "classes": 10,
+        "inputs": (64,),
+        "outputs": 10,
         "batch": 64,
         "seed": 0,
         "dtype": "float32",
@@ -67,7 +70,7 @@ def training(name: str, steps: int | None = None, seed: int = 0) -> Training:
     steps = (60 if name == PARAMETERS else 440) if steps is None else steps
     losses = [2.35 * math.exp(-step / 60) + 0.06 + 0.25 * draw.random() * math.exp(-step / 150) for step in range(steps)]
     reached = 0.914 if name == PARAMETERS else 0.972
-    return Training(name, losses, accuracy_train=reached + 0.021, accuracy_test=reached)
+    return Training(name, losses, score_train=reached + 0.021, score_test=reached)
 
 
 def timing(name: str, rounds: int = 5, each: int | None = None, scale: float = 1.0) -> Timing:

@@ -1,0 +1,267 @@
+"""The seedings of a call: one run with all directions, or several that keep a memory budget, by a plan that is made once.
+
+A plan is made by running the function on abstract arrays, so it depends on the shapes, dtypes and modes of the arguments, not on their
+values. It is kept for further calls with arguments like these. A function that has taken another path since then (because of something
+that is no argument) is noticed by its seeds, and planned anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from diffcore import tree
+from diffcore.arrays import is_array, random
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.budget import parse_bytes
+from diffcore.dispatch import Boxed, new_level
+from diffcore.errors import MemoryBudgetError
+from diffcore.nn.module import Module
+from diffcore.replay import Moment
+from diffcore.seeds import array_under, ones_of
+from diffcore.transforms import Arguments, as_primal
+from dualdiff import pushing
+from dualdiff.chunks import Windows, plan
+from dualdiff.seeding import Key, LeftPlan, Seeding, Variable
+from dualdiff.tensor import Tensor
+
+KEPT = 32
+"""Plans that one transform keeps at most."""
+
+_R = TypeVar("_R")
+
+
+def call(
+    function: Callable[..., Any],
+    arguments: Arguments,
+    variables: list[Tensor],
+    level: int,
+    constant: Callable[[Any], Any] = lambda array: array,
+) -> Any:
+    """The function on tensors of `level`, with tangents carried whatever the surrounding `no_grad` says."""
+    outer, pushing.mode.enabled = pushing.mode.enabled, True
+    try:
+        return arguments.call(function, variables, lambda array: Tensor(constant(array), level))
+    finally:
+        pushing.mode.enabled = outer
+
+
+def seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Tensor], list[Variable]]:
+    """Variables of `level` that carry the identity, windowed as `seeding` says."""
+    tensors, seeds = [], []
+    for i, primal in enumerate(arguments.primals):
+        whole = Variable(tuple(primal.shape), seeding, ("variable", i))
+        seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
+        tensors.append(Tensor._seeded(primal, level, seed))
+        seeds.append(seed)
+    return tensors, seeds
+
+
+class Run(NamedTuple):
+    """One run of a function: the directions planted, and for all runs but the first what stands as it did when the evaluation started."""
+
+    seeding: Seeding
+    start: _Start | None = None
+
+    def call(self, function: Callable[..., Any], arguments: Arguments, variables: list[Tensor], level: int) -> Any:
+        """The function on `variables`; a further run draws the same random numbers and moves no state."""
+        if self.start is None:
+            return call(function, arguments, variables, level)
+        with self.start.again(_copied):
+            return call(function, arguments, variables, level)
+
+
+class Plans:
+    """How one transform of `function` seeds its runs: in `mode`, and within `memory` bytes unless that is `None`.
+
+    Raises `ValueError` for a mode or a budget that is none.
+    """
+
+    def __init__(self, function: Callable[..., Any], mode: str, memory: int | str | None) -> None:
+        if mode not in Seeding.MODES:
+            raise ValueError(f"seeding (={mode!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
+        self._function, self._mode = function, mode
+        self._budget = None if memory is None else parse_bytes(memory)
+        self._kept: dict[Hashable, _Plan] = {}
+
+    def evaluate(self, arguments: Arguments, work: Callable[[Sequence[Run]], _R]) -> _R:
+        """What `work` makes of the runs of one evaluation."""
+        if self._budget is None:
+            return work((Run(Seeding(self._mode)),))
+        start = _Start(arguments)
+        signature = _signature(arguments)
+        kept = self._kept.get(signature) if signature is not None else None
+        if kept is not None:
+            try:
+                return work(kept.runs(start))
+            except LeftPlan:
+                start.restore()
+        made = self._made(arguments, start)
+        if signature is not None:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[signature] = made
+        return work(made.runs(start))
+
+    def _made(self, arguments: Arguments, start: _Start) -> _Plan:
+        """`"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes
+        examples turns those into all parameter directions at once).
+        """
+        assert self._budget is not None
+        run = _abstract(self._function, arguments, start)
+        try:
+            return _Plan(self._mode, plan(run, self._mode, self._budget))
+        except MemoryBudgetError:
+            if self._mode != "auto":
+                raise
+        return _Plan("parameters", plan(run, "parameters", self._budget))
+
+
+def directions(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, seeding: str = "auto"
+) -> Callable[..., int]:
+    """The function that counts the directions that `value_and_grad` carries, from the shapes of its arguments; nothing is computed.
+
+    One per scalar of each variable, one per feature of each site; where a kernel mixes the examples that shared a site's directions,
+    the variables behind the site count as well, because their own directions are carried from there on.
+    """
+    if seeding not in Seeding.MODES:
+        raise ValueError(f"seeding (={seeding!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
+
+    def counted(*args: Any) -> int:
+        arguments = Arguments("directions", args, argnums)
+        run = _abstract(function, arguments, _Start(arguments))
+        sizes: dict[Key, int] = {}
+        # What is seeded, then what sites turn into.
+        for planted in (Seeding(seeding, {}, planning=True), Seeding(seeding, planning=True)):
+            run(planted)
+            sizes |= planted.sizes or {}
+        return sum(sizes.values())
+
+    return counted
+
+
+class _Plan:
+    """Windows of directions for each run, and the size of every seed that they divide."""
+
+    def __init__(self, mode: str, chunks: list[Windows]) -> None:
+        self.mode, self.chunks = mode, chunks
+        self.sizes: dict[Key, int] = {}
+        for windows in chunks:
+            for key, (_, stop) in windows.items():
+                self.sizes[key] = max(stop, self.sizes.get(key, 0))
+
+    def runs(self, start: _Start) -> list[Run]:
+        return [Run(Seeding(self.mode, windows, known=self.sizes), start if i else None) for i, windows in enumerate(self.chunks)]
+
+
+class _Buffer(NamedTuple):
+    """A buffer: where it is registered, the tensor there, its array, and a copy of that where it can change in place."""
+
+    registry: dict[str, Any]
+    name: str
+    tensor: Any
+    array: Any
+    copy: Any
+
+    def put(self, tensor: Any, array: Any) -> None:
+        """Register `tensor` in its place, holding `array`. (Noted by nobody: the structure stays as it is.)"""
+        dict.__setitem__(self.registry, self.name, tensor)
+        tensor.primal = array
+
+
+class _Start:
+    """What a function may change besides its result, as it is when an evaluation starts: the random numbers, and the buffers of modules.
+
+    All runs draw the same numbers (dropout masks) and see the same buffers; what the first run leaves in these stays.
+    """
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._moment, self._position = Moment(), random.position()
+        self._buffers: list[_Buffer] = []
+        for module in (m for argument in arguments.args if isinstance(argument, Module) for m in argument.modules()):
+            for name, tensor in module._buffers.items():
+                if tensor is not None:
+                    array = tensor.primal
+                    self._buffers.append(_Buffer(module._buffers, name, tensor, array, _copied(array)))
+
+    @contextmanager
+    def again(self, made: Callable[[Any], Any]) -> Iterator[None]:
+        """For a further run, on what `made` makes of the buffers' arrays, so that theirs are not touched."""
+        now = [(b, b.registry[b.name], b.registry[b.name].primal) for b in self._buffers]
+        with self._moment.again():
+            try:
+                for buffer in self._buffers:
+                    buffer.put(type(buffer.tensor)(None), made(buffer.copy))
+                yield
+            finally:
+                for buffer, tensor, array in now:
+                    buffer.put(tensor, array)
+
+    def restore(self) -> None:
+        """Put everything back as it was, after a run that came to nothing."""
+        random.go_to(self._position)
+        for buffer in self._buffers:
+            if buffer.copy is not buffer.array:
+                np.copyto(buffer.array, buffer.copy)
+            buffer.put(buffer.tensor, buffer.array)
+
+
+def _copied(array: Any) -> Any:
+    return array.copy() if type(array) is np.ndarray else array
+
+
+def _signature(arguments: Arguments) -> Hashable | None:
+    """What a plan depends on; `None` where an argument cannot be told from others."""
+    parts: list[Any] = [(tuple(p.shape), p.dtype) for p in arguments.primals]
+    for argument in arguments.args:
+        if isinstance(argument, Module):
+            parts.append((id(argument), tuple(module.training for module in argument.modules())))
+        else:
+            leaves, _ = tree.flatten(argument)
+            parts.append(tuple((tuple(x.shape), x.dtype) if is_array(x) or isinstance(x, Boxed) else (type(x), x) for x in leaves))
+    try:
+        hash(signature := tuple(parts))
+    except TypeError:
+        return None
+    return signature
+
+
+def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start) -> Callable[[Seeding], Any]:
+    """The function as a program on abstract arrays, for planning."""
+
+    def run(seeding: Seeding) -> Any:
+        level = new_level()
+        whole = arguments.primals
+        arguments.primals = [_shadow(p) for p in whole]
+        try:
+            with start.again(_shadow):
+                tensors, _ = seeded(arguments, level, seeding)
+                out = call(function, arguments, tensors, level, _shadow)
+                return [_delivered(y, level) for y in tree.flatten(out)[0]]
+        finally:
+            arguments.primals = whole
+
+    return run
+
+
+def _shadow(primal: Any) -> AbstractArray:
+    array = array_under(primal)
+    return AbstractArray(tuple(array.shape), array.dtype)
+
+
+def _delivered(out: Any, level: int) -> Any:
+    """What a transform makes of one output, so that a plan sees its buffers too."""
+    if not isinstance(out, Tensor) or out.level != level:
+        return None
+    row = ones_of(out.primal) if math.prod(out.shape) == 1 else None
+    return pushing.by_variable(out.tangents, out.primal, cotangent=row)
+
+
+def below(out: Any, level: int) -> Any:
+    """What lies under a result of `level`; other values as they are."""
+    return out.primal if isinstance(out, Tensor) and out.level == level else as_primal(out)
