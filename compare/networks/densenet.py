@@ -67,6 +67,7 @@ class SmallDenseNet(DenseNet):
     name = "small-densenet"
     account = "DenseNet-BC for small images (Huang 2017); --width maps that each of the --depth layers of two dense blocks adds"
     width, depth = 3, 2
+    batch = 32
 
     def _blocks(self, depth: int) -> tuple[int, ...]:
         return (depth,) * 2

@@ -86,7 +86,7 @@ class SmallGoogLeNet(GoogLeNet):
     name = "small-googlenet"
     account = "GoogLeNet with batch norm for small images (Szegedy 2015); --width 64 as published, --depth inception modules"
     width, depth = 3, 2
-    lr = 0.03
+    lr, batch = 0.03, 32
 
     def _stem(self, kit: Kit, features: Features, width: int) -> None:
         _unit(kit, features, 3 * width, Window(3, padding=1)).max_pool(Window(3, 2, 1))

@@ -71,7 +71,7 @@ class SmallNetworkInNetwork(NetworkInNetwork):
     name = "small-nin"
     account = "network in network for small images (Lin 2014); --width maps in the first block, --depth blocks before the last"
     width, depth = 8, 1
-    optimizer, lr = "adam", 0.01
+    optimizer, lr, batch = "adam", 0.01, 32
 
     _first, _second, _pool = Window(3, padding=1), Window(3, padding=1), Window(3, 2, 1)
     _dropout = 0.2

@@ -58,6 +58,7 @@ class LanguageModel(Recurrent):
     """
 
     takes, task, data = "tokens", "language", "text"
+    width, batch = 12, 32
 
     def shape(self, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> str:
         """Tokens, then features and units, then tokens, for instance `27t-16-16h-27`."""

@@ -87,6 +87,7 @@ class SmallResNet(ResNet):
     name = "small-resnet"
     account = "ResNet for small images (He 2016, section 4.2); --width maps in the first of three stages of --depth basic blocks"
     width, depth = 3, 1
+    batch = 32
 
     def _plan(self, depth: int) -> Plan:
         return Plan((depth,) * 3)

@@ -79,7 +79,7 @@ class SmallViT(VisionTransformer):
     name = "small-vit"
     account = "vision transformer with patches of 2x2 (Dosovitskiy 2021); --width features of a token, --depth encoder blocks"
     width, depth = 12, 1
-    optimizer, lr = "adam", 0.01
+    optimizer, lr, batch = "adam", 0.01, 32
     _patch, _head = 2, 4
 
 

@@ -30,7 +30,7 @@ class Yolo(Network):
     account = "one-shot detector after YOLO (Redmon 2016); --width maps in the first convolution, --depth halvings of the image"
     task, data = "detection", "detection"
     width, depth = 5, 3
-    optimizer, lr = "adam", 0.01
+    optimizer, lr, batch = "adam", 0.01, 32
 
     def _maps(self, width: int, depth: int) -> list[int]:
         return [width, *[2 * width] * depth]

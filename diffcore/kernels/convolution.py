@@ -25,11 +25,13 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays import is_mutable
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import multilinear
 from diffcore.kernels.record import Call, Kernel, Shape
 from diffcore.kernels.shape import transpose
 from diffcore.kernels.windows import Window, covers, reaches
+from diffcore.ledger import state
 from diffcore.seeds import eye_of, one_hot_of
 
 Pairs = tuple[tuple[int, int], ...]
@@ -46,10 +48,31 @@ def window_of(size: Shape, taps: Shape, stride: Shape, padding: Pairs, dilation:
     return Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
 
 
-def _blocks(n: int, window: Window, channels: int, itemsize: int) -> Iterator[slice]:
-    """The images in parts whose columns take about `BLOCK` bytes."""
-    step = max(1, BLOCK // max(1, channels * window.taps * math.prod(window.counts) * itemsize))
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+def _blocks(x: Any, window: Window, channels: int) -> Iterator[slice]:
+    """The images of `x` in parts whose columns take about `BLOCK` bytes.
+
+    Of abstract images two whole parts stand for all, since two are alive at a time: what is done with the second is booked as often as
+    there are such parts. (Planning would take as long as computing otherwise.)
+    """
+    n = x.shape[0]
+    step = max(1, BLOCK // max(1, channels * window.taps * math.prod(window.counts) * x.dtype.itemsize))
+    starts = range(0, n, step)
+    alike = n // step - 2
+    if isinstance(x, AbstractArray) and alike > 0:
+        yield slice(0, step)
+        before = _booked()
+        yield slice(step, 2 * step)
+        if state.ledger is not None:
+            state.ledger.book(*(alike * (after - start) for start, after in zip(before, _booked(), strict=True)))
+        starts = starts[2 + alike :]
+    for start in starts:
+        yield slice(start, min(start + step, n))
+
+
+def _booked() -> tuple[int, int]:
+    """What the ledger has booked in this phase."""
+    ledger = state.ledger
+    return (ledger.flops[state.phase], ledger.transcendentals[state.phase]) if ledger is not None else (0, 0)
 
 
 def _is_copy(window: Window, size: Shape) -> bool:
@@ -80,7 +103,7 @@ def _convolve(x: Any, weight: Any, window: Window, groups: int) -> Any:
     if _is_copy(window, tuple(size)):
         return np.matmul(matrix, x.reshape(n, groups, inner, p)).reshape(n, o, *window.counts)
     out = np.empty_like(x, dtype=dtype, shape=(n, groups, o // groups, p), order="C")
-    for block in _blocks(n, window, c, x.dtype.itemsize):
+    for block in _blocks(x, window, c):
         columns = _columns(x[block], window)
         np.matmul(matrix, columns.reshape(columns.shape[0], groups, inner, p), out=out[block])
     return out.reshape(n, o, *window.counts)
@@ -93,7 +116,7 @@ def _convolve_back(g: Any, weight: Any, window: Window, groups: int, size: Shape
     if _is_copy(window, size):
         return np.matmul(matrix, g.reshape(n, groups, o // groups, p)).reshape(n, c, *size)
     out: Any = np.zeros_like(g, dtype=np.result_type(g.dtype, weight.dtype), shape=(n, c, *size), order="C")
-    for block in _blocks(n, window, c, g.dtype.itemsize):
+    for block in _blocks(g, window, c):
         part, images = g[block], out[block]
         columns = np.matmul(matrix, part.reshape(part.shape[0], groups, o // groups, p))
         columns = columns.reshape(part.shape[0], c, *window.size, *window.counts)
@@ -103,11 +126,11 @@ def _convolve_back(g: Any, weight: Any, window: Window, groups: int, size: Shape
 
 
 def _correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
-    n, c, o, p = x.shape[0], x.shape[1], g.shape[1], math.prod(window.counts)
+    c, o, p = x.shape[1], g.shape[1], math.prod(window.counts)
     rows, inner = o // groups, c // groups * window.taps
     out = np.zeros_like(x, dtype=np.result_type(x.dtype, g.dtype), shape=(groups, rows, inner), order="C")
     together = rows > p
-    for block in _blocks(n, window, c, x.dtype.itemsize):
+    for block in _blocks(x, window, c):
         part = g[block]
         m = part.shape[0]
         part = part.reshape(m, groups, rows, p)

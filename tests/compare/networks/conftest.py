@@ -1,5 +1,6 @@
 """A batch for every small network, and the network built over any engine in float64."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -45,9 +46,23 @@ class Case(NamedTuple):
         knobs = {"width": self.network.width, "depth": self.network.depth, **knobs}
         return self.network.build(Kit(engine, dtype=engine.float64), self.shape, self.outputs, **knobs)
 
+    def meta(self, engine: Any, shape: tuple[int, ...] | None = None, **knobs: int) -> Any:
+        """The network without any numbers, for examples of another `shape` if one is given."""
+        knobs = {"width": self.network.width, "depth": self.network.depth, **knobs}
+        return self.network.build(Kit(engine, device="meta"), shape or self.shape, self.outputs, **knobs)
+
     def loss(self, engine: Any, net: Any) -> Any:
         """The loss on the four examples."""
         return self.network.loss(engine.nn.functional, net, engine.tensor(self.inputs), engine.tensor(self.targets))
+
+    def derived(self, engine: Any, net: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """The loss and its gradient by `engine.value_and_grad` with `options`; dropout draws from the seed 4."""
+
+        def loss(net: Any, inputs: Any, targets: Any) -> Any:
+            return self.network.loss(engine.nn.functional, net, inputs, targets)
+
+        engine.manual_seed(4)
+        return engine.value_and_grad(loss, **options)(net, self.inputs, self.targets)
 
 
 def case_of(name: str) -> Case:
@@ -63,9 +78,15 @@ def case_of(name: str) -> Case:
 
 
 @pytest.fixture(params=DEEP)
-def case(request: pytest.FixtureRequest) -> Case:
+def case(request: pytest.FixtureRequest, cases: dict[str, Case]) -> Case:
     """Every small network in turn."""
-    return case_of(request.param)
+    return cases[request.param]
+
+
+@pytest.fixture(scope="session")
+def cases() -> dict[str, Case]:
+    """All of them by name."""
+    return {name: case_of(name) for name in DEEP}
 
 
 @pytest.fixture
@@ -74,16 +95,38 @@ def torch() -> ModuleType:
     return pytest.importorskip("torch", reason="torch is the oracle here")
 
 
-def without_dropout(net: Any) -> Any:
-    """`net` with every layer of dropout told to drop nothing."""
-    for module in net.modules():
-        if type(module).__name__ == "Dropout":
-            module.p = 0.0
-    return net
+@pytest.fixture
+def build() -> Callable[..., Any]:
+    """A function that builds a network by name, without any numbers, for examples of a shape and 7 outputs."""
+
+    def built(name: str, engine: Any, shape: tuple[int, ...], **knobs: int) -> Any:
+        network = NETWORKS[name]
+        knobs = {"width": network.width, "depth": network.depth, **knobs}
+        return network.build(Kit(engine, device="meta"), shape, 7, **knobs)
+
+    return built
 
 
-def assert_close(found: Any, expected: Any, tolerance: float = 1e-10) -> None:
-    """Arrays that agree to `tolerance`, relative to the largest element expected."""
-    found, expected = np.asarray(found), np.asarray(expected)
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * max(abs(expected).max(), 1e-300))
+@pytest.fixture
+def without_dropout() -> Callable[[Any], Any]:
+    """A function that tells every layer of dropout in a network to drop nothing, and returns the network."""
+
+    def told(net: Any) -> Any:
+        for module in net.modules():
+            if type(module).__name__ == "Dropout":
+                module.p = 0.0
+        return net
+
+    return told
+
+
+@pytest.fixture
+def close() -> Callable[..., None]:
+    """A function that asserts that arrays agree to 1e-10, relative to the largest element expected."""
+
+    def check(found: Any, expected: Any) -> None:
+        found, expected = (np.asarray(getattr(x, "array", x)) for x in (found, expected))
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * max(abs(expected).max(), 1e-300))
+
+    return check

@@ -62,7 +62,8 @@ def basic(fan_in: int, maps: int) -> int:
 
 
 def dense(channels: int, count: int) -> int:
-    return sum(2 * c + layer(c, 128, bias=False) + 2 * 128 + layer(128, 32, 3, bias=False) for c in range(channels, channels + 32 * count, 32))
+    given = range(channels, channels + 32 * count, 32)
+    return sum(2 * c + layer(c, 128, bias=False) + 2 * 128 + layer(128, 32, 3, bias=False) for c in given)
 
 
 def transition(channels: int) -> int:
