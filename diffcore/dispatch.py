@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from diffcore.kernels.record import Kernel
 
 _levels = itertools.count(1)
+_new = object.__new__
 
 clock = itertools.count()
 """Times of recorded operations, of views and of changes in place, in one order."""
@@ -113,33 +114,45 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
 
     For tensors the value is computed one level down; then their engine says what the result carries.
     """
-    if watch.count:
+    if watch.count or not operands:
         return _apply_watched(kernel, operands, params)
+    # The first operand is looked at apart from the others: it is the data, they are parameters, and where the interpreter meets
+    # tensors of one class alone it is faster.
+    x = operands[0]
     top: Boxed | None = None
-    mask, bit, numpy_only = 0, 1, True
-    primals: list[Any] = []
-    carried: list[Any] = []
-    for x in operands:
-        if isinstance(x, Boxed):
-            if top is None:
-                top, level, engine = x, x.level, x.engine
-            elif x.level != level or x.engine is not engine:
-                return _apply_across(kernel, operands, params)
-            what = x.carried
-            if what is not None:
-                mask += bit
-            carried.append(what)
-            x = x.primal
-            if type(x) is not ndarray:
-                if isinstance(x, Boxed):
+    what, mask = None, 0
+    if isinstance(x, Boxed):
+        top, level, box, what = x, x.level, x.box, x.carried
+        if what is not None:
+            mask = 1
+        x = x.primal
+    numpy_only = type(x) is ndarray
+    if not numpy_only and isinstance(x, Boxed):
+        return _apply_across(kernel, operands, params)
+    primals, carried = [x], [what]
+    if len(operands) > 1:
+        bit = 2
+        for x in operands[1:]:
+            if isinstance(x, Boxed):
+                if top is None:
+                    top, level, box = x, x.level, x.box
+                elif x.level != level or x.box is not box:
                     return _apply_across(kernel, operands, params)
-                numpy_only = False
-        else:
-            carried.append(None)
-            if type(x) is not ndarray:
-                numpy_only = False
-        primals.append(x)
-        bit += bit
+                what = x.carried
+                if what is not None:
+                    mask += bit
+                carried.append(what)
+                x = x.primal
+                if type(x) is not ndarray:
+                    if isinstance(x, Boxed):
+                        return _apply_across(kernel, operands, params)
+                    numpy_only = False
+            else:
+                carried.append(None)
+                if type(x) is not ndarray:
+                    numpy_only = False
+            primals.append(x)
+            bit += bit
     xp = np if numpy_only else namespace(primals)
     aux: Any = ()
     try:
@@ -153,7 +166,10 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
         if "out" in params:
             return _apply_into(kernel, operands, params)
         raise explained(kernel, primals, params, error) from None
-    result = top.box(out, level, top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None)
+    result: Boxed = _new(box)  # and filled in here: a call of the class would take as long as the rest
+    result.primal = out
+    result.level = level
+    result.carried = top.follow(kernel, primals, carried, mask, out, aux, params) if mask else None
     if kernel.view:
         _note_origin(result, top, kernel, params)
     return result

@@ -6,6 +6,7 @@
     ├── DTypeError           (TypeError, RuntimeError)    an element type the op cannot work with
     ├── GradientError        (RuntimeError)               a derivative that was asked for in the wrong way
     ├── DeviceError          (RuntimeError)               a device that is not there
+    ├── FormatError          (ValueError)                 a file that is torn, or not of the format it should be
     ├── AbstractValueError   (TypeError)                  a value was read off an array that has none
     ├── UnknownCostError     (TypeError)                  an array function without a shape and cost rule
     ├── MemoryBudgetError    (ValueError)                 a budget below the least that would do
@@ -40,6 +41,10 @@ class GradientError(DiffError, RuntimeError):
 
 class DeviceError(DiffError, RuntimeError):
     """A device that does not exist here; the message lists those that do."""
+
+
+class FormatError(DiffError, ValueError):
+    """A file that is torn, damaged, or not of the format it should be. The message names the file and what is wrong with it."""
 
 
 class AbstractValueError(DiffError, TypeError):

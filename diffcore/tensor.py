@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -49,13 +50,9 @@ class TensorSurface(Operators, Methods, Mutation):
     def shape(self) -> Size:
         return Size(self.primal.shape)
 
-    @property
-    def dtype(self) -> Any:
-        return self.primal.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self.primal.ndim
+    # Getters in C, since every layer asks for these.
+    dtype: Any = property(attrgetter("primal.dtype"))
+    ndim: Any = property(attrgetter("primal.ndim"))
 
     @property
     def device(self) -> devices.device:

@@ -7,6 +7,7 @@ structure of arrays (its leaves). The function is called with tensors of a fresh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -122,9 +123,15 @@ class _OneNet(Arguments):
     def __init__(self, args: tuple[Any, ...], slots: Slots) -> None:
         self.args = args
         self.slots = slots
-        self.primals = [p.primal for p in slots.values]
-        self._builds = [(len(self.primals), slots)]
         self._lifted = None
+
+    @cached_property
+    def primals(self) -> list[Any]:  # type: ignore[override]  # not all transforms look at them
+        return [p.primal for p in self.slots.values]
+
+    @cached_property
+    def _builds(self) -> list[tuple[int, Any]]:  # type: ignore[override]
+        return [(len(self.slots.values), self.slots)]
 
     def call(self, function: Callable[..., Any], variables: Sequence[Any], constant: Callable[[Any], Any]) -> Any:
         if variables is not self.slots.values:

@@ -19,17 +19,23 @@ from dualdiff.seeding import IMPERATIVE, Seed, Variable
 class Tensor(TensorSurface):
     """A value at one level with its tangents per seed; without any it is a constant. A variable carries the identity."""
 
-    __slots__ = ("variable",)
+    __slots__ = ("_variable",)
     engine = "dualdiff"
     carried: Tangents | None
     follow = staticmethod(pushing.record)
     _mode = pushing.mode
 
-    def __init__(self, primal: Any, level: int = 0, carried: Tangents | None = None, variable: Variable | None = None) -> None:
-        self.primal = primal
-        self.level = level
-        self.carried = carried
-        self.variable = variable
+    @classmethod
+    def _seeded(cls, primal: Any, level: int, seed: Variable) -> Tensor:
+        """A variable of `level`."""
+        made = cls(primal, level, {seed: IDENTITY})
+        made._variable = seed
+        return made
+
+    @property
+    def variable(self) -> Variable | None:
+        """The seed of a variable; `None` for other tensors, on which nothing is set."""
+        return getattr(self, "_variable", None)
 
     @property
     def tangents(self) -> Tangents:
@@ -43,8 +49,9 @@ class Tensor(TensorSurface):
         return self.variable
 
     def _become(self, variable: bool) -> None:
-        self.variable = Variable(tuple(self.shape), IMPERATIVE, ("variable", 0), dtype=self.dtype) if variable else None
-        self.carried = None if self.variable is None else {self.variable: IDENTITY}
+        seed = Variable(tuple(self.shape), IMPERATIVE, ("variable", 0), dtype=self.dtype) if variable else None
+        self._variable = seed
+        self.carried = None if seed is None else {seed: IDENTITY}
 
     def _hooks(self) -> dict[int, Callable[[Any], Any]]:
         if self.variable is None:

@@ -22,7 +22,7 @@ from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import pushing
 from dualdiff.chunks import parse_bytes, plan
-from dualdiff.forms import IDENTITY, contract
+from dualdiff.forms import contract
 from dualdiff.seeding import Directions, Seeding, Variable
 from dualdiff.tensor import Tensor, directions_last, tangent_of
 
@@ -48,7 +48,7 @@ def _seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Te
     for i, primal in enumerate(arguments.primals):
         whole = Variable(tuple(primal.shape), seeding, ("variable", i))
         seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
-        tensors.append(Tensor(primal, level, {seed: IDENTITY}, seed))
+        tensors.append(Tensor._seeded(primal, level, seed))
         seeds.append(seed)
     return tensors, seeds
 

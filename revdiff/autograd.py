@@ -48,7 +48,7 @@ def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None =
     found = tape.backward(nodes, cotangents, keep=keep, create=(Tensor, outputs[0].level) if create_graph else None, box=Tensor)
     taken = {id(g) for g in cotangents}
     for node, g in found.items():
-        assert isinstance(node, tape.Leaf)  # only leaves are found where no stops are given
+        assert node.is_leaf  # only leaves are found where no stops are given
         new = g if isinstance(g, Tensor) else Tensor(own_memory(g, taken))
         node.gradient = accumulated(node.gradient, new)
 

@@ -23,6 +23,7 @@ from diffcore.modes import Mode
 from diffcore.tensor import accumulated
 from diffcore.watch import watch
 
+_new = object.__new__
 mode = Mode()
 """Whether operations are recorded in this thread; see `no_grad`."""
 
@@ -38,34 +39,18 @@ class Node(Call):
     Freed nodes have no parents left.
     """
 
-    __slots__ = ("__weakref__", "_extras", "dtype", "needs", "order", "parents")
+    __slots__ = ("__weakref__", "_extras", "dtype", "gradient", "needs", "order", "parents")
     kernel: Any  # `None` for a leaf
+    needs: tuple[bool, ...]
+    dtype: Any
+    order: int
+    gradient: Any  # of leaves alone
     parents: Any  # per operand its node or `None`; `None` once freed
 
-    def __init__(
-        self,
-        kernel: Any,
-        parents: Sequence[Node | None],
-        needs: tuple[bool, ...],
-        primals: Any,
-        out: Any,
-        params: Any,
-        shapes: Any,
-        shape: Any,
-        aux: Any,
-        dtype: Any,
-    ) -> None:
-        self.kernel = kernel
-        self.parents = parents
-        self.needs = needs
-        self.primals = primals
-        self.out = out
-        self.params = params
-        self.shapes = shapes
-        self.shape = shape
-        self.aux = aux
-        self.dtype = dtype
-        self.order = next(clock)
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this is the node of a variable."""
+        return self.kernel is None
 
     @property
     def extras(self) -> Extras | None:
@@ -89,18 +74,19 @@ class Node(Call):
         return f"<{self.name()} {self.shape}>"
 
 
-class Leaf(Node):
-    """The node of a variable: no kernel, no parents; backward passes add to its `gradient`."""
+def leaf(shape: tuple[int, ...], dtype: Any) -> Node:
+    """The node of a variable: no kernel, no parents; backward passes add to its `gradient`.
 
-    __slots__ = ("gradient",)
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
-        self.kernel = None
-        self.parents = ()
-        self.shape = shape
-        self.dtype = dtype
-        self.order = next(clock)
-        self.gradient: Any = None
+    It is of the one class, so that the interpreter finds what it expects wherever nodes are looked at.
+    """
+    node: Node = _new(Node)
+    node.kernel = None
+    node.parents = ()
+    node.shape = shape
+    node.dtype = dtype
+    node.order = next(clock)
+    node.gradient = None
+    return node
 
 
 def record(
@@ -116,7 +102,18 @@ def record(
         primals[i] = None
     if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
-    node = Node(kernel, parents, needs, primals, out if keep_out else None, params, shapes, out.shape, aux, dtype)
+    node: Node = _new(Node)  # and filled in here: a call of the class would take as long as the rest
+    node.kernel = kernel
+    node.parents = parents
+    node.needs = needs
+    node.primals = primals
+    node.out = out if keep_out else None
+    node.params = params
+    node.shapes = shapes
+    node.shape = out.shape
+    node.aux = aux
+    node.dtype = dtype
+    node.order = next(clock)
     if watch.count:
         anomaly.note_place(node)
         if state.ledger is not None:
@@ -166,7 +163,9 @@ def _rederived(node: Node, define: Derived, value: Any, box: type, level: int) -
     parent = node.parents[operand]
     if parent is None or value is None:
         return value
-    made = Node(define.kernel, (parent,), (True,), [None], value, define.params, (node.shapes[operand],), value.shape, (), value.dtype)
+    made = record(define.kernel, [None], [parent], 1, value, (), define.params)
+    if made is not None:
+        made.shapes = (node.shapes[operand],)
     return box(value, level, made)
 
 
@@ -222,7 +221,7 @@ def backward(
     try:
         while True:
             ahead = None  # the only node that waits, if so: most graphs are chains, which need no heap
-            for node, g in zip(parents, cotangents, strict=True):
+            for node, g in zip(parents, cotangents):  # noqa: B905  # as many, by the kernels' contract
                 if node is None or g is None:
                     continue
                 if g.dtype is not node.dtype and g.dtype != node.dtype:

@@ -9,7 +9,7 @@ from diffcore.errors import GradientError
 from diffcore.printing import backward_name
 from diffcore.tensor import TensorSurface, tensor_of
 from revdiff import tape
-from revdiff.tape import Leaf, Node
+from revdiff.tape import Node, leaf
 
 
 class Tensor(TensorSurface):
@@ -29,19 +29,21 @@ class Tensor(TensorSurface):
         """Where this tensor stands on the tape; `None` for a constant."""
         return self.carried if self.requires_grad else None
 
-    def _leaf(self) -> Leaf | None:
-        return self.carried if isinstance(self.carried, Leaf) else None
+    def _leaf(self) -> Node | None:
+        return self.carried if self.carried is not None and self.carried.is_leaf else None
 
     def _become(self, variable: bool) -> None:
-        self.carried = Leaf(tuple(self.shape), self.dtype) if variable else None
+        self.carried = leaf(tuple(self.shape), self.dtype) if variable else None
 
     @property
     def grad(self) -> Any:
         """The derivative that backward passes have added up on this leaf, or on a tensor that was told to `retain_grad`."""
         node = self.carried
-        if isinstance(node, Leaf):
+        if node is None:
+            return None
+        if node.is_leaf:
             return node.gradient
-        return None if node is None or node.extras is None else node.extras.gradient
+        return None if node.extras is None else node.extras.gradient
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -51,14 +53,14 @@ class Tensor(TensorSurface):
         """Keep the gradient of this tensor in `.grad` too, although it is not a leaf."""
         if not self.requires_grad:
             raise GradientError("can't retain_grad on Tensor that has requires_grad=False")
-        if not isinstance(self.carried, Leaf):
+        if not self.carried.is_leaf:
             tape.extras_of(self.carried).retains = True
 
     @property
     def retains_grad(self) -> bool:
         """Whether this tensor, which is no leaf, was told to `retain_grad`."""
         node = self.carried
-        return node is not None and not isinstance(node, Leaf) and node.extras is not None and node.extras.retains
+        return node is not None and not node.is_leaf and node.extras is not None and node.extras.retains
 
     def _hooks(self) -> dict[int, Callable[[Any], Any]]:
         return tape.extras_of(self.carried).hooks

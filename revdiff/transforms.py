@@ -7,6 +7,7 @@ Each takes a fresh level, so they nest in each other and in those of `dualdiff` 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from revdiff import tape
 from revdiff.tensor import Tensor
 
 
-def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[tape.Leaf], int]:
+def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[tape.Node], int]:
     """The function's result on variables of a fresh level, and their nodes."""
     level = new_level()
     lifted = arguments.lifted(Tensor) or ()
@@ -36,7 +37,7 @@ def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[
             if type(out) is not Tensor:  # a parameter handed back as it is will go down with the others
                 out = tree.map(lambda y: Tensor(y.primal, level, y.carried) if any(y is p for p in lifted) else y, out)
         else:
-            leaves = [tape.Leaf(p.shape, p.dtype) for p in arguments.primals]
+            leaves = [tape.leaf(p.shape, p.dtype) for p in arguments.primals]
             variables = [Tensor(p, level, node) for p, node in zip(arguments.primals, leaves, strict=True)]
             out = arguments.call(function, variables, lambda array: Tensor(array, level))
     finally:
@@ -83,11 +84,16 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
     return build(values), pullback
 
 
+_base = attrgetter("base")
+_ARRAYS, _OWNERS = {np.ndarray}, {type(None)}
+
+
 def _gradients(found: dict[Any, Any], leaves: Sequence[tape.Node], arguments: Arguments, taken: set[int]) -> list[Any]:
     """One gradient per variable, zeros where no cotangent arrived; numpy arrays share memory neither with each other nor with `taken`."""
     gradients = list(map(found.get, leaves))
-    ours = {id(g) for g in gradients if type(g) is np.ndarray and g.base is None}
-    if len(ours) < len(leaves) or taken & ours:
+    ours = set(map(id, gradients))
+    # Nearly always every variable has an array of its own, which is seen without a step of Python per variable.
+    if len(ours) < len(leaves) or taken & ours or {*map(type, gradients)} != _ARRAYS or {*map(type, map(_base, gradients))} != _OWNERS:
         gradients = [zeros_of(p) if g is None else own_memory(g, taken) for g, p in zip(gradients, arguments.primals, strict=True)]
     taken |= ours
     return gradients

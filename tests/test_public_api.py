@@ -89,7 +89,16 @@ OPTIM = ["Optimizer", "SGD"]
 LINALG = """
     LinAlgError cholesky cross det inv matmul matrix_norm matrix_power multi_dot norm slogdet solve solve_triangular vecdot vector_norm
 """.split()
-DATA = ["DataLoader", "Dataset", "TensorDataset", "load_digits"]
+DATA = """
+    BatchSampler ChainDataset ConcatDataset DataLoader Dataset IterableDataset KFold RandomSampler Sampler SequentialSampler
+    Standardizer StratifiedKFold Subset SubsetRandomSampler TensorDataset Vocabulary WeightedRandomSampler box_iou check_finite
+    decode_boxes default_collate encode_boxes load_breast_cancer load_csv load_diabetes load_digits load_idx load_iris load_linnerud
+    load_wine random_split read_idx synthetic write_idx
+""".split()
+SYNTHETIC = """
+    FIGURES adding_problem blobs character_text copy_problem detection linear_regression logistic next_tokens noise_images polynomial
+    powers shapes spirals time_series two_moons windows xor
+""".split()
 
 
 def public(module: ModuleType) -> list[str]:
@@ -117,6 +126,7 @@ def test_layers_functions_and_optimizers_have_these_names(engine: ModuleType) ->
     assert public(engine.nn.functional) == FUNCTIONAL
     assert public(engine.optim) == OPTIM
     assert public(engine.utils.data) == DATA
+    assert public(engine.utils.data.synthetic) == SYNTHETIC
     assert public(engine.creation) == sorted(CREATION)
     assert public(engine.distributions) == ["Multinomial", "multinomial"]
     assert public(engine.cuda) == ["device_count", "is_available"]

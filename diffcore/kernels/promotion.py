@@ -64,7 +64,7 @@ def floating(compute: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(compute)
     def on_floats(xp: Any, x: Any, *rest: Any, **params: Any) -> Any:
         if type(x) is np.ndarray and x.dtype.kind == "f":  # nearly always
-            return compute(xp, x, *rest, **params)
+            return compute(xp, x, *rest, **params) if rest or params else compute(xp, x)
         if _is_whole(x) and all(map(_is_whole, rest)):
             x, *rest = (y.astype(DEFAULT) if hasattr(y, "dtype") else y for y in (x, *rest))  # type: ignore[assignment]
         return compute(xp, x, *rest, **params)
