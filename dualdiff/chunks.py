@@ -8,7 +8,6 @@ and `k` bounds it in between; peaks of several seeds add up at most. Seeds are p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,19 +16,6 @@ from diffcore.ledger import Ledger
 from dualdiff.seeding import Key, Seeding, Window
 
 Windows = dict[Key, Window]
-
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-def parse_bytes(memory: int | str) -> int:
-    """Bytes from an integer or a text such as `"64MB"` or `"1.5 GiB"`. Raises `ValueError` naming the text and the units."""
-    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
-        return memory
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?i?B?)\s*", str(memory), re.IGNORECASE)
-    if not isinstance(memory, str) or match is None or match[2].upper() not in _UNITS or float(match[1]) <= 0:
-        raise ValueError(f"memory (={memory!r}) must be a positive number of bytes, or a text like '64MB', '512KiB' or '2GB'")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
-
 
 class _Cost(NamedTuple):
     """Bytes above the primal pass: `first` for one direction of a seed, at most `further` for each more up to `most`; `size` in all."""

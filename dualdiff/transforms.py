@@ -15,13 +15,14 @@ import numpy as np
 from diffcore import tree
 from diffcore.arrays import namespace, random
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.budget import parse_bytes
 from diffcore.dispatch import new_level
 from diffcore.errors import GradientError, MemoryBudgetError
 from diffcore.ledger import label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import pushing
-from dualdiff.chunks import parse_bytes, plan
+from dualdiff.chunks import plan
 from dualdiff.forms import contract
 from dualdiff.seeding import Directions, Seeding, Variable
 from dualdiff.tensor import Tensor, directions_last, tangent_of

@@ -13,9 +13,9 @@ import dualdiff
 import revdiff
 from diffcore import ops
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed
 from diffcore.errors import AbstractValueError, GradientError, MemoryBudgetError
-from dualdiff.chunks import parse_bytes
 
 RNG = np.random.default_rng(6)
 X, LABELS = RNG.normal(size=(16, 12)), RNG.integers(5, size=16)

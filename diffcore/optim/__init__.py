@@ -1,5 +1,32 @@
 """Optimizers, written once for both engines."""
 
-from diffcore.optim.sgd import SGD, Optimizer
+from diffcore.optim import lr_scheduler
+from diffcore.optim.adadelta import Adadelta
+from diffcore.optim.adagrad import Adagrad
+from diffcore.optim.adam import Adam, AdamW
+from diffcore.optim.adamax import Adamax
+from diffcore.optim.nadam import NAdam
+from diffcore.optim.newton import Newton
+from diffcore.optim.newton_cg import NewtonCG
+from diffcore.optim.optimizer import Optimizer
+from diffcore.optim.proximal import ProximalSGD
+from diffcore.optim.radam import RAdam
+from diffcore.optim.rmsprop import RMSprop
+from diffcore.optim.sgd import SGD
 
-__all__ = ["SGD", "Optimizer"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Newton",
+    "NewtonCG",
+    "Optimizer",
+    "ProximalSGD",
+    "RAdam",
+    "RMSprop",
+    "lr_scheduler",
+]
