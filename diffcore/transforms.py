@@ -16,7 +16,8 @@ from diffcore import tree
 from diffcore.arrays import is_array, is_float
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import GradientError
-from diffcore.nn.module import Module, Slots, borrowing
+from diffcore.nn.module import Module
+from diffcore.nn.registry import Slots, borrowing
 
 
 def as_primal(value: Any) -> Any:

@@ -7,7 +7,7 @@ Each takes a fresh level, so they nest in each other and in those of `revdiff` i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from diffcore.budget import parse_bytes
 from diffcore.dispatch import new_level
 from diffcore.errors import GradientError, MemoryBudgetError
 from diffcore.ledger import label, state
+from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import pushing
@@ -89,8 +90,22 @@ def _delivered(out: Any, level: int) -> Any:
     return pushing.by_variable(out.tangents, out.primal, cotangent=row)
 
 
-def _seedings(function: Callable[..., Any], arguments: Arguments, mode: str, memory: int | str | None) -> Iterator[Seeding]:
-    """The seeding of each run: one with all directions, or chunks that fit the budget.
+class _Run(NamedTuple):
+    """One run of a function: the directions planted, and, for all runs but the first, the moment when the evaluation started."""
+
+    seeding: Seeding
+    start: Moment | None = None
+
+    def call(self, function: Callable[..., Any], arguments: Arguments, variables: list[Tensor], level: int) -> Any:
+        """The function on `variables`; a further run draws the same random numbers and moves no state."""
+        if self.start is None:
+            return _call(function, arguments, variables, level)
+        with self.start.again():
+            return _call(function, arguments, variables, level)
+
+
+def _runs(function: Callable[..., Any], arguments: Arguments, mode: str, memory: int | str | None) -> list[_Run]:
+    """The runs of an evaluation: one with all directions, or chunks that fit the budget.
 
     `"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes examples
     turns those into all parameter directions at once).
@@ -98,26 +113,18 @@ def _seedings(function: Callable[..., Any], arguments: Arguments, mode: str, mem
     if mode not in Seeding.MODES:
         raise ValueError(f"seeding (={mode!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
     if memory is None:
-        return iter((Seeding(mode),))
-    run, budget = _abstract(function, arguments), parse_bytes(memory)
-    try:
-        chunks = plan(run, mode, budget)
-    except MemoryBudgetError:
-        if mode != "auto":
-            raise
-        mode = "parameters"
-        chunks = plan(run, mode, budget)
+        return [_Run(Seeding(mode))]
+    run, budget, start = _abstract(function, arguments), parse_bytes(memory), Moment()
+    with start.again():
+        try:
+            chunks = plan(run, mode, budget)
+        except MemoryBudgetError:
+            if mode != "auto":
+                raise
+            mode = "parameters"
+            chunks = plan(run, mode, budget)
     known = frozenset(key for windows in chunks for key in windows)
-    return _repeated(Seeding(mode, windows, known=known) for windows in chunks)
-
-
-def _repeated(seedings: Iterator[Seeding]) -> Iterator[Seeding]:
-    """`seedings`, with the shared generator put back before each run but the first, so that all runs draw the same (dropout masks)."""
-    state = random.default_generator().bit_generator.state
-    for i, seeding in enumerate(seedings):
-        if i:
-            random.default_generator().bit_generator.state = state
-        yield seeding
+    return [_Run(Seeding(mode, windows, known=known), start if i else None) for i, windows in enumerate(chunks)]
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -169,10 +176,10 @@ def value_and_grad(
     def differentiated(*args: Any) -> tuple[Any, Any]:
         arguments = arguments_of("value_and_grad", args, argnums)
         gradients: list[Any] = [None] * len(arguments.primals)
-        for planted in _seedings(function, arguments, seeding, memory):
+        for run in _runs(function, arguments, seeding, memory):
             level = new_level()
-            variables, seeds = _seeded(arguments, level, planted)
-            out = _call(function, arguments, variables, level)
+            variables, seeds = _seeded(arguments, level, run.seeding)
+            out = run.call(function, arguments, variables, level)
             out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
             value = _below(scalar_of("value_and_grad", out), level)
             carried = out.tangents if isinstance(out, Tensor) and out.level == level else {}
@@ -216,10 +223,10 @@ def jacobian(
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)
         blocks: list[list[Any]] = []
-        for planted in _seedings(function, arguments, seeding, memory):
+        for run in _runs(function, arguments, seeding, memory):
             level = new_level()
-            variables, seeds = _seeded(arguments, level, planted)
-            outs, build = tree.flatten(_call(function, arguments, variables, level))
+            variables, seeds = _seeded(arguments, level, run.seeding)
+            outs, build = tree.flatten(run.call(function, arguments, variables, level))
             blocks = blocks or [[None] * len(seeds) for _ in outs]
             for y, row in zip(outs, blocks, strict=True):
                 _add_columns(row, y, seeds, level)

@@ -260,7 +260,10 @@ def backward(
                 check_saved(node, node.order)
             if watched:
                 state.kernel = node.kernel.name
-            cotangents = node.kernel.pullback(node if create is None else replay(node, *create), g, node.needs)
+            if node.kernel.accumulate is not None and create is None:
+                cotangents = waiting.take_part(found, node, g)
+            else:
+                cotangents = node.kernel.pullback(node if create is None else replay(node, *create), g, node.needs)
             if watched:
                 anomaly.check_cotangents(node, g, cotangents)
             if not keep:  # nothing is left of it; a second pass says so
@@ -297,6 +300,28 @@ class _Waiting:
         else:
             sums[node] = sums[node] + g
             self._owned.add(node)
+
+    def take_part(self, found: dict[Node, Any], node: Node, g: Any) -> tuple[None]:
+        """The cotangent of a part, added to that of the whole: the first part makes a whole one, the others go into that.
+
+        Returns what is left to be carried on: nothing.
+        """
+        (whole,) = node.parents
+        sums = found if whole.kernel is None else self._sums
+        if whole in self._owned and whole in sums and not isinstance(g, Boxed) and not isinstance(sums[whole], Boxed):
+            sums[whole] = node.kernel.accumulate(node, g, sums[whole])
+            return (None,)
+        (made,) = node.kernel.pullback(node, g, node.needs)
+        if watch.count:
+            label(made, "cotangent", only="workspace")
+        if whole in sums:
+            sums[whole] = sums[whole] + made
+        else:
+            sums[whole] = made
+            if sums is self._sums:
+                heappush(self.heap, (-whole.order, whole))
+        self._owned.add(whole)
+        return (None,)
 
     def pop(self) -> tuple[Node, Any]:
         """The newest node, of which all cotangents have arrived, and their sum."""

@@ -11,7 +11,7 @@ import revdiff
 
 OPS = {
     "activation": """
-        celu dropout elu gelu hardsigmoid hardtanh leaky_relu logsigmoid mish relu6 selu silu softplus softsign tanhshrink threshold
+        celu elu gelu hardsigmoid hardtanh leaky_relu logsigmoid mish prelu relu6 selu silu softplus softsign tanhshrink threshold
     """,
     "arithmetic": """
         abs absolute add ceil clamp clamp_max clamp_min clip div divide erf erfc exp exp2 expm1 floor floor_divide fmod frac hypot lerp
@@ -27,6 +27,7 @@ OPS = {
     "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "cumulative": "cummax cummin cumprod cumsum diff logcumsumexp",
     "diagonals": "diag diag_embed diagonal trace tril tril_indices triu triu_indices",
+    "dropouts": "alpha_dropout dropout dropout1d dropout2d dropout3d",
     "gathering": "gather index_add index_copy index_fill index_select scatter scatter_add take take_along_dim",
     "indexing": "index_put narrow select",
     "joining": """
@@ -42,7 +43,7 @@ OPS = {
         log_cosh_loss margin_ranking_loss mse_loss nll_loss smooth_l1_loss soft_margin_loss
     """,
     "masking": "argwhere masked_fill masked_scatter masked_select nonzero where",
-    "neural": "linear pad",
+    "neural": "bilinear linear pad",
     "normalisation": "batch_norm batch_norm_with_statistics group_norm instance_norm layer_norm local_response_norm rms_norm",
     "pooling": """
         adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d avg_pool1d avg_pool2d max_pool1d max_pool2d
@@ -67,7 +68,7 @@ CREATION = """
     empty empty_like eye from_numpy full full_like is_floating_point is_tensor linspace load logspace multinomial normal numel ones
     ones_like rand rand_like randint randint_like randn randn_like randperm zeros zeros_like
 """.split()
-FUNCTIONAL_ONLY = ("activation", "attention", "convolution", "losses", "lookup", "neural", "normalisation", "pooling")
+FUNCTIONAL_ONLY = ("activation", "attention", "convolution", "dropouts", "losses", "lookup", "neural", "normalisation", "pooling")
 """Modules whose names PyTorch has in `nn.functional` alone."""
 ENGINE = """
     Tensor autograd cuda distributions enable_grad grad graph hessian hvp inference_mode is_grad_enabled jacobian linalg nn no_grad optim
@@ -81,10 +82,28 @@ COMMON = "Generator Size device initial_seed manual_seed save seed set_printopti
 OF_ENGINES = [name for family, names in OPS.items() if family not in FUNCTIONAL_ONLY for name in names.split()]
 SHARED = ENGINE + CREATION + COMMON + OF_ENGINES
 OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "forward_gradient", "jvp"]}
-NN = "CrossEntropyLoss Flatten Linear LogSoftmax Module Parameter ReLU Sequential Sigmoid Softmax Tanh functional".split()
+NN = """
+    AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d AlphaDropout AvgPool1d AvgPool2d BCELoss BCEWithLogitsLoss
+    BatchNorm1d BatchNorm2d BatchNorm3d Bilinear CELU CircularPad1d CircularPad2d ConstantPad1d ConstantPad2d Conv1d Conv2d Conv3d
+    ConvTranspose1d ConvTranspose2d ConvTranspose3d CrossEntropyLoss Dropout Dropout1d Dropout2d Dropout3d ELU Embedding Flatten GELU
+    GRU GRUCell GroupNorm Hardsigmoid Hardtanh HingeEmbeddingLoss HingeLoss HuberLoss Identity InstanceNorm1d InstanceNorm2d KLDivLoss
+    L1Loss LSTM LSTMCell LayerNorm LeakyReLU Linear LocalResponseNorm LogCoshLoss LogSigmoid LogSoftmax MSELoss MarginRankingLoss
+    MaxPool1d MaxPool2d Mish Module ModuleDict ModuleList MultiheadAttention NLLLoss PReLU Parameter ParameterDict ParameterList RMSNorm
+    RNN RNNCell ReLU ReLU6 ReflectionPad1d ReflectionPad2d ReplicationPad1d ReplicationPad2d SELU Sequential SiLU Sigmoid SmoothL1Loss
+    SoftMarginLoss Softmax Softplus Softsign Tanh Tanhshrink Threshold TransformerEncoder TransformerEncoderLayer Unflatten ZeroPad1d
+    ZeroPad2d functional init utils
+""".split()
 FUNCTIONAL = sorted(
     ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh", *(n for f in FUNCTIONAL_ONLY for n in OPS[f].split())]
 )
+INIT = """
+    calculate_gain constant_ dirac_ eye_ kaiming_normal_ kaiming_uniform_ normal_ ones_ orthogonal_ sparse_ trunc_normal_ uniform_
+    xavier_normal_ xavier_uniform_ zeros_
+""".split()
+NN_UTILS = """
+    clip_grad_norm_ clip_grad_value_ clip_grads_with_norm_ get_total_norm max_norm_ normalize_grad_ parameters_to_vector rnn
+    vector_to_parameters
+""".split()
 OPTIM = ["Optimizer", "SGD"]
 LINALG = """
     LinAlgError cholesky cross det inv matmul matrix_norm matrix_power multi_dot norm slogdet solve solve_triangular vecdot vector_norm
@@ -124,6 +143,9 @@ def test_the_engines_differ_by_their_own_transforms_alone() -> None:
 def test_layers_functions_and_optimizers_have_these_names(engine: ModuleType) -> None:
     assert public(engine.nn) == NN
     assert public(engine.nn.functional) == FUNCTIONAL
+    assert public(engine.nn.init) == INIT
+    assert public(engine.nn.utils) == NN_UTILS
+    assert public(engine.nn.utils.rnn) == ["pad_sequence"]
     assert public(engine.optim) == OPTIM
     assert public(engine.utils.data) == DATA
     assert public(engine.utils.data.synthetic) == SYNTHETIC

@@ -1,13 +1,17 @@
 """Random numbers: one generator shared by both engines, so that one seed gives both the same numbers.
 
-All are drawn by numpy in float64 (or int64) and cast, so that every dtype, device and engine sees the same stream.
+All are drawn by numpy in float64 (or int64) and cast, so that every dtype, device and engine sees the same stream. A function under
+`jax.jit` runs its Python once, so numbers drawn by numpy would be the same in every call: there they are drawn from a key of jax's,
+which is an argument of the function, and whose successor it returns (see `keyed`).
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -34,12 +38,71 @@ class Generator(np.random.Generator):
         return self._seed
 
 
+class Stream:
+    """Random numbers from a key of jax's: `key` is what the next are drawn from."""
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+    def split(self) -> Any:
+        """A key to draw from, which is not used again."""
+        import jax
+
+        self.key, drawn = jax.random.split(self.key)
+        return drawn
+
+
 class _Shared(threading.local):
     def __init__(self) -> None:
         self.generator = Generator()
+        self.stream: Stream | None = None
 
 
 _shared = _Shared()
+
+
+@contextmanager
+def keyed(key: Any) -> Iterator[Stream]:
+    """Draw from the key `key` of jax's wherever no generator is named, also under `jax.jit`; the stream's `key` goes on afterwards.
+
+    **Example:** inside a jitted `step(key, x)`: `with keyed(key) as stream: y = net(x)`, then return `stream.key` for the next step.
+    """
+    outer, _shared.stream = _shared.stream, Stream(key)
+    try:
+        yield _shared.stream
+    finally:
+        _shared.stream = outer
+
+
+def new_key() -> Any:
+    """A key of jax's, drawn from this thread's generator."""
+    import jax
+
+    return jax.random.key(int(_shared.generator.integers(1 << 32)))
+
+
+class Position(NamedTuple):
+    """Where the random numbers of this thread stand."""
+
+    generator: Generator
+    state: Any
+    stream: Stream | None
+    key: Any
+
+
+def position() -> Position:
+    """Where the random numbers of this thread stand now."""
+    generator, stream = _shared.generator, _shared.stream
+    return Position(generator, generator.bit_generator.state, stream, None if stream is None else stream.key)
+
+
+def go_to(position: Position) -> None:
+    """Draw on from `position`."""
+    generator, state, stream, key = position
+    generator.bit_generator.state = state
+    _shared.generator, _shared.stream = generator, stream
+    if stream is not None:
+        stream.key = key
 
 
 def manual_seed(seed: int) -> Generator:
@@ -63,9 +126,16 @@ def default_generator() -> Generator:
     return _shared.generator
 
 
+def is_keyed() -> bool:
+    """Whether numbers are drawn from a key of jax's."""
+    return _shared.stream is not None
+
+
 def uniform(low: float, high: float, shape: tuple[int, ...], dtype: Any = None, generator: np.random.Generator | None = None) -> Any:
     """Uniform numbers in [low, high), float32 by default."""
     dtype = np.dtype(np.float32 if dtype is None else dtype)
+    if generator is None and _shared.stream is not None:
+        return low + (high - low) * _jax().uniform(_shared.stream.split(), shape, _known(dtype))
     drawn = (generator or _shared.generator).random(shape)
     cast = (low + (high - low) * drawn).astype(dtype)
     below = np.nextafter(dtype.type(high), dtype.type(low))
@@ -74,17 +144,45 @@ def uniform(low: float, high: float, shape: tuple[int, ...], dtype: Any = None, 
 
 def normal(shape: tuple[int, ...], dtype: Any = None, generator: np.random.Generator | None = None) -> Any:
     """Standard normal numbers, float32 by default."""
+    if generator is None and _shared.stream is not None:
+        return _jax().normal(_shared.stream.split(), shape, _known(np.float32 if dtype is None else dtype))
     return np.asarray((generator or _shared.generator).standard_normal(shape)).astype(np.float32 if dtype is None else dtype)
 
 
 def integers(low: int, high: int, shape: tuple[int, ...], generator: np.random.Generator | None = None) -> Any:
     """Uniform integers in [low, high), int64."""
+    if generator is None and _shared.stream is not None:
+        return _jax().randint(_shared.stream.split(), shape, low, high, _known(np.int64))
     return np.asarray((generator or _shared.generator).integers(low, high, shape))
 
 
 def permutation(n: int, generator: np.random.Generator | None = None) -> Any:
     """0 ... n-1 in random order, int64."""
+    if generator is None and _shared.stream is not None:
+        return _jax().permutation(_shared.stream.split(), n)
     return (generator or _shared.generator).permutation(n)
+
+
+def kept(p: float, shape: tuple[int, ...], generator: Any = None) -> Any:
+    """Booleans, false with probability `p`; `generator` may also be a key of jax's."""
+    if generator is None and _shared.stream is not None:
+        generator = _shared.stream.split()
+    if generator is None or isinstance(generator, np.random.Generator):
+        return np.asarray((generator or _shared.generator).random(shape, dtype=np.float32)) >= p
+    return _jax().bernoulli(generator, 1 - p, shape)
+
+
+def _jax() -> Any:
+    import jax
+
+    return jax.random
+
+
+def _known(dtype: Any) -> Any:
+    """`dtype` as jax has it: 32 bits where it is not told to use 64."""
+    import jax
+
+    return jax.dtypes.canonicalize_dtype(dtype)
 
 
 def counts(total: int, probabilities: Any, shape: tuple[int, ...], generator: np.random.Generator | None = None) -> Any:

@@ -183,6 +183,7 @@ def linear_map(
     examples: Callable[..., bool] = never,
     keeps_order: bool = False,
     view: bool = False,
+    accumulate: Callable[[Call, Any, Any], Any] | None = None,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel that is linear in its only operand.
@@ -212,6 +213,7 @@ def linear_map(
         examples=examples,
         keeps_order=keeps_order,
         view=view,
+        accumulate=accumulate,
         explain=explain,
     )
     return register(kernel)

@@ -78,7 +78,22 @@ def _getitem(xp: Any, x: Any, *, index: Index) -> Any:
     return x[(*index, ...)]  # with `...` an element too is a view, not a number of its own
 
 
-getitem = linear_map("getitem", _getitem, _pull_getitem, push=_push_getitem, examples=_whole_first, view=True)
+def _add_at(call: Call, g: Any, total: Any) -> Any:
+    """`total` with the cotangent `g` added where it was taken from."""
+    index, lead = call.params["index"], g.ndim - len(call.shape)
+    if any(_is_advanced(part) for part in index):
+        return total + _pull_getitem(g, call, tuple(g.shape[:lead]))
+    inner = (*(slice(None),) * lead, *index, ...)
+    if not is_mutable(total):
+        return total.at[inner].add(g)
+    part = total[inner]
+    part += g
+    return total
+
+
+getitem = linear_map(
+    "getitem", _getitem, _pull_getitem, push=_push_getitem, examples=_whole_first, view=True, accumulate=_add_at
+)
 
 
 def _scatter_index(xp: Any, g: Any, *, index: Index, shape: Shape) -> Any:

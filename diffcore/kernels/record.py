@@ -107,6 +107,9 @@ class Kernel:
     """Whether the pullback reads the operands' shapes."""
     view: bool = False
     """Whether the result may share memory with the first operand (of which it is then a linear function)."""
+    accumulate: Rule | None = None
+    """Kernels that take a part of their only operand: `accumulate(call, g, total)` adds the operand's cotangent to `total`, in its memory
+    where that can be, and returns the sum; so the cotangents of many parts take the time of the whole once."""
     explain: Callable[..., str | None] | None = None
     """`explain(shapes, params)`: why these shapes do not fit, or `None`."""
     _plans: dict[int, Plan] = field(default_factory=dict)

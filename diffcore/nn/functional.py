@@ -8,6 +8,7 @@ from diffcore.ops import (
     activation,
     attention,
     convolution,
+    dropouts,
     log_softmax,
     lookup,
     losses,
@@ -21,6 +22,7 @@ from diffcore.ops import (
 from diffcore.ops.activation import *
 from diffcore.ops.attention import *
 from diffcore.ops.convolution import *
+from diffcore.ops.dropouts import *
 from diffcore.ops.lookup import *
 from diffcore.ops.losses import *
 from diffcore.ops.neural import *
@@ -37,6 +39,7 @@ __all__ = ["functional_call", "log_softmax", "relu", "sigmoid", "softmax", "tanh
 __all__ += activation.__all__
 __all__ += attention.__all__
 __all__ += convolution.__all__
+__all__ += dropouts.__all__
 __all__ += lookup.__all__
 __all__ += losses.__all__
 __all__ += neural.__all__

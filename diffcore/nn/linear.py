@@ -1,16 +1,15 @@
-"""`Linear` and `Flatten`."""
+"""Layers that are linear in each input: `Linear`, `Bilinear` and `Identity`."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from diffcore.arrays import devices, random
+from diffcore.nn import initial
 from diffcore.nn.module import Module
-from diffcore.ops import flatten, neural
+from diffcore.ops import neural
 
 
-class Linear(Module):
+class Linear(initial.Initialised):
     """`x @ weight.T + bias` for `x` `[..., in_features]`; `weight` `[out_features, in_features]`, `bias` `[out_features]`.
 
     Both are drawn from U(-1/sqrt(in_features), 1/sqrt(in_features)), PyTorch's default, from the shared seeded generator.
@@ -18,17 +17,16 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: Any = None) -> None:
         super().__init__()
-        for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ValueError(f"Linear: `{name}` (={value!r}) must be a non-negative integer")
-        self.in_features, self.out_features = in_features, out_features
-        bound = 1 / math.sqrt(in_features) if in_features else 0.0
+        initial.check_counts("Linear", 0, in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features, self._biased = in_features, out_features, bool(bias)
+        self._begin(device, dtype)
 
-        def drawn(*shape: int) -> Any:
-            return self._parameter(devices.place(random.uniform(-bound, bound, shape, dtype), device))
-
-        self.weight = drawn(out_features, in_features)
-        self.register_parameter("bias", drawn(out_features) if bias else None)
+    def _initial(self, device: Any, dtype: Any) -> dict[str, Any]:
+        bound = initial.fan_in_bound(self.in_features)
+        return {
+            "weight": initial.uniform(bound, (self.out_features, self.in_features), device, dtype),
+            "bias": initial.uniform(bound, (self.out_features,), device, dtype) if self._biased else None,
+        }
 
     def forward(self, x: Any) -> Any:
         own = self._parameters
@@ -38,15 +36,50 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self._parameters['bias'] is not None}"
 
 
-class Flatten(Module):
-    """Merge the axes from `start_dim` to `end_dim`; by default all but the batch."""
+class Bilinear(initial.Initialised):
+    """`out[..., o] = sum_ij x1[..., i] weight[o, i, j] x2[..., j] + bias[o]`; `weight` `[out, in1, in2]`, `bias` `[out]`.
 
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+    Both are drawn from U(-1/sqrt(in1), 1/sqrt(in1)).
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
-        self.start_dim, self.end_dim = start_dim, end_dim
+        initial.check_counts("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self._biased = bool(bias)
+        self._begin(device, dtype)
 
-    def forward(self, x: Any) -> Any:
-        return flatten(x, self.start_dim, self.end_dim)
+    def _initial(self, device: Any, dtype: Any) -> dict[str, Any]:
+        bound = initial.fan_in_bound(self.in1_features)
+        return {
+            "weight": initial.uniform(bound, (self.out_features, self.in1_features, self.in2_features), device, dtype),
+            "bias": initial.uniform(bound, (self.out_features,), device, dtype) if self._biased else None,
+        }
+
+    def forward(self, input1: Any, input2: Any) -> Any:
+        own = self._parameters
+        return neural.bilinear(input1, input2, own["weight"], own["bias"])
 
     def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
+            f"bias={self._parameters['bias'] is not None}"
+        )
+
+
+class Identity(Module):
+    """Its input, whatever it was made with."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, x: Any) -> Any:
+        return x

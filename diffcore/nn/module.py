@@ -3,85 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import wraps
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
 
-import numpy as np
-
-from diffcore.arrays import devices, is_array, is_float
-from diffcore.dispatch import Boxed, unboxed
+from diffcore.dispatch import Boxed
 from diffcore.errors import DiffError
+from diffcore.hooks import RemovableHandle
+from diffcore.nn import state
+from diffcore.nn.hooked import hooked
+from diffcore.nn.moves import Moves
+from diffcore.nn.registry import Registry, Slots, Structure, borrowing
+from diffcore.replay import is_again
+from diffcore.seeds import array_under
 
 
-class _Structure:
-    """Counts changes to the registries of all modules, so that walks over them can be remembered until the next.
-
-    `borrowed` counts the calls under way that have other values in the places of parameters.
-    """
-
-    version = 0
-    borrowed = 0
-
-
-@contextmanager
-def borrowing() -> Iterator[None]:
-    """While other values stand in the places of parameters."""
-    _Structure.borrowed += 1
-    try:
-        yield
-    finally:
-        _Structure.borrowed -= 1
-
-
-def _noted(method: Callable[..., Any]) -> Callable[..., Any]:
-    """`method` of a dict, counted as a change of structure."""
-
-    @wraps(method)
-    def changed(*args: Any, **kwargs: Any) -> Any:
-        _Structure.version += 1
-        return method(*args, **kwargs)
-
-    return changed
-
-
-class Registry(dict[str, Any]):
-    """A dict of parameters, buffers or submodules that notes every change made to it."""
-
-    __slots__ = ()
-    __setitem__ = _noted(dict.__setitem__)
-    __delitem__ = _noted(dict.__delitem__)
-    __ior__ = _noted(dict.__ior__)
-    pop, popitem, clear = _noted(dict.pop), _noted(dict.popitem), _noted(dict.clear)
-    update, setdefault = _noted(dict.update), _noted(dict.setdefault)
-
-
-class Slots(NamedTuple):
-    """Where the parameters of a network stand: `names` and `values`, each once, and the registry entries with the position of their
-    value. `box` is the tensor class that all of them have in common, if any.
-    """
-
-    names: tuple[str, ...]
-    values: list[Any]
-    places: list[tuple[Registry, str, int]]
-    box: Any
-
-    def fill(self, values: Sequence[Any]) -> None:
-        """Put `values` in the places of the parameters, shared ones everywhere they occur."""
-        put = dict.__setitem__  # notes no change: the structure stays as it is
-        for registry, name, i in self.places:
-            put(registry, name, values[i])
-
-    def now(self) -> list[Any]:
-        """What stands in the places now."""
-        current = list(self.values)
-        for registry, name, i in self.places:
-            current[i] = registry[name]
-        return current
-
-
-class Module:
+class Module(Moves):
     """Base of all layers and networks. Attributes that are parameters or modules are registered under their names.
 
     Engine-neutral: `_parameter` makes a parameter of the engine that a subclass belongs to.
@@ -91,12 +27,14 @@ class Module:
     _parameters: dict[str, Any]
     _buffers: dict[str, Any]
     _modules: dict[str, Module | None]
+    _unsaved: set[str]
     _walked: tuple[int, Any]
 
     def __init__(self) -> None:
         object.__setattr__(self, "training", True)
         for name in ("_parameters", "_buffers", "_modules"):
             object.__setattr__(self, name, Registry())
+        object.__setattr__(self, "_unsaved", set())
         object.__setattr__(self, "_walked", (-1, None))
 
     # what an engine's `Module` defines
@@ -131,7 +69,7 @@ class Module:
         elif name in self._modules:
             self.add_module(name, value)
         elif name in self._buffers:
-            self.register_buffer(name, value)
+            self._rebuffer(name, value)
         else:
             object.__setattr__(self, name, value)
 
@@ -155,8 +93,21 @@ class Module:
         for registry in (self._parameters, self._modules, self._buffers):
             if name in registry:
                 del registry[name]
+                self._unsaved.discard(name)
                 return
         object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        registered = [*self._parameters, *self._modules, *self._buffers]
+        return sorted({*super().__dir__(), *(name for name in registered if name.isidentifier())})
+
+    def _rebuffer(self, name: str, tensor: Any) -> None:
+        """Assign a buffer: its value alone, and once per evaluation however often a transform runs the module."""
+        if is_again():
+            return
+        if isinstance(tensor, Boxed) and tensor.level:
+            tensor = tensor.box(array_under(tensor))
+        self.register_buffer(name, tensor, name not in self._unsaved)
 
     def register_parameter(self, name: str, parameter: Any) -> None:
         """Register a parameter (or `None`, a parameter that is absent) under `name`."""
@@ -164,17 +115,55 @@ class Module:
             raise TypeError(f"cannot assign {type(parameter).__name__!r} as parameter {name!r} (a Parameter or None is expected)")
         self._register(self._parameters, name, parameter)
 
-    def register_buffer(self, name: str, tensor: Any) -> None:
-        """Register a tensor that is state but no parameter, or `None`."""
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Register a tensor that is state but no parameter, or `None`; it is part of `state_dict` if it is `persistent`.
+
+        What is assigned to it later is kept as a value alone, without a derivative of a transform that is under way.
+        """
         if tensor is not None and not isinstance(tensor, Boxed):
             raise TypeError(f"cannot assign {type(tensor).__name__!r} as buffer {name!r} (a Tensor or None is expected)")
         self._register(self._buffers, name, tensor)
+        if persistent:
+            self._unsaved.discard(name)
+        else:
+            self._unsaved.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Register a submodule under `name`."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"cannot assign {type(module).__name__!r} as child module {name!r} (a Module or None is expected)")
         self._register(self._modules, name, module)
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """`add_module` by another name."""
+        self.add_module(name, module)
+
+    # what is registered, by dotted name
+    def get_submodule(self, target: str) -> Module:
+        """The module below this one at the dotted path `target`, itself for `""`. Raises `AttributeError`."""
+        found: Any = self
+        for name in target.split(".") if target else ():
+            if name not in found._modules:
+                held = hasattr(found, name)
+                raise AttributeError(f"`{name}` is not an nn.Module" if held else f"{type(found).__name__} has no attribute `{name}`")
+            found = found._modules[name]
+        return found
+
+    def get_parameter(self, target: str) -> Any:
+        """The parameter at the dotted path `target`. Raises `AttributeError`."""
+        return self._named_in("_parameters", target, "nn.Parameter")
+
+    def get_buffer(self, target: str) -> Any:
+        """The buffer at the dotted path `target`. Raises `AttributeError`."""
+        return self._named_in("_buffers", target, "a buffer")
+
+    def _named_in(self, registry: str, target: str, what: str) -> Any:
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if name in getattr(module, registry):
+            return getattr(module, registry)[name]
+        held = hasattr(module, name)
+        raise AttributeError(f"`{name}` is not {what}" if held else f"{type(module).__name__} has no attribute `{name}`")
 
     # calls
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -183,108 +172,112 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
+    def register_forward_pre_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
+        """Call `hook(module, args)` before every `forward`; what it returns, if anything, takes the place of the arguments.
+
+        With `with_kwargs` it is called with `(module, args, kwargs)` and returns both. With `prepend` it comes before the other hooks.
+        """
+        hooks = hooked(self)
+        return hooks.add(hooks.before, hook, prepend, with_kwargs)
+
+    def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
+        """Call `hook(module, args, result)` after every `forward`; what it returns, if anything, takes the place of the result.
+
+        With `with_kwargs` it is called with `(module, args, kwargs, result)`. With `prepend` it comes before the other hooks.
+        """
+        hooks = hooked(self)
+        return hooks.add(hooks.after, hook, prepend, with_kwargs)
+
     # walks
-    def named_modules(self, prefix: str = "", memo: set[int] | None = None) -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with dotted paths."""
+    def named_modules(self, memo: set[int] | None = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once (under each of its paths without `remove_duplicate`), with dotted paths."""
         memo = set() if memo is None else memo
         if id(self) in memo:
             return
-        memo.add(id(self))
+        if remove_duplicate:
+            memo.add(id(self))
         yield prefix, self
         for name, child in self._modules.items():
             if child is not None:
-                yield from child.named_modules(f"{prefix}.{name}" if prefix else name, memo)
+                yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        return ((name, child) for name, child in self._modules.items() if child is not None)
+        """Names and modules directly below this one, each once."""
+        seen: set[int] = set()
+        for name, child in self._modules.items():
+            if child is not None and id(child) not in seen:
+                seen.add(id(child))
+                yield name, child
 
     def children(self) -> Iterator[Module]:
+        """The modules directly below this one, each once."""
         return (child for _, child in self.named_children())
 
-    def named_parameters(self) -> Iterator[tuple[str, Any]]:
-        """Dotted names and parameters; one that is shared appears once, under its first name."""
-        return self._named("_parameters")
+    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
+        """Dotted names, after `prefix`, and parameters; without `recurse` this module's own alone.
 
-    def parameters(self) -> Iterator[Any]:
-        """The parameters, each once."""
-        return (parameter for _, parameter in self.named_parameters())
+        One that is shared appears once, under its first name, or without `remove_duplicate` under each of its names.
+        """
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
 
-    def named_buffers(self) -> Iterator[tuple[str, Any]]:
-        return self._named("_buffers")
+    def parameters(self, recurse: bool = True) -> Iterator[Any]:
+        """The parameters, each once; without `recurse` this module's own alone."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
-    def _named(self, registry: str) -> Iterator[tuple[str, Any]]:
+    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
+        """Dotted names and buffers; arguments as for `named_parameters`."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Any]:
+        """The buffers, each once; without `recurse` this module's own alone."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def _named(self, registry: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for path, module in self.named_modules():
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else iter([(prefix, self)])
+        for path, module in modules:
             for name, value in getattr(module, registry).items():
                 if value is not None and id(value) not in seen:
-                    seen.add(id(value))
+                    if remove_duplicate:
+                        seen.add(id(value))
                     yield (f"{path}.{name}" if path else name), value
 
     # state
-    def state_dict(self) -> OrderedDict[str, Any]:
-        """Names and tensors of parameters and buffers, detached but sharing memory; shared ones under each of their names."""
-        return OrderedDict((name, value.detach()) for name, value in self._entries())
+    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Any]:
+        """Names, after `prefix`, and tensors of parameters and persistent buffers; shared ones under each of their names.
+
+        They share memory and are detached, unless `keep_vars`.
+        """
+        return OrderedDict((name, value if keep_vars else value.detach()) for name, value in self._entries(prefix))
 
     def _entries(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        """Names and tensors of parameters and buffers, shared ones under each of their names."""
-        for registry in (self._parameters, self._buffers):
-            yield from ((prefix + name, value) for name, value in registry.items() if value is not None)
-        for name, child in self.named_children():
-            yield from child._entries(f"{prefix}{name}.")
+        """Names and tensors of parameters and persistent buffers, shared ones under each of their names."""
+        for name, value in self._parameters.items():
+            if value is not None:
+                yield prefix + name, value
+        for name, value in self._buffers.items():
+            if value is not None and name not in self._unsaved:
+                yield prefix + name, value
+        for name, child in self._modules.items():
+            if child is not None:
+                yield from child._entries(f"{prefix}{name}.")
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
-        """Copy values in by name. Raises `DiffError` listing every missing, unexpected and misshapen entry; then nothing has changed."""
-        own = dict(self._entries())
-        problems = []
-        missing, unexpected = [n for n in own if n not in state_dict], [n for n in state_dict if n not in own]
-        if strict and missing:
-            problems.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}.")
-        if strict and unexpected:
-            problems.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
-        for name in own:
-            wanted = tuple(own[name].shape)
-            if name in state_dict and tuple(np.shape(_array(state_dict[name]))) != wanted:
-                problems.append(f"size mismatch for {name}: {tuple(np.shape(_array(state_dict[name])))} given, {wanted} expected.")
-        if problems:
-            raise DiffError(f"Error(s) in loading state_dict for {type(self).__name__}: {' '.join(problems)}")
-        new = {name: devices.new_array(_array(state_dict[name]), t.dtype, t.device) for name, t in own.items() if name in state_dict}
-        for name, array in new.items():
-            own[name].data = array
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> state.IncompatibleKeys:
+        """Copy values in by name, cast to the dtype that is there; with `assign` in the dtype and on the device that they have.
 
-    def to(self, target: Any = None, *, device: Any = None, dtype: Any = None) -> Self:
-        """Cast (`dtype`) or move (`device`) all parameters and buffers in place, gradients with them; a cast leaves integers alone.
-
-        What is wanted is told by its kind, `net.to("cuda:0")`, or named, `net.to(device="cuda:0")`.
+        Returns the names that were missing and unexpected, both empty if `strict`. Raises `DiffError` listing every missing and unexpected
+        (if `strict`) and every misshapen entry, and `TypeError` for what is no mapping; then nothing has changed.
         """
-        targets = [wanted for wanted in (target, device, dtype) if wanted is not None]
-        for wanted in targets or [target]:
-            self._to(wanted)
-        return self
-
-    def _to(self, target: Any) -> None:
-        moves = devices.is_device(target)
-        target = target if moves else devices.as_dtype(target)
-        if not moves and not is_float(target):
-            raise DiffError(f"{type(self).__name__}.to only accepts floating point dtypes, got {target}")
-        for tensor in [*self.parameters(), *(b for _, b in self.named_buffers())]:
-            if moves or tensor.is_floating_point():
-                gradient = tensor.grad
-                tensor.data = tensor.detach().to(target)
-                if gradient is not None:
-                    tensor.grad = gradient.to(target)
-
-    def double(self) -> Self:
-        return self.to(np.float64)
-
-    def float(self) -> Self:
-        return self.to(np.float32)
+        return state.load(type(self).__name__, dict(self._entries()), state_dict, strict, assign)
 
     def train(self, mode: bool = True) -> Self:
         """Training mode for this module and all below it."""
+        if not isinstance(mode, bool):
+            raise ValueError(f"training mode is expected to be boolean, got {mode!r}")
         for module in self.modules():
             object.__setattr__(module, "training", mode)
         return self
@@ -293,10 +286,13 @@ class Module:
         """Evaluation mode."""
         return self.train(False)
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or without `set_to_none` fill them with zeros."""
         for parameter in self.parameters():
-            parameter.grad = None
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad.zero_()
 
     def requires_grad_(self, wanted: bool = True) -> Self:
         """Make all parameters variables, or constants."""
@@ -315,26 +311,29 @@ class Module:
     def _slots(self) -> Slots:
         """All parameters and their places; remembered until some module's structure changes."""
         version, slots = self._walked
-        if version != _Structure.version:
-            named = list(self.named_parameters())
-            position = {id(parameter): i for i, (_, parameter) in enumerate(named)}
-            places = [
-                (module._parameters, name, position[id(value)])
-                for module in self.modules()
-                for name, value in module._parameters.items()
-                if value is not None
-            ]
-            kinds = {p.box for _, p in named}
-            common = kinds.pop() if len(kinds) == 1 else None
-            slots = Slots(tuple(name for name, _ in named), [p for _, p in named], places, common)  # type: ignore[arg-type]  # registries
-            object.__setattr__(self, "_walked", (_Structure.version, slots))
+        if version != Structure.version:
+            slots = self._places("_parameters")
+            object.__setattr__(self, "_walked", (Structure.version, slots))
         return slots
+
+    def _places(self, registry: str) -> Slots:
+        """All parameters, or all buffers, and their places."""
+        named = list(self._named(registry, "", True, True))
+        position = {id(tensor): i for i, (_, tensor) in enumerate(named)}
+        places = [
+            (getattr(module, registry), name, position[id(value)])
+            for module in self.modules()
+            for name, value in getattr(module, registry).items()
+            if value is not None
+        ]
+        kinds = {tensor.box for _, tensor in named}
+        return Slots(tuple(name for name, _ in named), [t for _, t in named], places, kinds.pop() if len(kinds) == 1 else None)
 
     def _variables(self) -> Slots:
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
         slots = self._slots()
         names, values, places, _ = slots
-        if not _Structure.borrowed:
+        if not Structure.borrowed:
             for value in values:
                 if value.carried is None or value.level:
                     break
@@ -353,9 +352,15 @@ class Module:
 
     def __repr__(self) -> str:
         lines = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self._modules.items()]
-        if not lines:
-            return f"{type(self).__name__}({self.extra_repr()})"
-        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+        extra = self.extra_repr()
+        if not lines and "\n" not in extra:
+            return f"{self._get_name()}({extra})"
+        lines = (extra.split("\n") if extra else []) + lines
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def _get_name(self) -> str:
+        """What this module calls itself when it is printed."""
+        return type(self).__name__
 
 
 class ParameterMark(Boxed):
@@ -364,24 +369,24 @@ class ParameterMark(Boxed):
     __slots__ = ()
 
 
-def _array(value: Any) -> Any:
-    value = unboxed(value.detach() if isinstance(value, Boxed) else value)  # type: ignore[attr-defined]
-    return value if is_array(value) else np.asarray(value)
-
-
 def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     """`net(*args, **kwargs)` with `parameters` (tensors or arrays by name) in the places of its own, which stay untouched.
 
-    They are put back even after an exception. Raises `DiffError` naming parameters that `net` does not have.
+    Buffers may be among them: statistics that move in training move in the tensors given. They are put back even after an exception.
+    Raises `DiffError` naming parameters that `net` does not have.
     """
     slots = net._slots()
-    unknown = [name for name in parameters if name not in slots.names]
+    others = {name for name in parameters if name not in slots.names}
+    buffers = net._places("_buffers") if others else Slots((), [], [], None)
+    unknown = [name for name in parameters if name in others and name not in buffers.names]
     if unknown:
         raise DiffError(f"functional_call: {type(net).__name__} has no parameter named {', '.join(map(repr, unknown))}")
-    before = slots.now()
+    own = [(part, part.now()) for part in (slots, buffers)]
     with borrowing():
-        slots.fill([parameters.get(name, old) for name, old in zip(slots.names, before, strict=True)])
+        for part, before in own:
+            part.fill([parameters.get(name, old) for name, old in zip(part.names, before, strict=True)])
         try:
             return net(*args, **kwargs)
         finally:
-            slots.fill(before)
+            for part, before in own:
+                part.fill(before)

@@ -2,7 +2,7 @@
 
 Axes are PyTorch's `dim` / `keepdim` or numpy's `axis` / `keepdims`; both spellings work everywhere. The ops named in `__all__` are also
 names of both engines (`revdiff.exp`) and, where the first operand is the tensor, methods. The others are in `nn.functional` (modules
-`activation`, `attention`, `convolution`, `lookup`, `losses`, `neural`, `normalisation`, `pooling`), or methods alone.
+`activation`, `attention`, `convolution`, `dropouts`, `lookup`, `losses`, `neural`, `normalisation`, `pooling`), or methods alone.
 """
 
 from diffcore.ops import (
@@ -30,6 +30,7 @@ from diffcore.ops.contraction import *
 from diffcore.ops.convolution import *
 from diffcore.ops.cumulative import *
 from diffcore.ops.diagonals import *
+from diffcore.ops.dropouts import *
 from diffcore.ops.gathering import *
 from diffcore.ops.indexing import *
 from diffcore.ops.indexing import assign as assign

@@ -9,9 +9,9 @@ import numpy as np
 
 from diffcore.arrays import is_float
 from diffcore.errors import DTypeError, ShapeError
-from diffcore.ops.activation import dropout
 from diffcore.ops.arithmetic import add, mul
 from diffcore.ops.axes import Tensor
+from diffcore.ops.dropouts import dropout
 from diffcore.ops.linalg import matmul
 from diffcore.ops.masking import where
 from diffcore.ops.reduction import softmax
@@ -36,7 +36,20 @@ def scaled_dot_product_attention(
     scores; `is_causal` allows keys up to the query's own position. A query that may attend to nothing has zeros. Weights are
     dropped out with probability `dropout_p`, whatever the mode. Raises `ShapeError`, `DTypeError` and `ValueError`.
     """
-    name = "scaled_dot_product_attention"
+    return attended("scaled_dot_product_attention", query, key, value, attn_mask, dropout_p, is_causal, scale)[0]
+
+
+def attended(
+    name: str,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """`scaled_dot_product_attention` and the weights in it, `[..., l, s]`, as they were applied; `name` is what errors are told in."""
     shapes = tuple(query.shape), tuple(key.shape), tuple(value.shape)
     if min(map(len, shapes)) < 2 or shapes[0][-1] != shapes[1][-1] or shapes[1][-2] != shapes[2][-2]:
         raise ShapeError(
@@ -50,7 +63,8 @@ def scaled_dot_product_attention(
         attn_mask = np.tri(shapes[0][-2], shapes[1][-2], dtype=bool)
     scores = matmul(mul(query, 1 / math.sqrt(shapes[0][-1]) if scale is None else scale), transpose(key, -1, -2))
     if attn_mask is None:
-        return matmul(dropout(softmax(scores, -1), dropout_p), value)
+        weights = dropout(softmax(scores, -1), dropout_p)
+        return matmul(weights, value), weights
     if attn_mask.dtype.kind != "b" and attn_mask.dtype != query.dtype:
         raise DTypeError(f"{name}: expected `attn_mask` of dtype bool or {query.dtype} like `query`, got {attn_mask.dtype}")
     try:
@@ -58,7 +72,8 @@ def scaled_dot_product_attention(
     except ValueError:
         raise ShapeError(f"{name}: `attn_mask` {tuple(attn_mask.shape)} does not broadcast to the scores {tuple(scores.shape)}") from None
     weights, attends = _masked(scores, attn_mask)
-    return matmul(dropout(where(attends, weights, 0), dropout_p), value)
+    weights = dropout(where(attends, weights, 0), dropout_p)
+    return matmul(weights, value), weights
 
 
 def _masked(scores: Tensor, mask: Tensor) -> tuple[Tensor, Any]:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import matmul as _m
 from diffcore.kernels import padding as _p
+from diffcore.ops.arithmetic import add
 from diffcore.ops.axes import Tensor
+from diffcore.ops.contraction import einsum
 from diffcore.ops.shape import reshape
 
-__all__ = ["linear", "pad"]
+__all__ = ["bilinear", "linear", "pad"]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -21,6 +23,22 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             raise ShapeError("linear: `input` needs at least one axis, got ()")
         return reshape(linear(reshape(x, (1, -1)), weight, bias), (-1,))
     return _m.linear_unbiased(x, weight) if bias is None else _m.linear(x, weight, bias)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`out[..., o] = sum_ij input1[..., i] weight[o, i, j] input2[..., j] + bias[o]`. Raises `ShapeError` for shapes that do not fit."""
+    shapes = tuple(input1.shape), tuple(input2.shape), tuple(weight.shape)
+    fits = len(shapes[2]) == 3 and len(shapes[0]) > 0 and shapes[0][:-1] == shapes[1][:-1]
+    if not fits or (shapes[0][-1], shapes[1][-1]) != shapes[2][1:]:
+        raise ShapeError(
+            f"bilinear: expected `input1` [..., i], `input2` [..., j] and `weight` [o, i, j], got {shapes[0]}, {shapes[1]} and {shapes[2]}"
+        )
+    if bias is not None and tuple(bias.shape) != shapes[2][:1]:
+        raise ShapeError(f"bilinear: given `weight` {shapes[2]}, expected `bias` of shape {shapes[2][:1]}, got {tuple(bias.shape)}")
+    rows = (-1,) if len(shapes[0]) != 2 else shapes[0][:1]
+    out = einsum("ni,oij,nj->no", reshape(input1, (*rows, shapes[2][1])), weight, reshape(input2, (*rows, shapes[2][2])))
+    out = out if bias is None else add(out, bias)
+    return reshape(out, (*shapes[0][:-1], shapes[2][0]))
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = 0.0) -> Tensor:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_float, is_mutable, namespace
+from diffcore.arrays import is_float, is_mutable, is_traced, namespace
 from diffcore.dispatch import Boxed
-from diffcore.errors import DTypeError, ShapeError
+from diffcore.errors import DTypeError, GradientError, ShapeError
 from diffcore.kernels import normalisation as _n
 from diffcore.kernels import pooling as _p
 from diffcore.kernels.windows import Window
@@ -18,6 +18,7 @@ from diffcore.ops.arithmetic import add, div, mul, neg, pow, sqrt
 from diffcore.ops.axes import Tensor
 from diffcore.ops.convolution import same_dtype
 from diffcore.ops.shape import astype, reshape
+from diffcore.replay import is_again
 from diffcore.seeds import array_under
 
 __all__ = [
@@ -69,15 +70,16 @@ def batch_norm(
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: Any = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
     """`input` `[n, c, ...]` normalised per channel, times `weight` `[c]`, plus `bias` `[c]`.
 
     In `training` by the batch's own statistics, through which the derivative goes; the running ones are then moved towards them in place
-    (`running += momentum * (batch - running)`, the variance unbiased), as constants. Otherwise by the running ones, example by
-    example. Raises `ShapeError`, `DTypeError`, and `ValueError` for one value per channel in training. Where arrays cannot be changed
-    (jax under `jit`) use `batch_norm_with_statistics` and carry the running ones as state.
+    (`running += momentum * (batch - running)`, the variance unbiased), as constants, once per evaluation however often a transform runs the
+    function. Otherwise by the running ones, example by example. Raises `ShapeError`, `DTypeError`, `ValueError` for one value per channel
+    in training, and `GradientError` under `jax.jit` for running ones that the compiled function was not given: there they are state, which
+    it must be given and return, as tensors around traced arrays or by `batch_norm_with_statistics`.
     """
     channels, _, shape = _channels("batch_norm", input)
     _check("batch_norm", input, (channels,), weight=weight, bias=bias)
@@ -124,8 +126,13 @@ def batch_norm_with_statistics(
 
 def _check_movable(op: str, name: str, running: Any, input: Tensor) -> None:
     """Raise unless the running statistic can be moved by statistics of `input`: in place, or a tensor around a new array."""
-    array = array_under(running)
-    in_place = is_mutable(array) and namespace((array_under(input),)) is np
+    array, x = array_under(running), array_under(input)
+    if is_traced(x) and not is_traced(array):
+        raise GradientError(
+            f"{op}: under `jax.jit` `{name}` would keep a tracer: pass running statistics into the compiled function and return them, "
+            f"with the parameters, or use `batch_norm_with_statistics`"
+        )
+    in_place = is_mutable(array) and namespace((x,)) is np
     if not in_place and not (isinstance(running, Boxed) and running.is_constant):
         raise TypeError(
             f"{op}: `{name}` ({type(array).__name__}) cannot be changed in place by statistics of `input` "
@@ -133,14 +140,15 @@ def _check_movable(op: str, name: str, running: Any, input: Tensor) -> None:
         )
 
 
-def _move(running: Any, statistic: Any, momentum: float) -> None:
-    if running is None:
+def _move(running: Any, statistic: Any, momentum: Any) -> None:
+    if running is None or is_again():
         return
     array = array_under(running)
-    if is_mutable(array) and is_mutable(statistic):
-        array += momentum * (statistic - array)
+    step = momentum * (statistic - array)
+    if is_mutable(array) and is_mutable(step):
+        array += step
     else:
-        running.primal = array + momentum * (statistic - array)
+        running.primal = (array + step).astype(array.dtype)
 
 
 # layer norm and its relatives
@@ -210,7 +218,7 @@ def instance_norm(
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     use_input_stats: bool = True,
-    momentum: float = 0.1,
+    momentum: Any = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
     """`input` `[n, c, ...]` normalised per example and channel; without `use_input_stats` by the running statistics, as `batch_norm` does.

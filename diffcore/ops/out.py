@@ -1,10 +1,12 @@
-"""`out=`: results written into the memory of tensors that are there already."""
+"""`out=` and `inplace=`: results written into the memory of tensors that are there already."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+
+from diffcore.dispatch import Boxed
 
 
 def with_out(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,3 +30,13 @@ def with_out(op: Callable[..., Any]) -> Callable[..., Any]:
         return type(result)(*made) if hasattr(result, "_fields") else tuple(made)
 
     return writing
+
+
+def into(op: Callable[..., Any], input: Any, *args: Any) -> Any:
+    """`op(input, *args)` in the memory of `input`, which is returned: what `inplace=True` asks for."""
+    from diffcore import aliasing
+
+    name = op.__name__.lstrip("_") + "_"
+    if not isinstance(input, Boxed):
+        return aliasing.put(name, input, op(input, *args))
+    return aliasing.change(input, name, op(aliasing.snapshot(input), *args))

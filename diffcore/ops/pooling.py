@@ -16,6 +16,7 @@ from diffcore.kernels.windows import Window
 from diffcore.ops.arithmetic import div
 from diffcore.ops.axes import Tensor
 from diffcore.ops.convolution import Sizes, sizes_of
+from diffcore.ops.gathering import take
 from diffcore.ops.linalg import matmul
 
 __all__ = [
@@ -232,16 +233,20 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
 
 
-def _adaptive_max_pool(name: str, rank: int, input: Tensor, output_size: Any) -> Tensor:
+def _adaptive_max_pool(name: str, rank: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
     wanted = _wanted(name, input, output_size, rank)
     extents = tuple(input.shape[-rank:])
-    window = _even(extents, wanted)
+    window, places = _even(extents, wanted), [np.arange(n) for n in extents]
     if window is None:  # windows made equal by repeating their last elements, which changes neither the maximum nor which comes first
         size, places = _repeated(extents, wanted)
         for axis, at in zip(range(-rank, 0), places, strict=True):
             input = _i.getitem(input, index=(*(slice(None),) * (input.ndim + axis), at, *(slice(None),) * (-axis - 1)))
         window = Window(size, size, (1,) * rank, (0,) * rank, wanted)
-    return _p.max_pool(input, window=window)
+    out = _p.max_pool(input, window=window)
+    if not return_indices:
+        return out
+    first = places[0] if rank == 1 else np.add.outer(places[0] * extents[1], places[1]).reshape(-1)
+    return out, take(first, _p.pool_argmax(input, window=window, flat=True))
 
 
 def _repeated(extents: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[tuple[int, ...], list[Any]]:
@@ -253,11 +258,14 @@ def _repeated(extents: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[tuple[
     return tuple(sizes), places
 
 
-def adaptive_max_pool1d(input: Tensor, output_size: Any) -> Tensor:
-    """Maxima of `output_size` windows over `input` `[n, c, l]`, as equal as can be."""
-    return _adaptive_max_pool("adaptive_max_pool1d", 1, input, output_size)
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Maxima of `output_size` windows over `input` `[n, c, l]`, as equal as can be; with `return_indices` also their positions."""
+    return _adaptive_max_pool("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 
-def adaptive_max_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """Maxima of `output_size` windows over `input` `[n, c, h, w]`, as equal as can be; `None` keeps an axis as it is."""
-    return _adaptive_max_pool("adaptive_max_pool2d", 2, input, output_size)
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Maxima of `output_size` windows over `input` `[n, c, h, w]`, as equal as can be; `None` keeps an axis as it is.
+
+    With `return_indices` also their positions in the flattened plane.
+    """
+    return _adaptive_max_pool("adaptive_max_pool2d", 2, input, output_size, return_indices)
