@@ -114,7 +114,8 @@ def _panel(axis: Axes, panel: Panel) -> None:
     if "x" in panel.log and 1 < len(places) <= _MOST_PLACES:
         # The values that were tried, every second one where there are many, so that the last is always there.
         some = places[::-1][:: math.ceil(len(places) / _MOST_TICKS)]
-        axis.set_xticks([_moved(x, True) for x in some], [_plain(x) for x in some])
+        tiny = min(some) < 1e-3
+        axis.set_xticks([_moved(x, True) for x in some], [power(round(math.log10(x))) if tiny else _plain(x) for x in some])
     elif "x" in panel.log:
         _log_axis(axis.set_xticks, axis.get_xlim(), None)
     else:

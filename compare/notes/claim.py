@@ -24,10 +24,19 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     series: dict[str, list[Number]] = msgspec.field(default_factory=dict)
     varying: list[str] = msgspec.field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """What is not finite is no number: the records are strict JSON, which has neither infinities nor NaN."""
+        msgspec.structs.force_setattr(self, "numbers", {name: _finite(value) for name, value in self.numbers.items()})
+        msgspec.structs.force_setattr(self, "series", {name: [_finite(value) for value in values] for name, values in self.series.items()})
+
     def __getitem__(self, name: str) -> float:
         """A number; not a number where there is none."""
         value = self.numbers[name]
         return float("nan") if value is None else value
+
+
+def _finite(value: Number) -> Number:
+    return None if value is None or not abs(value) < float("inf") else float(value)
 
 
 def number(value: float) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import revdiff
 from compare.notes.bench import ENGINES, difference, numbers
 from compare.notes.charts import Curve, Panel, draw
 from compare.notes.claim import AGREE, Claim, Criterion, Figure, Limit, Measured, Table, number
@@ -22,16 +23,6 @@ def squares(w: Any, x: Any, y: Any) -> Any:
 def penalised(w: Any, x: Any, y: Any, lam: float) -> Any:
     """The same and `lam / 2` times the squared norm."""
     return squares(w, x, y) + 0.5 * lam * ops.sum(w * w)
-
-
-def adam(w: Any, gradients: Any, decay: float, steps: int, lr: float = 0.01) -> Any:
-    """Adam (Kingma and Ba 2015) from `w`; `decay` shrinks the weights apart from the gradient (Loshchilov and Hutter 2019)."""
-    m, v = np.zeros_like(w), np.zeros_like(w)
-    for t in range(1, steps + 1):
-        g = gradients(w)
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-        w = (1 - lr * decay) * w - lr * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-    return w
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +58,12 @@ class Decay(Claim):
         Criterion("L2 with that λ: largest relative difference of the weights", "ball_ridge", high=1e-6),
     )
     limits = (
-        Limit("for Adam they are two things: decay and L2 in the loss lead to weights {} apart", "adam", low=1e-3, show=percent),
+        Limit(
+            "for Adam they are two things: decay (AdamW) and L2 in the gradient (Adam) lead to weights {} apart",
+            "adam",
+            low=1e-3,
+            show=percent,
+        ),
         Limit(
             "L1 zeroes by its proximal step; with plain subgradients {} of the weights are exactly zero",
             "zeros_subgradient",
@@ -87,9 +83,7 @@ class Decay(Claim):
         paths = {mode: self._paths(engine, start, x, y) for mode, engine in ENGINES.items()}
         decayed, penalty, formula = paths["reverse"]
         gradient = ENGINES["reverse"].grad(squares)
-        whole = ENGINES["reverse"].grad(penalised)
-        coupled = adam(start, lambda w: whole(w, x, y, self.lam), 0.0, self.steps * 4)
-        apart = adam(start, lambda w: gradient(w, x, y), self.lam, self.steps * 4)
+        adam = [self._train(ENGINES["reverse"], kind, start, x, y, 4 * self.steps, 0.01) for kind in ("Adam", "AdamW")]
         lasso = [self._lasso(x, y, lam, proximal=True) for lam in self.lams]
         ridge = [self._ridge(x, y, lam) for lam in self.lams]
         rough = self._lasso(x, y, self.lams[-2], proximal=False)
@@ -103,7 +97,7 @@ class Decay(Claim):
             "agreement": max(difference(paths["forward"], paths["reverse"]), difference(*gradients)),
             "sgd_penalty": difference(decayed, penalty),
             "sgd_formula": difference(decayed, formula),
-            "adam": difference(coupled, apart),
+            "adam": difference(adam[1], adam[0]),
             "zeros_l1": float((lasso[-1] == 0).mean()),
             "zeros_l2": float((ridge[-1] == 0).mean()),
             "zeros_found": float((lasso[-3][truth == 0] == 0).mean()),
@@ -122,19 +116,23 @@ class Decay(Claim):
 
     def _paths(self, engine: Any, start: Any, x: Any, y: Any) -> list[Any]:
         """The weights after training: by the optimizer’s decay, by the penalty’s gradient, by the formula."""
-        gradient, ends = engine.grad(squares), []
-        for lam, decay in ((0.0, self.lam), (self.lam, 0.0)):
-            w = engine.tensor(start.copy(), requires_grad=True)
-            optimizer = engine.optim.SGD([w], lr=self.lr, weight_decay=decay)
-            for _ in range(self.steps):
-                optimizer.zero_grad()
-                penalised(w, x, y, lam).backward()
-                optimizer.step()
-            ends.append(w.detach().numpy())
-        w = start
+        decayed = self._train(engine, "SGD", start, x, y, self.steps, self.lr)
+        gradient, whole = engine.grad(squares), engine.grad(penalised)
+        penalty = formula = start
         for _ in range(self.steps):
-            w = (1 - self.lr * self.lam) * w - self.lr * gradient(w, x, y)
-        return [*ends, w]
+            penalty = penalty - self.lr * whole(penalty, x, y, self.lam)
+            formula = (1 - self.lr * self.lam) * formula - self.lr * gradient(formula, x, y)
+        return [decayed, penalty, formula]
+
+    def _train(self, engine: Any, kind: str, start: Any, x: Any, y: Any, steps: int, lr: float) -> Any:
+        """The weights after training by an optimizer with its weight decay (of Adam: L2 in the gradient, of AdamW: apart from it)."""
+        w = engine.tensor(start.copy(), requires_grad=True)
+        optimizer = getattr(engine.optim, kind)([w], lr=lr, weight_decay=self.lam)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            squares(w, x, y).backward()
+            optimizer.step()
+        return w.detach().numpy()
 
     @staticmethod
     def _ridge(x: Any, y: Any, lam: float) -> Any:
@@ -147,15 +145,15 @@ class Decay(Claim):
         return float(len(x) / np.linalg.norm(x, 2) ** 2)
 
     def _lasso(self, x: Any, y: Any, lam: float, *, proximal: bool) -> Any:
-        """The minimum of `squares` and `lam` times the L1 norm, by gradient steps and shrinking to zero, or by subgradients."""
-        gradient, rate, w = ENGINES["reverse"].grad(squares), self._rate(x), np.full(x.shape[1], 0.5)
+        """The minimum of `squares` and `lam` times the L1 norm, by proximal gradient steps, or by subgradients."""
+        w = revdiff.tensor(np.full(x.shape[1], 0.5), requires_grad=True)
+        rate = self._rate(x)
+        optimizer = revdiff.optim.ProximalSGD([w], lr=rate, l1=lam) if proximal else revdiff.optim.SGD([w], lr=rate)
         for _ in range(self.settled // 4):
-            if proximal:
-                w = w - rate * gradient(w, x, y)
-                w = np.sign(w) * np.maximum(np.abs(w) - rate * lam, 0.0)
-            else:
-                w = w - rate * (gradient(w, x, y) + lam * np.sign(w))
-        return w
+            optimizer.zero_grad()
+            (squares(w, x, y) if proximal else squares(w, x, y) + lam * w.abs().sum()).backward()
+            optimizer.step()
+        return w.detach().numpy()
 
     def _ball(self, x: Any, y: Any, radius: float) -> Any:
         """The minimum of `squares` with a norm of at most `radius`, by gradient steps and projection."""

@@ -12,7 +12,7 @@ from compare.notes.charts import Curve, Panel, draw
 from compare.notes.claim import AGREE, Claim, Criterion, Figure, Limit, Measured, Table, number, times
 from compare.report.units import percent
 from diffcore import ops
-from diffcore.ops.activation import dropout
+from diffcore.nn.functional import dropout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,20 +37,6 @@ NESTINGS: dict[str, Callable[..., Any]] = {
 """The Hessian times a vector, in every nesting of the engines."""
 
 
-def conjugate_gradients(product: Callable[[Any], Any], b: Any, steps: int) -> Any:
-    """`x` with `product(x) = b`, for a positive definite `product`, holding four vectors (Hestenes and Stiefel 1952)."""
-    x, r = np.zeros_like(b), b.copy()
-    p, rr = r.copy(), r @ r
-    for _ in range(steps):
-        if rr <= 1e-20 * (b @ b):
-            break
-        q = product(p)
-        a = rr / (p @ q)
-        x, r = x + a * p, r - a * q
-        p, rr = r + (r @ r) / rr * p, r @ r
-    return x
-
-
 @dataclass(frozen=True, kw_only=True)
 class Newton(Claim):
     """`examples` of `features` are classified; `sizes` are the numbers of variables swept, on `few` examples, so that n × examples stays
@@ -114,7 +100,9 @@ class Newton(Claim):
         series["bytes_product"] = [planned(lambda w, x, y: along(gradient, w, w, x, y), *shape).peak for shape in shapes]
         series["seconds_solve"] = [self._solve(k, rng) for k in self.solved]
         series["flops_solve"] = [planned(np.linalg.solve, (k, k), (k,)).flops for k in self.solved]
-        newton, cg, gd = self._newton(f, exact=True), self._newton(f, exact=False), self._descend(f)
+        newton, again = (self._newton(f, engine, "Newton") for engine in ENGINES.values())
+        gap = max(gap, abs(len(newton) - len(again)), difference(again[:3], newton[:3]))
+        cg, gd = self._newton(f, revdiff, "NewtonCG"), self._descend(f)
         found: dict[str, Any] = {
             "agreement": gap,
             "power_reverse": slope(self.sizes, series["bytes_reverse"]),
@@ -137,15 +125,14 @@ class Newton(Claim):
         matrix, b = rng.normal(size=(n, n)) + n * np.eye(n), rng.normal(size=n)
         return fastest(lambda: np.linalg.solve(matrix, b), repeats=3)
 
-    def _newton(self, f: Callable[..., Any], *, exact: bool) -> list[float]:
-        """The norm of the gradient at every step of Newton's method from 0, solving exactly or by conjugate gradients."""
-        w, gradient, hessian = np.zeros(self.features), revdiff.grad(f), revdiff.hessian(f)
-        norms = [float(np.linalg.norm(gradient(w)))]
+    def _newton(self, f: Callable[..., Any], engine: Any, kind: str) -> list[float]:
+        """The norm of the gradient at every step of an optimizer of second order from 0."""
+        w = engine.tensor(np.zeros(self.features), requires_grad=True)
+        optimizer, gradient = getattr(engine.optim, kind)([w]), engine.grad(f)
+        norms = [float(np.linalg.norm(gradient(w.detach().numpy())))]
         while norms[-1] > self.tolerance and len(norms) <= 50:
-            g = gradient(w)
-            step = np.linalg.solve(hessian(w), g) if exact else conjugate_gradients(partial(along, gradient, w), g, 3 * len(w))
-            w = w - step
-            norms.append(float(np.linalg.norm(gradient(w))))
+            optimizer.step(lambda: f(w))
+            norms.append(float(np.linalg.norm(gradient(w.detach().numpy()))))
         return norms
 
     def _descend(self, f: Callable[..., Any]) -> list[float]:
@@ -165,10 +152,11 @@ class Newton(Claim):
         def f(p: Any) -> Any:
             return 0.5 * p[0] * p[0] + 0.25 * p[1] ** 4 - 0.5 * p[1] * p[1]
 
-        p = np.array([1.0, 0.3])
+        p = revdiff.tensor(np.array([1.0, 0.3]), requires_grad=True)
+        optimizer = revdiff.optim.Newton([p])
         for _ in range(20):
-            p = p - np.linalg.solve(revdiff.hessian(f)(p), dualdiff.grad(f)(p))
-        return float(np.linalg.norm(p))
+            optimizer.step(lambda: f(p))
+        return float(np.linalg.norm(p.detach().numpy()))
 
     def figure(self, measured: Measured) -> Figure:
         """Bytes over n, seconds over n, gradient norms over steps."""

@@ -172,12 +172,13 @@ class Reverse(Claim):
         for i, count in enumerate(s["parameters"]):
             cells = [show(s[f"net_{kind}_{mode}"][i] or 0) for kind, show in SHOWN.items() for mode in TOKENS]
             body.append((whole(int(count or 0)), *cells))
-        crossed = ", ".join(f"{kind} at m = {number(measured[f'crossing_{kind}'])}" for kind in SHOWN)
-        head = ("parameters", *(f"{'operations' if kind == 'flops' else kind}, {mode}" for kind in SHOWN for mode in TOKENS))
+        crossed = ", ".join(f"{NAMES[kind]} at m = {number(measured[f'crossing_{kind}'])}" for kind in SHOWN)
+        head = ("parameters", *(f"{NAMES[kind]}, {mode}" for kind in SHOWN for mode in TOKENS))
         return Table(head, body, f"Gradient of a network’s loss. Jacobians with n = {self.inputs} inputs cross over in {crossed}.")
 
 
 SHOWN: dict[str, Callable[[float], str]] = {"flops": lambda value: operations(value, "").strip(), "bytes": size, "seconds": duration}
 """How each kind of cost is written."""
+NAMES = {"flops": "operations", "bytes": "bytes", "seconds": "seconds"}
 
 CLAIM = Reverse()

@@ -136,10 +136,7 @@ class Xor(Claim):
     def figure(self, measured: Measured) -> Figure:
         """Shares that learn by kind, by width, and mean losses over steps."""
         s = measured.series
-        kinds: list[tuple[str, list[float | None]]] = [
-            (name, [measured[key]])
-            for name, key in (("perceptron", "perceptron"), ("linear net", "linear"), ("linear hidden layer", "deep"))
-        ]
+        kinds: list[tuple[str, list[float | None]]] = [(name, [measured[key]]) for name, key in KINDS.items()]
         every = max(1, self.steps // 60)
         paths = [
             Curve([i * every for i in range(len(s[f"loss_{name}"]))], s[f"loss_{name}"], token, "plain") for name, token in LOSSES.items()
@@ -160,6 +157,15 @@ class Xor(Claim):
         return Table(("hidden units", *(number(width) for width in self.widths)), body, f"Starts that learn, of {self.nets}.")
 
 
+KINDS = {
+    "perceptron": "perceptron",
+    "linear net": "linear",
+    "linear hidden layer": "deep",
+    "one tanh unit": "tanh_one",
+    "two tanh units": "tanh_two",
+    "most tanh units": "tanh",
+}
+"""Names in the figure, and their numbers."""
 LOSSES = {"deep": "strategy-0", "tanh": "strategy-1", "relu": "strategy-2"}
 
 CLAIM = Xor()
