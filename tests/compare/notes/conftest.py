@@ -20,7 +20,7 @@ SMALL = {
     "fitting": {"degrees": (0, 1, 3, 6, 9, 12), "sizes": (12, 40, 200), "repeats": 6, "widths": (6, 24, 200)},
     "xor": {"nets": 12, "steps": 300, "widths": (1, 2, 16), "epochs": 30},
     "convolution": {"size": 10, "channels": 2, "largest": (7, 3, 1, 3)},
-    "batch": {"features": 32, "hidden": 16, "sizes": (1, 16, 64, 256, 1024), "timed": 0.02},
+    "batch": {"features": 32, "hidden": 16, "sizes": (1, 16, 64, 256, 1024), "timed": 0.02, "rounds": 1},
     "norm": {"features": 6, "sizes": (2, 8), "trials": 10, "history": 10},
 }
 """Settings of each experiment."""
