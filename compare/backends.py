@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Protocol
+
+from diffcore.arrays import random
 
 Step = Callable[[Any, Any], Any]
 """`(images, labels) -> loss`: one training step of a network and its optimizer, which it changes."""
@@ -89,45 +91,61 @@ class Jax:
 
 
 class _Compiled:
-    """A step under `jax.jit`. The step changes its network and optimizer; the compiled function is given and returns what they hold."""
+    """A step under `jax.jit`. The step changes its network, its optimizer and where random numbers stand; the compiled function is given
+    what they hold, and returns it.
+
+    Learning rates are given too, so that a schedule's take effect; other options of the optimizer are compiled in, anew when they change.
+    """
 
     def __init__(self, step: Step, net: Any, optimizer: Any) -> None:
         import jax
 
         self._step, self._net, self._optimizer = step, net, optimizer
-        self._jitted: Any = jax.jit(self._pure)
+        self._key = random.new_key()
+        self._jitted: Any = jax.jit(self._pure, static_argnums=0)
 
     def __call__(self, images: Any, labels: Any) -> Any:
-        loss, held = self._jitted(self._held(), images, labels)
-        self._hold(held)
+        held = self._held()
+        try:
+            loss, held = self._jitted(self._optimizer.fixed(), self._optimizer.rates, held, images, labels)
+        finally:
+            self._hold(held)  # where the step was traced, or failed, tracers are in their places
         return loss
 
-    def _pure(self, held: Any, images: Any, labels: Any) -> Any:
+    def _pure(self, _: Hashable, rates: Any, held: Any, images: Any, labels: Any) -> Any:
         self._hold(held)
-        loss = self._step(images, labels)
+        with random.keyed(self._key) as stream, self._optimizer.at(rates):
+            loss = self._step(images, labels)
+        self._key = stream.key
         return loss, self._held()
 
     def _held(self) -> Any:
-        return _arrays(self._net), dict(self._optimizer.state)
+        return _arrays(self._net), self._optimizer.held(), self._key
 
     def _hold(self, held: Any) -> None:
-        arrays, state = held
-        for parameter, array in zip(self._net.parameters(), arrays, strict=True):
-            parameter.data = array
-        self._optimizer.state = dict(state)
+        arrays, state, self._key = held
+        for tensor, array in zip(_tensors(self._net), arrays, strict=True):
+            tensor.data = array
+        self._optimizer.hold(state)
 
     def weigh(self, images: Any, labels: Any) -> int | None:
         """Bytes of temporaries and results."""
         held = self._held()
         try:
-            analysis = self._jitted.lower(held, images, labels).compile().memory_analysis()
+            given = self._optimizer.fixed(), self._optimizer.rates, held
+            analysis = self._jitted.lower(*given, images, labels).compile().memory_analysis()
         finally:
             self._hold(held)
         return None if analysis is None else int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
 
 
+def _tensors(net: Any) -> list[Any]:
+    """The parameters and buffers."""
+    return [*net.parameters(), *net.buffers()]
+
+
 def _arrays(net: Any) -> list[Any]:
-    return [parameter.array for parameter in net.parameters()]
+    return [tensor.array for tensor in _tensors(net)]
 
 
 BACKENDS: dict[str, Backend] = {"numpy": Numpy(), "jax": Jax()}

@@ -11,15 +11,17 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from diffcore.arrays import devices, is_array
+from diffcore.arrays import devices, is_array, is_float
 from diffcore.dispatch import Boxed
 from diffcore.errors import ArgumentError, DTypeError, FormatError
 from diffcore.files import write_whole
+from diffcore.nn.registry import ParameterMark
 from diffcore.seeds import array_under
 from diffcore.size import Size
 
@@ -27,6 +29,7 @@ T = TypeVar("T")
 _PLAIN = (bool, int, float, str, type(None))
 _ROOMS: dict[str, type] = {"list": list, "tuple": tuple, "Size": Size, "dict": dict, "OrderedDict": OrderedDict}
 _NAMES = {kind: name for name, kind in _ROOMS.items()}
+_TENSORS = ("tensor", "variable", "parameter", "constant parameter")
 _KEY = "structure"
 _METADATA = "__metadata__"
 _DTYPES = set("bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 complex64".split())
@@ -40,8 +43,8 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
     """Write a tensor, or lists, tuples and dicts of tensors, arrays, numbers and text (for instance `net.state_dict()`) to `path`; the file
     appears whole or not at all.
 
-    A variable is a variable again when it is loaded. Raises `TypeError` for anything else, naming where it is, `ArgumentError` for what
-    is nested too deeply or is too large for the format, and `OSError` where the file cannot be written.
+    A variable is a variable again when it is loaded, a parameter a parameter. Raises `TypeError` for anything else, naming where it is,
+    `ArgumentError` for what is nested too deeply or is too large for the format, and `OSError` where the file cannot be written.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save as encode
@@ -63,7 +66,10 @@ def _described(value: Any, path: str, arrays: dict[str, Any], depth: int) -> Any
         name = _added(np.asarray(array_under(value), order="C"), path, arrays)
         if not isinstance(value, Boxed):
             return ["array", name]
-        return ["variable" if value.is_leaf and not value.is_constant else "tensor", name]  # type: ignore[attr-defined]
+        variable = value.is_leaf and not value.is_constant  # type: ignore[attr-defined]
+        if isinstance(value, ParameterMark):
+            return ["parameter" if variable else "constant parameter", name]
+        return ["variable" if variable else "tensor", name]
     room = _NAMES.get(type(value))
     if room is None:
         hint = ". Did you mean its `state_dict()`?" if hasattr(value, "state_dict") else ""
@@ -96,15 +102,22 @@ def _below(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _restored(described: Any, arrays: dict[str, Any], tensor: Callable[[Any, bool], Any]) -> Any:
-    """The inverse of `_described`. Raises `ValueError`, `TypeError` or `LookupError` for what `_described` never makes."""
+def _restored(described: Any, arrays: dict[str, Any], tensor: Callable[[Any, str], Any]) -> Any:
+    """The inverse of `_described`; `tensor(array, what)` makes what was a tensor, a variable or a parameter.
+
+    Raises `ValueError`, `TypeError` or `LookupError` for what `_described` never makes.
+    """
     what, content = described
     if what == "value":
         if type(content) not in _PLAIN:
             raise TypeError("a value is no number and no text")
         return content
-    if what in ("array", "tensor", "variable"):
-        return arrays[content] if what == "array" else tensor(arrays[content], what == "variable")
+    if what == "array":
+        return arrays[content]
+    if what in _TENSORS:
+        if what in ("variable", "parameter") and not is_float(arrays[content].dtype):
+            raise TypeError("a variable has no floating-point dtype")
+        return tensor(arrays[content], what)
     if what in ("dict", "OrderedDict"):
         pairs = [(_restored(k, arrays, tensor), _restored(v, arrays, tensor)) for k, v in content]
         made = _ROOMS[what](pairs)
@@ -122,14 +135,14 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises `OSError` where it cannot be read, `FormatError` where it is torn, damaged or not a safetensors file.
     """
-    return _read(path, lambda array, variable: array)
+    return _read(path, lambda array, what: array)
 
 
-def _read(path: str | os.PathLike[str], tensor: Callable[[Any, bool], Any]) -> Any:
+def _read(path: str | os.PathLike[str], tensor: Callable[[Any, str], Any]) -> Any:
     data = Path(path).read_bytes()
     arrays, structure = _decoded(data, str(path))
     if structure is None:
-        return {name: tensor(array, False) for name, array in arrays.items()}
+        return {name: tensor(array, "tensor") for name, array in arrays.items()}
     try:
         return _restored(json.loads(structure), arrays, tensor)
     except (ValueError, TypeError, LookupError, RecursionError):
@@ -182,8 +195,11 @@ class Loader(Generic[T]):
         cannot be read, `FormatError` where it is torn, damaged or not a safetensors file, `DeviceError` for a device that is not there.
         """
 
-        def tensor(array: Any, variable: bool) -> Any:
-            made = self.kind(devices.place(array, map_location))
-            return made.requires_grad_() if variable else made
+        def tensor(array: Any, what: str) -> Any:
+            array = devices.place(array, map_location)
+            if what.endswith("parameter"):
+                return import_module(f"{self.kind.engine}.nn").Parameter(array, requires_grad=what == "parameter")
+            made = self.kind(array)
+            return made.requires_grad_() if what == "variable" else made
 
         return _read(path, tensor)

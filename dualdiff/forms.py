@@ -2,7 +2,8 @@
 
 A missing tangent is a symbolic zero and never materialised. A diagonal says that direction `f` touches only element `f` (of a variable) or
 only feature `f` of every example (of a site): its scale has the tensor's own shape, and elementwise kernels push it as
-if it were one direction.
+if it were one direction. The examples that share the directions of a site lie along axis 0; where they have come to lie along another,
+the tangent is a dense one in an `Aside`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,42 @@ class Diagonal:
 
 IDENTITY = Diagonal()
 
+
+class Aside:
+    """A dense tangent `[k, *shape]` of a site whose examples lie along `axis` of the tensor, which is not 0."""
+
+    __slots__ = ("axis", "tangent")
+
+    def __init__(self, tangent: Any, axis: int) -> None:
+        self.tangent = tangent
+        self.axis = axis
+
+    def in_front(self, x: Any) -> Any:
+        """`x` (of the tensor's shape, or a tangent of it) with the examples as axis 0 of the tensor."""
+        return permute(x, _moved(x.ndim, self._at(x), self._at(x) - self.axis))
+
+    def in_place(self, x: Any) -> Any:
+        """What `in_front` has moved, back again."""
+        return permute(x, _moved(x.ndim, self._at(x) - self.axis, self._at(x)))
+
+    def _at(self, x: Any) -> int:
+        return self.axis + x.ndim - self.tangent.ndim + 1
+
+
+def _moved(ndim: int, start: int, stop: int) -> tuple[int, ...]:
+    """The order of axes in which axis `start` comes to lie at `stop`."""
+    axes = [i for i in range(ndim) if i != start]
+    axes.insert(stop, start)
+    return tuple(axes)
+
+
 Form = Any
-"""A `Diagonal` or a dense array."""
+"""A `Diagonal`, an `Aside` or a dense array."""
+
+
+def array_of(form: Form) -> Any:
+    """The array in `form`; `None` for a seed on which nothing has been done yet."""
+    return form.scale if isinstance(form, Diagonal) else form.tangent if isinstance(form, Aside) else form
 
 
 def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
@@ -53,6 +88,9 @@ def contract(form: Form, seed: Seed, row: Any, shape: tuple[int, ...]) -> Any:
     `[k]` for directions and variables. For a site with examples `[batch, k]`, because its directions are shared by all examples
     and each example's own derivative is wanted.
     """
+    if isinstance(form, Aside):
+        row = form.in_front(row)
+        return contract(form.in_front(form.tangent), seed, row, tuple(row.shape))
     if seed.examples:
         batch = shape[0]
         if isinstance(form, Diagonal):

@@ -22,7 +22,7 @@ from diffcore.modes import Mode
 from diffcore.ops import permute
 from diffcore.seeds import ones_of
 from diffcore.watch import watch
-from dualdiff.forms import IDENTITY, Diagonal, Form, contract, dense
+from dualdiff.forms import IDENTITY, Aside, Diagonal, Form, array_of, contract, dense
 from dualdiff.seeding import Directions, Seed, Site, Variable, features_of
 
 Tangents = dict[Seed, Form]
@@ -51,7 +51,7 @@ def record(
 
 
 def _arrays(carried: Sequence[Tangents | None]) -> list[Any]:
-    return [form.scale if isinstance(form, Diagonal) else form for tangents in carried for form in (tangents or {}).values()]
+    return [array_of(form) for tangents in carried for form in (tangents or {}).values()]
 
 
 def push(call: Call, carried: list[Tangents]) -> Tangents:
@@ -66,15 +66,32 @@ def push(call: Call, carried: list[Tangents]) -> Tangents:
         _contract_all(call, {s: f for s, f in groups.items() if s not in alone}, result)
         groups = alone
     for seed, forms in groups.items():
-        if seed.examples and not all(call.kernel.examples(i, call.shapes, call.shape, call.params) for i in forms):
+        axis = _axis_of_examples(call, forms) if seed.examples else 0
+        if axis is None:
             for variable, forms_of_variable in _expanded(call, seed, forms).items():
                 _add(result, variable, _push_one(call, variable, forms_of_variable))
+        elif axis or any(isinstance(form, Aside) for form in forms.values()):
+            given = {i: form.tangent if isinstance(form, Aside) else form for i, form in forms.items()}
+            made = _push_one(call, seed, given)
+            _add(result, seed, made if made is None or not axis else Aside(made, axis))
         else:
             _add(result, seed, _push_one(call, seed, forms))
     if watch.count and state.ledger is not None:
         for form in result.values():
-            label(form.scale if isinstance(form, Diagonal) else form, "tangent")
+            label(array_of(form), "tangent")
     return result
+
+
+def _axis_of_examples(call: Call, forms: dict[int, Form]) -> int | None:
+    """The axis of the result that the examples of a site come to lie along; `None` where the kernel mixes them, or two orders meet."""
+    found = None
+    for i, form in forms.items():
+        axis = form.axis if isinstance(form, Aside) else 0
+        after = call.kernel.axis_after(axis, i, call.shapes, call.shape, call.params)
+        if after is None or found is not None and after != found:
+            return None
+        found = after
+    return found
 
 
 def _still_fresh(tangents: Tangents) -> tuple[Tangents, list[Tangents]]:
@@ -257,6 +274,9 @@ def _expanded(call: Call, seed: Seed, forms: dict[int, Form]) -> dict[Seed, dict
 def expand(site: Site, form: Form, primal: Any, shape: tuple[int, ...]) -> list[tuple[Variable, Any]]:
     """A site's tangent of a tensor (`primal`, of `shape`) as dense tangents `[n, *shape]` of the site's variables."""
     check_site(site)
+    if isinstance(form, Aside):
+        ahead = form.in_front(form.tangent)
+        return [(whole, form.in_place(t)) for whole, t in expand(site, ahead, primal, tuple(ahead.shape[1:]))]
     t = dense(form, site, primal, shape)
     k, expanded = t.shape[0], []
     for i, variable in site.targets:

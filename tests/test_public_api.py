@@ -104,7 +104,13 @@ NN_UTILS = """
     clip_grad_norm_ clip_grad_value_ clip_grads_with_norm_ get_total_norm max_norm_ normalize_grad_ parameters_to_vector rnn
     vector_to_parameters
 """.split()
-OPTIM = ["Optimizer", "SGD"]
+OPTIM = """
+    Adadelta Adagrad Adam AdamW Adamax NAdam Newton NewtonCG Optimizer ProximalSGD RAdam RMSprop SGD lr_scheduler
+""".split()
+SCHEDULES = """
+    ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR
+    MultiplicativeLR OneCycleLR PolynomialLR ReduceLROnPlateau SequentialLR StepLR
+""".split()
 LINALG = """
     LinAlgError cholesky cross det inv matmul matrix_norm matrix_power multi_dot norm slogdet solve solve_triangular vecdot vector_norm
 """.split()
@@ -146,7 +152,8 @@ def test_layers_functions_and_optimizers_have_these_names(engine: ModuleType) ->
     assert public(engine.nn.init) == INIT
     assert public(engine.nn.utils) == NN_UTILS
     assert public(engine.nn.utils.rnn) == ["pad_sequence"]
-    assert public(engine.optim) == OPTIM
+    assert public(engine.optim) == sorted(OPTIM)
+    assert public(engine.optim.lr_scheduler) == sorted(SCHEDULES)
     assert public(engine.utils.data) == DATA
     assert public(engine.utils.data.synthetic) == SYNTHETIC
     assert public(engine.creation) == sorted(CREATION)

@@ -77,7 +77,8 @@ def mlp(engine: ModuleType, widths: list[int], activation: str) -> Any:
     engine.manual_seed(sum(widths))
     layers: list[Any] = []
     for d_in, d_out in itertools.pairwise(widths):
-        layers += [engine.nn.Linear(d_in, d_out, dtype=np.float64), getattr(engine.nn, activation)()]
+        along = (-1,) if activation.endswith("Softmax") else ()
+        layers += [engine.nn.Linear(d_in, d_out, dtype=np.float64), getattr(engine.nn, activation)(*along)]
     return engine.nn.Sequential(*layers[:-1])
 
 

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from diffcore.arrays import is_traced
+
 
 class Generator(np.random.Generator):
     """A source of random numbers with PyTorch's methods: a numpy generator that can be seeded anew. `device` is accepted and ignored."""
@@ -135,7 +137,7 @@ def uniform(low: float, high: float, shape: tuple[int, ...], dtype: Any = None, 
     """Uniform numbers in [low, high), float32 by default."""
     dtype = np.dtype(np.float32 if dtype is None else dtype)
     if generator is None and _shared.stream is not None:
-        return low + (high - low) * _jax().uniform(_shared.stream.split(), shape, _known(dtype))
+        return low + (high - low) * _from_key("uniform", shape, _known(dtype))
     drawn = (generator or _shared.generator).random(shape)
     cast = (low + (high - low) * drawn).astype(dtype)
     below = np.nextafter(dtype.type(high), dtype.type(low))
@@ -145,37 +147,41 @@ def uniform(low: float, high: float, shape: tuple[int, ...], dtype: Any = None, 
 def normal(shape: tuple[int, ...], dtype: Any = None, generator: np.random.Generator | None = None) -> Any:
     """Standard normal numbers, float32 by default."""
     if generator is None and _shared.stream is not None:
-        return _jax().normal(_shared.stream.split(), shape, _known(np.float32 if dtype is None else dtype))
+        return _from_key("normal", shape, _known(np.float32 if dtype is None else dtype))
     return np.asarray((generator or _shared.generator).standard_normal(shape)).astype(np.float32 if dtype is None else dtype)
 
 
 def integers(low: int, high: int, shape: tuple[int, ...], generator: np.random.Generator | None = None) -> Any:
     """Uniform integers in [low, high), int64."""
     if generator is None and _shared.stream is not None:
-        return _jax().randint(_shared.stream.split(), shape, low, high, _known(np.int64))
+        return _from_key("randint", shape, low, high, _known(np.int64))
     return np.asarray((generator or _shared.generator).integers(low, high, shape))
 
 
 def permutation(n: int, generator: np.random.Generator | None = None) -> Any:
     """0 ... n-1 in random order, int64."""
     if generator is None and _shared.stream is not None:
-        return _jax().permutation(_shared.stream.split(), n)
+        return _from_key("permutation", n)
     return (generator or _shared.generator).permutation(n)
 
 
 def kept(p: float, shape: tuple[int, ...], generator: Any = None) -> Any:
     """Booleans, false with probability `p`; `generator` may also be a key of jax's."""
     if generator is None and _shared.stream is not None:
-        generator = _shared.stream.split()
+        return _from_key("bernoulli", 1 - p, shape)
     if generator is None or isinstance(generator, np.random.Generator):
         return np.asarray((generator or _shared.generator).random(shape, dtype=np.float32)) >= p
-    return _jax().bernoulli(generator, 1 - p, shape)
-
-
-def _jax() -> Any:
     import jax
 
-    return jax.random
+    return jax.random.bernoulli(generator, 1 - p, shape)
+
+
+def _from_key(draw: str, *args: Any) -> Any:
+    """What the function `draw` of `jax.random` gives for the next key: a numpy array, unless jax is tracing."""
+    import jax
+
+    drawn = getattr(jax.random, draw)(_shared.stream.split(), *args)  # type: ignore[union-attr]  # asked by all who call
+    return drawn if is_traced(drawn) else np.array(drawn)
 
 
 def _known(dtype: Any) -> Any:

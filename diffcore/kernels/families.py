@@ -143,6 +143,7 @@ def elementwise(name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = No
             forward=forward,  # type: ignore[arg-type]
             partials=rules if smooth else (),
             examples=_rows_align,
+            carries_axis=_axes_align,
             sites=tuple(range(len(names.operands))) if several and smooth else (),
             reads_shapes=several,
             explain=_do_not_broadcast if several else None,
@@ -157,6 +158,10 @@ def transcendental(name: str, compute: Rule, **partials: Any) -> Kernel:
 
 def _rows_align(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
     return len(shapes[operand]) == len(shape) > 0 and shapes[operand][0] == shape[0]
+
+
+def _axes_align(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    return axis if len(shapes[operand]) == len(shape) and shapes[operand][axis] == shape[axis] else None
 
 
 def _do_not_broadcast(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str | None:
@@ -181,6 +186,7 @@ def linear_map(
     lift: Callable[[dict[str, Any], Shape], dict[str, Any]] | None = _same_params,
     push: Callable[[Any, Call, int], Any] | None = None,
     examples: Callable[..., bool] = never,
+    carries_axis: Callable[..., int | None] | None = None,
     keeps_order: bool = False,
     view: bool = False,
     accumulate: Callable[[Call, Any, Any], Any] | None = None,
@@ -211,6 +217,7 @@ def linear_map(
         pullback,
         keeps=(frozenset(),),
         examples=examples,
+        carries_axis=carries_axis,
         keeps_order=keeps_order,
         view=view,
         accumulate=accumulate,
@@ -241,6 +248,7 @@ def multilinear(
     push: Callable[[Call, int, Any], Any],
     diagonal: Rule | None = None,
     examples: Callable[..., bool] = never,
+    carries_axis: Callable[..., int | None] | None = None,
     sites: tuple[int, ...] = (),
     reads_shapes: bool = True,
     explain: Callable[..., str | None] | None = None,
@@ -274,6 +282,7 @@ def multilinear(
             keeps=tuple(names.keeps(adjoints[n], given=2) for n in names.operands),
             diagonal=diagonal,
             examples=examples,
+            carries_axis=carries_axis,
             sites=sites,
             reads_shapes=reads_shapes,
             explain=explain,
@@ -288,6 +297,7 @@ def linear_joint(
     pushforward: Rule,
     pullback: Rule,
     examples: Callable[..., bool] = never,
+    carries_axis: Callable[..., int | None] | None = None,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel that is linear in all its operands jointly, with both rules by hand, and of which nothing is kept.
@@ -306,6 +316,7 @@ def linear_joint(
             keeps=(frozenset(),) * (len(operands) + len(variadic)),
             variadic=bool(variadic),
             examples=examples,
+            carries_axis=carries_axis,
             explain=explain,
         )
     )

@@ -67,6 +67,20 @@ def _whole_first(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: 
     return bool(shapes[0]) and (not index or isinstance(index[0], slice) and index[0] == slice(None)) and not is_scattered(index)
 
 
+def _axis_through(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    """Where `axis` is after indexing that takes the whole of it."""
+    at = after = 0
+    for part in params["index"]:
+        if _is_advanced(part):
+            return None
+        if part is not None:
+            if at == axis:
+                return after if part == slice(None) else None
+            at += 1
+        after += part is None or isinstance(part, slice)
+    return after + axis - at
+
+
 def _meeting(x: Any, arrays: Any) -> Any:
     """`x` on jax where one of the index `arrays` is: numpy cannot be indexed by what is traced."""
     xp = namespace((x, *arrays))
@@ -92,7 +106,14 @@ def _add_at(call: Call, g: Any, total: Any) -> Any:
 
 
 getitem = linear_map(
-    "getitem", _getitem, _pull_getitem, push=_push_getitem, examples=_whole_first, view=True, accumulate=_add_at
+    "getitem",
+    _getitem,
+    _pull_getitem,
+    push=_push_getitem,
+    examples=_whole_first,
+    carries_axis=_axis_through,
+    view=True,
+    accumulate=_add_at,
 )
 
 

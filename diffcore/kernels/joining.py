@@ -72,6 +72,13 @@ def _rows_apart(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: d
     return params["axis"] != -len(shape)
 
 
+def _axis_stays(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    at = len(shape) + params["axis"]
+    if params.get("new", False):
+        return axis + (axis >= at)
+    return None if axis == at else axis
+
+
 def _explain(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str | None:
     axis, first = params["axis"], shapes[0]
     for i, shape in enumerate(shapes):
@@ -91,5 +98,7 @@ def _explain(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str | None:
     return None
 
 
-concatenate = linear_joint("concatenate", _concatenate, pushforward=_push, pullback=_pull, examples=_rows_apart, explain=_explain)
+concatenate = linear_joint(
+    "concatenate", _concatenate, pushforward=_push, pullback=_pull, examples=_rows_apart, carries_axis=_axis_stays, explain=_explain
+)
 """The operands one after the other along `axis`; with `new`, stacked along a new axis, which `axis` names in the result."""

@@ -170,12 +170,17 @@ def _rows_of_input(operand: int, shapes: tuple[Shape, ...], shape: Shape, params
     return operand == 0
 
 
+def _axes_of_input(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    return axis if operand == 0 and axis < len(shape) - 1 else None
+
+
 linear = multilinear(
     "linear",
     _linear,
     push=_push_linear,
     diagonal=_diagonal_linear,
     examples=_rows_of_input,
+    carries_axis=_axes_of_input,
     sites=(1, 2),
     reads_shapes=False,
     explain=_explain_linear,
@@ -191,6 +196,7 @@ linear_unbiased = multilinear(
     push=_push_linear,
     diagonal=_diagonal_linear,
     examples=_rows_of_input,
+    carries_axis=_axes_of_input,
     sites=(1,),
     reads_shapes=False,
     explain=_explain_linear,

@@ -99,6 +99,9 @@ class Kernel:
     """The result holds the operand's elements in the same row-major order (reshape)."""
     examples: Callable[..., bool] = never
     """`examples(operand, shapes, shape, params)`: row `b` of the result depends on row `b` of that operand alone."""
+    carries_axis: Callable[..., int | None] | None = None
+    """`carries_axis(axis, operand, shapes, shape, params)`: where `axis` of that operand comes to lie in the result, if the result at each
+    position along it depends on that position of the operand alone; `None` where positions mix."""
     sites: tuple[int, ...] = ()
     """Operands the kernel is linear in that are typically parameters: their directions may be seeded on the result."""
     variadic: bool = False
@@ -155,6 +158,12 @@ class Kernel:
             )
             self._plans[mask] = found
         return found
+
+    def axis_after(self, axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+        """Where the examples that lie along `axis` of an operand lie in the result; `None` where they mix, or may."""
+        if axis == 0 and self.examples(operand, shapes, shape, params):
+            return 0
+        return None if self.carries_axis is None else self.carries_axis(axis, operand, shapes, shape, params)
 
     def derive_aux(self, out: Any, primals: Any, params: dict[str, Any]) -> tuple[Any, ...]:
         """The aux residuals by their definitions, on arrays or tensors."""

@@ -54,6 +54,7 @@ transpose = linear_map(
     lambda g, call, lead: transpose(g, axes=_lead_axes(_inverse(call.params["axes"]), len(lead))),
     lift=lambda params, lead: {"axes": _lead_axes(params["axes"], len(lead))},
     examples=lambda operand, shapes, shape, params: len(shape) > 0 and params["axes"][0] == -len(shape),
+    carries_axis=lambda axis, operand, shapes, shape, params: params["axes"].index(axis - len(shape)),
     view=True,
 )
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from diffcore.dispatch import Boxed
-from diffcore.nn.module import Module, ParameterMark
+from diffcore.nn.module import Module
+from diffcore.nn.registry import ParameterMark
 from diffcore.seeds import array_under
 
 
@@ -112,9 +113,10 @@ class Sequential(_Numbered):
         return self._modules[self._name(index)]
 
     def __add__(self, other: Any) -> Any:
-        if not isinstance(other, Sequential):
-            return NotImplemented
-        return type(self)(*self, *other)
+        return type(self)(*self, *other) if isinstance(other, Sequential) else NotImplemented
+
+    def __iadd__(self, other: Any) -> Any:
+        return self.extend(other) if isinstance(other, Sequential) else NotImplemented
 
 
 class ModuleList(_Numbered):

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from diffcore.nn import initial
-from diffcore.nn.module import ParameterMark
+from diffcore.nn.registry import ParameterMark
 from diffcore.ops import lookup
 from diffcore.seeds import array_under
 

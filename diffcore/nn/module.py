@@ -12,7 +12,7 @@ from diffcore.hooks import RemovableHandle
 from diffcore.nn import state
 from diffcore.nn.hooked import hooked
 from diffcore.nn.moves import Moves
-from diffcore.nn.registry import Registry, Slots, Structure, borrowing
+from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, borrowing
 from diffcore.replay import is_again
 from diffcore.seeds import array_under
 
@@ -363,12 +363,6 @@ class Module(Moves):
         return type(self).__name__
 
 
-class ParameterMark(Boxed):
-    """Marks a tensor as a parameter, so that assigning it to a module registers it."""
-
-    __slots__ = ()
-
-
 def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     """`net(*args, **kwargs)` with `parameters` (tensors or arrays by name) in the places of its own, which stay untouched.
 
@@ -390,3 +384,16 @@ def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kw
         finally:
             for part, before in own:
                 part.fill(before)
+
+
+class EngineType(type):
+    """The class of an engine's `Module`: layers without parameters, which belong to no engine, count as modules of each."""
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        if super().__subclasscheck__(other):
+            return True
+        of_no_engine = getattr(other, "_parameter", None) is Module._parameter
+        return of_no_engine and "_parameter" in cls.__dict__
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return cls.__subclasscheck__(type(instance))

@@ -7,6 +7,14 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple
 
+from diffcore.dispatch import Boxed
+
+
+class ParameterMark(Boxed):
+    """Marks a tensor as a parameter, so that assigning it to a module registers it."""
+
+    __slots__ = ()
+
 
 class Structure:
     """Counts changes to the registries of all modules, so that walks over them can be remembered until the next.

@@ -46,6 +46,9 @@ def loaded(optimizer: Optimizer, state_dict: Any) -> tuple[defaultdict[Any, dict
 def _groups(optimizer: Optimizer, saved: list[dict[str, Any]], problems: list[str]) -> list[dict[str, Any]] | None:
     """The groups with the options of the saved ones; `None` where they cannot be told apart, so that no state can be assigned."""
     own = optimizer.param_groups
+    if not isinstance(saved, list | tuple) or not all(isinstance(group, Mapping) and "params" in group for group in saved):
+        problems.append(f"'param_groups' must be a list of dicts with 'params', got {_shown(saved)}.")
+        return None
     if len(saved) != len(own):
         problems.append(f"loaded state dict has a different number of parameter groups: {len(saved)} given, {len(own)} expected.")
         return None

@@ -11,7 +11,7 @@ from diffcore.budget import parse_bytes
 from diffcore.errors import LinAlgError, MemoryBudgetError
 from diffcore.ops.solvers import cholesky, cholesky_solve, solve
 from diffcore.optim.second_order import SecondOrder, Taken
-from diffcore.seeds import eye_of
+from diffcore.seeds import array_under, eye_of
 
 
 class Account(NamedTuple):
@@ -68,7 +68,7 @@ class Newton(SecondOrder):
         """Make a step; returns the loss before it, a constant.
 
         **Arguments:** `closure`: computes the loss, one floating-point number, of the parameters, and does nothing else: it needs no
-        `zero_grad` and no `backward`, and is called several times.
+        `zero_grad` and no `backward`. It is called several times, with the same random numbers, and layers move their statistics once.
         """
         need, memory = self.account(), self.param_groups[0]["memory"]
         if need.total > parse_bytes(memory):
@@ -96,7 +96,7 @@ def _joined(blocks: list[list[Any]], values: list[Any]) -> Any:
     """The Hessian `[n, n]` from blocks `[*shape_i, *shape_j]`, each let go when it has been taken."""
     rows: list[Any] = []
     while blocks:
-        row = blocks.pop(0)
+        row = [array_under(block) for block in blocks.pop(0)]
         size = values[len(rows)].size
         rows.append(namespace(row).concatenate([block.reshape((size, -1)) for block in row], axis=1))
     return namespace(rows).concatenate(rows, axis=0)

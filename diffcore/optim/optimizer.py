@@ -204,11 +204,11 @@ class Optimizer:
         )
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        described = ""
         for number, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {number}")
-            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
-        return "\n".join(lines) + "\n)"
+            options = "".join(f"    {name}: {group[name]}\n" for name in sorted(group) if name != "params")
+            described += f"\nParameter Group {number}\n{options}"
+        return f"{type(self).__name__} ({described})"
 
 
 def descent(value: Any, gradient: Any, group: dict[str, Any]) -> Any:

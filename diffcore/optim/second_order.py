@@ -5,6 +5,7 @@ They differentiate the loss themselves, twice, by the transforms of the engine t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from diffcore.dispatch import Boxed
 from diffcore.errors import DiffError, GradientError
 from diffcore.ledger import state
 from diffcore.optim.optimizer import Optimizer
+from diffcore.replay import Moment
+from diffcore.seeds import array_under
 
 SUFFICIENT = 1e-4
 """The part of the decrease promised by the slope that a step must bring (Armijo; Nocedal and Wright 2006, section 3.1)."""
@@ -73,16 +76,18 @@ class SecondOrder(Optimizer):
         """Make a step; returns the loss before it, a constant.
 
         **Arguments:** `closure`: computes the loss, one floating-point number, of the parameters, and does nothing else: it needs no
-        `zero_grad` and no `backward`, and is called several times.
+        `zero_grad` and no `backward`. It is called several times, with the same random numbers, and layers move their statistics once.
         """
         if closure is None:
             raise TypeError(f"{type(self).__name__}.step: needs a closure that computes the loss, whose second derivatives it takes")
         parameters = self._variables
         if not parameters:
             raise GradientError(f"{type(self).__name__}.step: no parameter requires a gradient")
+        closure = _repeatable(closure)
         loss = _of_values(closure, parameters)
         values = [parameter.array for parameter in parameters]
         value, gradients = self._engine.value_and_grad(loss)(values)
+        value = array_under(value)
         outer, state.phase = state.phase, "update"
         try:
             self._move(closure, loss, parameters, value, _vector(gradients))
@@ -126,6 +131,19 @@ class SecondOrder(Optimizer):
         return 0.0
 
 
+def _repeatable(closure: Callable[[], Any]) -> Callable[[], Any]:
+    """`closure`, whose further calls are further runs of the same evaluation."""
+    moment, calls = Moment(), itertools.count()
+
+    def evaluate() -> Any:
+        if not next(calls):
+            return closure()
+        with moment.again():
+            return closure()
+
+    return evaluate
+
+
 def _of_values(closure: Callable[[], Any], parameters: list[Any]) -> Callable[[list[Any]], Any]:
     """`closure` as a function of the values of `parameters`."""
 
@@ -156,8 +174,9 @@ def _standing_in(parameters: list[Any], values: list[Boxed]) -> Iterator[None]:
                 setattr(parameter, name, part)
 
 
-def _vector(arrays: Sequence[Any]) -> Any:
-    """Arrays as one vector."""
+def _vector(parts: Sequence[Any]) -> Any:
+    """Arrays as one vector; they are in tensors where the loss depends on further variables."""
+    arrays = [array_under(part) for part in parts]
     return namespace(arrays).concatenate([array.reshape((-1,)) for array in arrays])
 
 

@@ -6,10 +6,11 @@ import sys
 from typing import Any
 
 from diffcore.nn import module
+from diffcore.nn.registry import ParameterMark
 from revdiff.tensor import Tensor, tensor
 
 
-class Parameter(Tensor, module.ParameterMark):
+class Parameter(Tensor, ParameterMark):
     """A tensor that a module registers; it requires a gradient unless told otherwise."""
 
     __slots__ = ()
@@ -22,7 +23,7 @@ class Parameter(Tensor, module.ParameterMark):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
-class Module(module.Module):
+class Module(module.Module, metaclass=module.EngineType):
     """`diffcore.nn.Module` with reverse-mode parameters: the base of user-written layers and networks."""
 
     def _parameter(self, value: Any) -> Parameter:

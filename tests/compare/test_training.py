@@ -86,3 +86,21 @@ def test_the_description_of_the_data_is_true():
 def test_a_parameter_that_is_not_finite_ends_the_training():
     with pytest.raises(TrainingError, match=r"a parameter became infinite or not a number in step 1"), np.errstate(all="ignore"):
         trained("reverse", Settings(lr=1e308), steps=1, dtype="float32")
+
+
+def test_a_schedule_takes_effect_in_a_compiled_step():
+    """Rates are given to the compiled step; other options are compiled in, anew when they change."""
+    found = []
+    for backend in ("numpy", "jax"):
+        settings = Settings(width=4, batch=16, backend=backend)
+        trainer = Trainer(settings, STRATEGIES["reverse"], device=BACKENDS[backend].device, dtype="float32", compiled=True)
+        batches = datasets.batches(datasets.load("digits", seed=0, dtype="float32"), batch=16, seed=0)
+        (group,) = trainer.optimizer.param_groups
+        for step in range(6):
+            group["lr"] = 0.3 * 0.7**step
+            group["momentum"] = 0.9 if step < 3 else 0.1
+            trainer.step(*next(batches))
+        assert group["lr"] == 0.3 * 0.7**5
+        found.append(trainer.parameters())
+    for key, value in found[0].items():
+        np.testing.assert_allclose(found[1][key], value, rtol=1e-3, atol=1e-5)

@@ -326,3 +326,88 @@ def test_freezing(engine: ModuleType) -> None:
 def test_parameters_print_as_such(engine: ModuleType) -> None:
     assert repr(engine.nn.Parameter([1.0])) == "Parameter containing:\ntensor([1.], requires_grad=True)"
     assert repr(engine.nn.Parameter([1.0], requires_grad=False)) == "Parameter containing:\ntensor([1.])"
+
+
+# ------------------------------------------------------------------------------------------------ names and places
+
+
+def test_everything_is_found_by_its_dotted_name(engine: ModuleType) -> None:
+    block = block_of(engine)
+    assert block.get_submodule("") is block
+    assert block.get_submodule("inner.0") is block.inner[0]
+    assert block.get_parameter("inner.0.weight") is block.inner[0].weight
+    assert block.get_parameter("scale") is block.scale
+    assert block.get_buffer("count") is block.count
+    for find, target, message in (
+        (block.get_submodule, "inner.7", "Sequential has no attribute `7`"),
+        (block.get_submodule, "note", "`note` is not an nn.Module"),
+        (block.get_parameter, "inner.0.gain", "Linear has no attribute `gain`"),
+        (block.get_parameter, "count", "`count` is not nn.Parameter"),
+        (block.get_buffer, "scale", "`scale` is not a buffer"),
+    ):
+        with pytest.raises(AttributeError, match=message):
+            find(target)
+
+
+def test_walks_take_prefixes_and_stay_at_home(engine: ModuleType) -> None:
+    block = block_of(engine)
+    assert [n for n, _ in block.named_parameters("net", recurse=False)] == ["net.scale", "net.shift"]
+    assert next(iter(block.inner.named_parameters("net")))[0] == "net.0.weight"
+    assert list(block.parameters(recurse=False)) == [block.scale, block.shift]
+    assert list(block.buffers()) == [block.count]
+    assert [n for n, _ in block.named_modules(prefix="net")][:2] == ["net", "net.inner"]
+    shared = engine.nn.Linear(2, 2)
+    net = engine.nn.Sequential(shared, engine.nn.Tanh(), shared)
+    assert [n for n, _ in net.named_modules()] == ["", "0", "1"]
+    assert [n for n, _ in net.named_modules(remove_duplicate=False)] == ["", "0", "1", "2"]
+    assert list(net.children()) == [shared, net[1]]
+    assert [n for n, _ in net.named_parameters(remove_duplicate=False)] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_registered_names_are_listed_by_dir(engine: ModuleType) -> None:
+    block = block_of(engine)
+    assert {"scale", "inner", "count", "note", "forward"} <= set(dir(block))
+    assert "0" not in dir(block.inner)
+    block.register_module("late", engine.nn.Tanh())
+    assert isinstance(block.late, engine.nn.Tanh)
+
+
+def test_gradients_are_forgotten_or_zeroed(engine: ModuleType) -> None:
+    net = net_of(engine)
+    net(engine.tensor([[1.0, 2.0, 3.0]])).sum().backward()
+    net.zero_grad(set_to_none=False)
+    assert all((p.grad.numpy() == 0).all() for p in net.parameters())
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_casts_reach_what_they_name(engine: ModuleType) -> None:
+    net = engine.nn.BatchNorm1d(2)
+    dtypes = [t.dtype for t in net.half().state_dict().values()]
+    assert dtypes == [np.float16] * 4 + [np.int64]
+    assert [t.dtype for t in net.type(np.float64).state_dict().values()] == [np.float64] * 5
+    net.to("jax:cpu", np.float32)
+    assert (net.weight.device, net.weight.dtype) == ("jax:cpu", np.float32)
+    net.cpu()
+    assert net.to(device=None, dtype=None) is net
+    assert net.to(engine.tensor(np.ones(1))).weight.dtype == np.float64
+    with pytest.raises(DiffError, match="only floating point dtypes can require gradients, got int64"):
+        net.type(np.int64)
+    with pytest.raises(DiffError):
+        net.to("cuda:7")
+    with pytest.raises(ValueError, match="training mode is expected to be boolean"):
+        net.train("yes")
+    assert net.training
+    assert net.weight.dtype == np.float64
+
+
+def test_layers_without_parameters_are_modules_of_both_engines(engine: ModuleType) -> None:
+    other = {"revdiff": dualdiff, "dualdiff": revdiff}[engine.__name__]
+    for layer in (engine.nn.ReLU(), engine.nn.Flatten(), engine.nn.Linear(1, 1), engine.nn.Sequential()):
+        assert isinstance(layer, engine.nn.Module)
+    assert isinstance(engine.nn.ReLU(), other.nn.Module)
+    assert not isinstance(engine.nn.Linear(1, 1), other.nn.Module)
+    assert not isinstance(engine.nn.ReLU(), engine.nn.Sequential)
+    assert not isinstance(engine.tensor(1.0), engine.nn.Module)
+    assert issubclass(engine.nn.ReLU, engine.nn.Module)
+    assert not issubclass(int, engine.nn.Module)

@@ -207,7 +207,7 @@ def test_a_weight_has_one_site_per_step(kind: str) -> None:
     assert all(site.examples for site in sites)
 
 
-@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize(("engine", "kind"), [(revdiff, "LSTM"), (dualdiff, "GRU")])
 def test_layers_run_under_jit(engine: ModuleType, kind: str, x64: None) -> None:
     import jax
 

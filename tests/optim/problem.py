@@ -30,6 +30,7 @@ class Run:
 
     def __init__(self, library: Any, name: str, options: dict[str, Any], dtype: Any, device: str = "cpu", decay: float = 0.99) -> None:
         self.library = library
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}  # JSON has no tuples
         self.net = library.nn.Sequential(
             library.nn.Linear(3, 2, dtype=dtype, device=device), library.nn.Tanh(), library.nn.Linear(2, 2, dtype=dtype, device=device)
         )

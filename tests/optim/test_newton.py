@@ -208,26 +208,61 @@ def test_the_account_of_bytes(engine: ModuleType) -> None:
     assert optimizer.account().parameters == 5
 
 
+def test_some_of_the_parameters(engine: ModuleType) -> None:
+    """The others stay, although they require gradients of their own."""
+    found = []
+    for frozen in (False, True):
+        net, loss = logistic(engine)
+        net.bias.requires_grad = not frozen
+        for optimizer in (engine.optim.Newton([net.weight], line_search="armijo"), engine.optim.NewtonCG([net.weight], tol=0.0)):
+            optimizer.step(loss)
+        np.testing.assert_array_equal(net.bias.detach(), 0)
+        found.append(net.weight.detach().numpy())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
+    assert abs(found[0]).max() > 0.1
+
+
+def test_a_step_is_one_evaluation_to_layers_that_draw_or_keep_statistics(engine: ModuleType) -> None:
+    found = []
+    for name, options in (("Newton", {"line_search": "armijo"}), ("NewtonCG", {"tol": 0.0, "max_iter": 60})):
+        engine.manual_seed(4)
+        layers = [engine.nn.Linear(3, 4, dtype=np.float64), engine.nn.BatchNorm1d(4, dtype=np.float64), engine.nn.Tanh()]
+        net = engine.nn.Sequential(*layers, engine.nn.Dropout(0.4), engine.nn.Linear(4, 2, dtype=np.float64))
+        x = engine.tensor(X)
+        optimizer = getattr(engine.optim, name)(net, damping=2.0, **options)
+        optimizer.step(lambda net=net, x=x: engine.nn.functional.cross_entropy(net(x), Y))
+        assert int(net[1].num_batches_tracked) == 1
+        assert optimizer.last.length == 1
+        assert optimizer.last.damping == 2.0
+        found.append(flat(net.parameters()))
+        found.append(engine.rand(3).numpy())
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-9, atol=1e-11)
+    np.testing.assert_array_equal(found[1], found[3])
+
+
 @pytest.mark.usefixtures("x64")
 def test_a_step_on_jax_and_under_jit(engine: ModuleType) -> None:
     import jax
 
-    solution = np.linalg.solve(MATRIX, RIGHT)
-    parameters, loss = quadratic(engine, "jax")
-    engine.optim.NewtonCG(parameters, tol=0.0, max_iter=12).step(loss)
-    np.testing.assert_allclose(flat(parameters), solution, rtol=1e-10)
-    parameters, loss = quadratic(engine, "jax")
-    optimizer = engine.optim.Newton(parameters)
+    def problem() -> tuple[Any, Any]:
+        p = engine.nn.Parameter(engine.tensor([1.0, -1.0], dtype=np.float64, device="jax"))
+        return p, lambda: (p * p * p[0]).sum()
+
+    first, then = np.array([1.0, -1.0]), np.array([0.5, -0.5])  # homogeneous of degree 3: Newton's step halves it
+    p, loss = problem()
+    optimizer = engine.optim.Newton([p])
 
     @jax.jit
-    def step(arrays: Any) -> Any:
-        for parameter, array in zip(parameters, arrays, strict=True):
-            parameter.data = array
+    def step(array: Any) -> Any:
+        p.data = array
         optimizer.step(loss)
-        return [parameter.array for parameter in parameters]
+        return p.array
 
-    found = step([parameter.array for parameter in parameters])
-    np.testing.assert_allclose(np.concatenate([a.reshape(-1) for a in found]), solution, rtol=1e-10)
+    np.testing.assert_allclose(step(first), then, rtol=1e-12)
+    p, loss = problem()
+    engine.optim.NewtonCG([p], damping=10.0, tol=0.0, max_iter=3).step(loss)
+    hessian = np.array([[6.0, -2.0], [-2.0, 2.0]])
+    np.testing.assert_allclose(p.detach(), first - np.linalg.solve(hessian + 10 * np.eye(2), hessian @ first / 2), rtol=1e-10)
 
 
 def test_a_step_can_be_planned(engine: ModuleType) -> None:
