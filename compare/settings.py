@@ -25,7 +25,8 @@ LARGEST_OF = {"width": 2**16, "depth": 1000}
 
 AUTO = "auto"
 """The memory budget that is `AUTO_BYTES`, or more where a single direction needs more."""
-AUTO_BYTES = 256 * 10**6
+AUTO_BYTES = {"numpy": 256 * 10**6, "jax": 2 * 10**9}
+"""By backend. A compiled step holds the program of every chunk, so there chunks are dear."""
 
 OF_THE_NETWORK = ("data", "steps", "batch", "width", "depth", "optimizer", "lr", "momentum")
 """Settings that are the network's own where they are not given."""
@@ -138,7 +139,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def budget(self) -> int:
         """Bytes that the tangents of forward mode may take."""
-        return AUTO_BYTES if isinstance(self.memory, str) else self.memory
+        return AUTO_BYTES[self.backend] if isinstance(self.memory, str) else self.memory
 
     @property
     def command(self) -> str:

@@ -11,8 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import IO
 
@@ -149,9 +150,16 @@ class Workers:
         self._names = names
         self._environ = worker_environment(backend)
         self._workers: dict[str, Worker] = {}
+        self._folders = ExitStack()
+        self._compiles = backend == "jax"
 
     def __enter__(self) -> dict[str, Worker]:
         try:
+            if self._compiles:
+                # A program that has been compiled once, for instance of the network that was timed, is not compiled again to be weighed or
+                # trained. The folder is gone when the workers are.
+                folder = self._folders.enter_context(TemporaryDirectory(prefix="diffmodes-", ignore_cleanup_errors=True))
+                self._environ["JAX_COMPILATION_CACHE_DIR"] = folder
             for name in self._names:
                 self._workers[name] = Worker(name, self._environ)
         except BaseException as error:
@@ -170,6 +178,7 @@ class Workers:
             worker.close()
         for worker in self._workers.values():
             worker.end(deadline)
+        self._folders.close()
 
 
 def worker_environment(backend: str) -> dict[str, str]:

@@ -86,7 +86,7 @@ def test_a_schedule_takes_effect_in_a_compiled_step():
     for backend in ("numpy", "jax"):
         settings = Settings(width=4, batch=16, backend=backend)
         trainer = Trainer(settings, STRATEGIES["reverse"], device=BACKENDS[backend].device, dtype="float32", compiled=True)
-        batches = datasets.batches(datasets.load("digits", seed=0, dtype="float32"), batch=16, seed=0)
+        batches = datasets.batches(datasets.load("digits", "vector", seed=0, dtype="float32"), batch=16, seed=0)
         (group,) = trainer.optimizer.param_groups
         for step in range(6):
             group["lr"] = 0.3 * 0.7**step

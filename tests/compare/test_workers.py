@@ -122,3 +122,13 @@ def test_threads_are_set_and_our_own_package_is_found():
     assert environ["OPENBLAS_NUM_THREADS"] == environ["NPROC"] == "2"
     assert environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
     assert environ["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
+
+
+def test_compiled_programs_are_kept_for_the_length_of_a_run():
+    group = workers.Workers([], backend="jax")
+    with group:
+        folder = group._environ["JAX_COMPILATION_CACHE_DIR"]
+        assert os.path.isdir(folder)
+    assert not os.path.exists(folder)
+    with workers.Workers([], backend="numpy") as none:
+        assert none == {}
