@@ -18,6 +18,7 @@ import click
 
 from compare.datasets import OWN
 from compare.errors import CompareError, account, one_line, suggestion
+from compare.notes.catalogue import CLAIMS
 from compare.optimizers import OPTIMIZERS, WITH_MOMENTUM
 from compare.settings import AUTO, BACKENDS, DTYPES, Settings
 from compare.strategies import ALL, STRATEGIES
@@ -173,6 +174,32 @@ def check(kernels: tuple[str, ...], html: Path | None, output: Path | None, jobs
     from compare import commands
 
     return commands.check(selection, html, output)
+
+
+class Claims(click.Command):
+    """A command whose help lists the claims."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The claims by number and name."""
+        with formatter.section("Claims"):
+            formatter.write_dl([(f"{entry.number:2d} {entry.slug}", entry.text) for entry in CLAIMS])
+
+
+@cli.command(cls=Claims)
+@click.argument("claims", nargs=-1, metavar="[CLAIM]...")
+@click.option("--output", default="reports", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the page.")
+@click.option("--fresh", is_flag=True, help="Measure again what is recorded already.")
+def notes(claims: tuple[str, ...], output: Path, fresh: bool) -> int:
+    """Show what the notes claim by running it, in a few minutes.
+
+    Every CLAIM (all by default; number or name) is an experiment with both
+    engines. Prints a verdict on each and leaves FOLDER/notes.html, and
+    FOLDER/notes.jsonl, where each claim is kept as soon as it is measured: a
+    run that was interrupted goes on where it ended.
+    """
+    from compare import commands
+
+    return commands.notes(claims, output, fresh=fresh)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

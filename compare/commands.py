@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -122,6 +123,40 @@ def check(selection: Selection, page: Path | None, kept: Path | None) -> int:
     if found:
         print(f"compare: {found} disagreement{'s' * (found > 1)}", file=sys.stderr)
     return DISAGREE if found else 0
+
+
+def notes(names: Sequence[str], folder: Path, *, fresh: bool) -> int:
+    """Measure the claims that are not recorded yet, write the page, print the verdicts. Returns the exit code."""
+    from compare.notes.catalogue import chosen
+
+    entries = chosen(names)
+    # Before numpy and jax are loaded, which read the variables only then.
+    environment.limit_threads()
+    from compare.notes import page, runner
+    from compare.progress import Bar
+
+    path, kept = folder / "notes.html", folder / "notes.jsonl"
+    command = shlex.join(["python", "-m", "compare", "notes", "--fresh"])
+    with files.destination(path, kept), Bar() as bar:
+        phase = bar.phase("claims", len(entries))
+        found = runner.run(
+            entries,
+            kept,
+            fresh=fresh,
+            heard=lambda entry, done: phase.advance(entries.index(entry) + done, f"claim {entry.number}: {entry.title}"),
+            word=lambda text: print(f"compare: {text}", file=sys.stderr),
+        )
+        bar.phase("page", 1)
+        files.write({path: page.render(found, command).encode()})
+    console, told = Console(), page.chapters(found)
+    for chapter in told:
+        console.print(page.line(chapter.entry, chapter.claim, chapter.shown.measured), markup=False, highlight=False)
+    console.print(page.summary([chapter.verdict for chapter in told]), markup=False, highlight=False)
+    _wrote((path, kept), console)
+    apart = [chapter.entry.slug for chapter in told if not chapter.claim.agrees(chapter.shown.measured)]
+    if apart:
+        print(f"compare: the engines disagree in {', '.join(apart)}", file=sys.stderr)
+    return DISAGREE if apart else 0
 
 
 def _show(lines: list[Line], *written: Path) -> None:

@@ -45,6 +45,6 @@ class BarPhase:
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
 
-    def advance(self, done: float) -> None:
-        """`done` units are done in all."""
-        self._progress.update(self._task, completed=done, refresh=True)
+    def advance(self, done: float, title: str | None = None) -> None:
+        """`done` units are done in all; `title` renames the line."""
+        self._progress.update(self._task, completed=done, description=title, refresh=True)

@@ -13,7 +13,7 @@ from compare.records import Agreement, Header, Line
 from compare.report.figures import Figure, figures
 from compare.report.palette import strategy_token
 from compare.report.summary import Summary, flops_ratio, peak_ratio, planned, summarize, time_ratio
-from compare.report.units import MISSING, at_most, duration, operations, ratio, scored, size, whole
+from compare.report.units import MISSING, at_most, counted, duration, operations, ratio, scored, size, whole
 from compare.report.verdict import agrees, largest, verdict
 
 
@@ -96,7 +96,7 @@ def _row(run: Summary, number: int) -> Row:
     score = time = peak = flops = Cell(MISSING, "not recorded")
     if cost.training is not None:
         unit = run.header.unit
-        steps = f"after {whole(len(cost.training.losses))} steps; {scored(cost.training.score_train, unit)} on the training set"
+        steps = f"after {counted(len(cost.training.losses), 'step')}; {scored(cost.training.score_train, unit)} on the training set"
         score = Cell(scored(cost.training.score_test, unit), steps)
     if cost.time is not None:
         spread = f"middle half {duration(cost.time.lower)} to {duration(cost.time.upper)}, n = {whole(cost.time.count)}"
@@ -118,7 +118,7 @@ def _proof(run: Summary, pair: Agreement) -> Proof:
     relation = "within" if good else "more than"
     names = f"{run.phrase(pair.strategy)} and {run.phrase(pair.reference)}"
     statement = (
-        f"{names[0].upper()}{names[1:]}: after {whole(pair.steps)} training steps in {pair.dtype} from one seed all parameters "
+        f"{names[0].upper()}{names[1:]}: after {counted(pair.steps, 'training step')} in {pair.dtype} from one seed all parameters "
         f"{bound}, {relation} the tolerance of {pair.tolerance:g}."
     )
     return Proof(run.title(pair.strategy), good, statement, {name: f"{value:.2g}" for name, value in pair.differences.items()})

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from compare.records import Line
 from compare.report.summary import Cost, Summary, flops_ratio, peak_ratio, summarize, time_ratio
-from compare.report.units import MISSING, at_most, duration, operations, ratio, scored, size, whole
+from compare.report.units import MISSING, at_most, counted, duration, operations, ratio, scored, size, whole
 from compare.report.verdict import agrees, largest, verdict
 
 COLUMNS = 80
@@ -33,7 +33,7 @@ def print_report(records: Iterable[Line], console: Console) -> None:
 def _table(run: Summary, console: Console) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("strategy", min_width=16, max_width=20)
-    for name in (run.header.score, "time per step", "peak memory", "FLOPs per step"):
+    for name in (run.header.score.replace(" ", "\n"), "time per step", "peak memory", "FLOPs per step"):
         table.add_column(plain(Text(name), console), justify="right", no_wrap=True)
     for number, cost in enumerate(run.costs):
         if number:
@@ -47,8 +47,7 @@ def _cells(run: Summary, cost: Cost) -> list[list[str]]:
     base = run.reference if cost is not run.reference else None
     score = [MISSING]
     if cost.training is not None:
-        steps = len(cost.training.losses)
-        score = [scored(cost.training.score_test, run.header.unit), "on test", f"{whole(steps)} step{'s' * (steps != 1)}"]
+        score = [scored(cost.training.score_test, run.header.unit), "on test", counted(len(cost.training.losses), "step")]
     time = [MISSING]
     if cost.time is not None:
         time = [duration(cost.time.median), f"IQR {duration(cost.time.interquartile)}", *_ratio(time_ratio(cost, base))]
@@ -70,8 +69,8 @@ def _notes(run: Summary) -> list[Text]:
             continue
         state = "agrees with" if agrees(pair) else "DISAGREES with"
         lines.append(
-            f"{run.phrase(pair.strategy)} {state} {run.phrase(pair.reference)}: parameters after {whole(pair.steps)} steps in {pair.dtype} "
-            f"differ by at most {at_most(largest(pair))} (tolerance {pair.tolerance:g})"
+            f"{run.phrase(pair.strategy)} {state} {run.phrase(pair.reference)}: parameters after {counted(pair.steps, 'step')} "
+            f"in {pair.dtype} differ by at most {at_most(largest(pair))} (tolerance {pair.tolerance:g})"
         )
     lines.append("Time: median and interquartile range (IQR) of all samples. Peak: bytes that a step adds to what rests before it.")
     return [Text(line) for line in (*lines, "")]

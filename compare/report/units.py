@@ -45,6 +45,11 @@ def whole(amount: int) -> str:
     return f"{amount:,d}"
 
 
+def counted(amount: int, what: str) -> str:
+    """So many of something: `1 step`, `1,000 steps`."""
+    return f"{whole(amount)} {what}{'s' * (amount != 1)}"
+
+
 def ratio(value: float | None, sign: str = "×") -> str:
     """A factor: two digits below ten (`2.9×`, `0.53×`), whole above (`1,204×`)."""
     if value is None:

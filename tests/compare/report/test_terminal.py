@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import pytest
 from rich.console import Console
 
-from compare.records import Memory, Strategy
+from compare.records import Memory, Strategy, Training
 from compare.report import print_report
 
 
@@ -35,6 +36,22 @@ def test_every_number_asked_for_is_there(synthetic):
 
 def test_no_cell_is_cut_off(synthetic):
     assert "…" not in printed(synthetic.run())
+
+
+def test_scores_of_other_tasks_fit_too(synthetic):
+    records = synthetic.run(score="token accuracy", task="language", inputs=(32,))
+    for encoding in ("utf-8", "ascii"):
+        text = printed(records, encoding)
+        assert max(map(len, text.splitlines())) <= 80
+        assert "token" in text
+        assert "FLOPs per step" in text
+    text = printed(synthetic.run(score="R²", unit="", task="regression"), "ascii")
+    assert "R^2" in text
+    assert "0.972" in text
+    lines = synthetic.run((synthetic.REVERSE,))
+    unscored = [msgspec.structs.replace(line, score_test=None, losses=[1.0]) if isinstance(line, Training) else line for line in lines]
+    assert "on test" in printed(unscored)
+    assert "1 step " in printed(unscored)
 
 
 def test_a_pipe_gets_no_colour(synthetic):
