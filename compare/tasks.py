@@ -52,7 +52,7 @@ class Language(Classification):
 
     def loss(self, functional: Any, outputs: Any, targets: Any) -> Any:
         """Of outputs `[n, steps, tokens]`."""
-        return functional.cross_entropy(outputs.reshape(-1, outputs.shape[-1]), targets.reshape(-1))
+        return functional.cross_entropy(outputs.transpose(1, 2), targets)
 
 
 class Regression(Task):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -33,11 +34,13 @@ def _reduce(losses: Any, reduction: str, counted: Any = None) -> Any:
 
 def _check_target(logits: Any, target: Any) -> None:
     """One class index in [0, classes) per example. Traced and abstract targets have no values to check."""
-    if target.shape != logits.shape[:1]:
+    if target.shape != logits.shape[:-1]:
         raise ValueError("one class index per example is needed")
     classes = logits.shape[-1]
     if type(target) is not np.ndarray or not target.size:
         return
+    if target.ndim > 1:
+        target = target.reshape(-1)
     indices = target.astype(np.intp, copy=False).view(np.uintp)  # as an unsigned number a negative index is huge
     if indices[indices.argmax()] >= classes:  # `argmax` takes a third of the time of `max`
         bad = target[(target < 0) | (target >= classes)][0]
@@ -46,6 +49,9 @@ def _check_target(logits: Any, target: Any) -> None:
 
 def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, tuple[Any]]:
     _check_target(logits, target)
+    if logits.ndim > 2:
+        out, (each,) = _forward(xp, logits.reshape((-1, logits.shape[-1])), target.reshape(-1), reduction=reduction)
+        return out.reshape(target.shape) if reduction == "none" else out, (each.reshape(logits.shape),)
     n = logits.shape[0]
     if is_mutable(logits):  # numpy reduces along the first axis several times faster, and the copy is ours to change
         columns = logits.T.copy()
@@ -78,17 +84,18 @@ def _counting(n: int) -> Any:
 
 
 def _residual(call: Call) -> Any:
-    """softmax(logits) - one_hot(target), `[n, c]`: the derivative of each example's loss. A new array or tensor."""
+    """softmax(logits) - one_hot(target), shaped like `logits`: the derivative of each example's loss. A new array or tensor."""
     target = call.primals[1]
     (softmax,) = call.aux
     if is_mutable(softmax):
-        columns = softmax.T.copy()  # `[c, n]`, as it was made
+        flat = softmax if softmax.ndim == 2 else softmax.reshape((-1, softmax.shape[-1]))
+        columns = flat.T.copy()  # `[c, n]`, as it was made
         n = columns.shape[1]
-        columns.reshape(-1)[_indices(target) * n + _counting(n)] -= 1  # one axis is indexed in half the time of two
-        return columns.T
-    residual = softmax - (target.reshape((-1, 1)) == np.arange(call.shapes[0][-1]))
+        columns.reshape(-1)[_indices(target).reshape(-1) * n + _counting(n)] -= 1  # one axis is indexed in half the time of two
+        return columns.T if softmax.ndim == 2 else columns.T.reshape(softmax.shape)
+    residual = softmax - (target.reshape((*target.shape, 1)) == np.arange(call.shapes[0][-1]))
     counted = _counted(target)
-    return residual if counted is None else residual * counted.reshape((-1, 1))
+    return residual if counted is None else residual * counted.reshape((*target.shape, 1))
 
 
 def _weight(call: Call) -> Any:
@@ -96,14 +103,16 @@ def _weight(call: Call) -> Any:
         return 1
     counted = _counted(call.primals[1])
     if counted is None:
-        return 1 / max(call.shapes[0][0], 1)
+        return 1 / max(math.prod(call.shapes[1]), 1)
     number = counted.sum()
     return 1 / (number + (number == 0))  # of no examples the mean is NaN, but its derivative is 0
 
 
 def _pushforward(call: Call, tangents: Any) -> Any:
     each = (_residual(call) * tangents[0]).sum(axis=-1)
-    return each if call.params.get("reduction", "mean") == "none" else each.sum(axis=-1) * _weight(call)
+    if call.params.get("reduction", "mean") == "none":
+        return each
+    return each.sum(axis=tuple(range(-len(call.shapes[1]), 0))) * _weight(call)
 
 
 def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
@@ -111,14 +120,13 @@ def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
     if call.shape == () == g.shape and is_mutable(residual):
         residual *= scale
         return residual, None
-    lead = g.shape[: g.ndim - len(call.shape)]
-    return scale.reshape((*lead, -1, 1)) * residual, None
+    return scale.reshape((*scale.shape, *(1,) * (len(call.shapes[0]) - len(call.shape)))) * residual, None
 
 
 def _explain(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str | None:
     logits, target = shapes
-    if logits[:1] != target:
-        return f"expected `target` of shape {logits[:1]} for `input` {logits}, got {target}"
+    if logits[:-1] != target:
+        return f"expected `target` of shape {logits[:-1]} for `input` {logits}, got {target}"
     return None
 
 
@@ -130,10 +138,10 @@ cross_entropy = irregular(
     pushforward=_pushforward,
     pullback=_pullback,
     keeps=(frozenset(("target", "softmax")), frozenset()),
-    examples=lambda operand, shapes, shape, params: len(shape) == 1 and operand == 0,
+    examples=lambda operand, shapes, shape, params: len(shape) > 0 and operand == 0,
     explain=_explain,
 )
-"""Cross-entropy of `logits` `[n, c]` and class indices `target` `[n]`; `reduction` is "none", "mean" or "sum" over `n`.
+"""Cross-entropy of `logits` `[n, ..., c]` and class indices `target` `[n, ...]`; `reduction` is "none", "mean" or "sum" over all of these.
 
 An index `IGNORED` is an error on numpy, where indices are looked at. On jax, where they cannot be, its example is left out.
 """

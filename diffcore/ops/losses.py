@@ -304,8 +304,8 @@ def _fused_cross_entropy(input: Tensor, target: Any, reduction: str) -> Tensor:
         return _l.cross_entropy(input, target, reduction=reduction)
     expected = _expected("cross_entropy", input, target)
     if input.ndim > 2:
-        input = permute(input, (0, *range(2, input.ndim), 1))
-    losses = _l.cross_entropy(reshape(input, (-1, input.shape[-1])), target.reshape(-1), reduction=reduction)
+        return _l.cross_entropy(permute(input, (0, *range(2, input.ndim), 1)), target, reduction=reduction)
+    losses = _l.cross_entropy(reshape(input, (1, -1)), target.reshape(-1), reduction=reduction)
     return reshape(losses, expected) if reduction == "none" else losses
 
 
