@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TEST_SHARE = 5
 """One example in this many is kept for testing."""
+STEPS = 16
+"""Letters of one example of text. In forward mode the work of a recurrent network grows with their square."""
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -83,7 +85,7 @@ DATASETS: dict[str, Description] = {
         Description("blobs", 300, "vector", (2,), "classification", 3, "three clouds of points that straight lines part"),
         Description("series", 600, "sequence", (16, 1), "regression", 1, "a noisy sine: the value after 16 steps"),
         Description("adding", 1000, "sequence", (20, 2), "regression", 1, "the sum of two marked numbers among 20 (Hochreiter 1997)"),
-        Description("text", 600, "tokens", (32,), "language", 23, "sentences of a small grammar, letter by letter"),
+        Description("text", 1200, "tokens", (STEPS,), "language", 23, "sentences of a small grammar, letter by letter"),
         Description("shapes", 1000, "image", (1, 16, 16), "classification", 4, "squares, circles, triangles and crosses"),
         Description("shapes-32", 1000, "image", (3, 32, 32), "classification", 10, "ten kinds of figures in colour, 32x32 pixels"),
         Description("detection", 500, "image", (3, 32, 32), "detection", 3, "one or two figures an image, with their boxes", objects=2),
@@ -169,8 +171,8 @@ def _read(name: str) -> tuple[Any, Any]:
     made: dict[str, Any] = {"dtype": np.float64, "seed": 0}
 
     def text() -> tuple[Any, Any]:
-        letters = synthetic.character_text(n * 32 + 1, seed=0)
-        return synthetic.next_tokens(data.Vocabulary(letters).encode(letters), 32)
+        letters = synthetic.character_text(n * STEPS + 1, seed=0)
+        return synthetic.next_tokens(data.Vocabulary(letters).encode(letters), STEPS)
 
     if name not in DATASETS:
         from compare import userdata

@@ -102,7 +102,7 @@ UNFIT = [
     ({"network": "lenet", "data": "iris"}, "network 'lenet' and data set 'iris' do not fit: the network takes image inputs"),
     ({"network": "lenet", "data": "iris"}, "networks that fit iris: softmax, perceptron, svm, kernel-svm, mlp"),
     ({"network": "linear", "data": "digits"}, "data sets that fit linear: diabetes, linear, series, adding;"),
-    ({"network": "mlp", "data": "text"}, "the data are tokens inputs (32,) for language"),
+    ({"network": "mlp", "data": "text"}, "the data are tokens inputs (16,) for language"),
     ({"network": "resnet18", "data": "digits"}, "takes image inputs (3, 224, 224) for classification"),
     ({"network": "svm", "width": 3}, "`width` (=3) cannot be set: svm has no width to choose"),
     ({"network": "kernel-svm", "depth": 2}, "`depth` (=2) cannot be set: kernel-svm has no depth to choose"),
