@@ -64,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         preset = NETWORKS[choose("network", self.network, NETWORKS)]
+        momentum = self.momentum
         for name in OF_THE_NETWORK:
             if getattr(self, name) is None:
                 msgspec.structs.force_setattr(self, name, getattr(preset, name))
@@ -87,6 +88,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"`lr` (={self.lr}) must be a finite number above 0")
         if not 0 <= self.momentum < 1:
             raise InputError(f"`momentum` (={self.momentum}) must be at least 0 and below 1")
+        if self.optimizer not in WITH_MOMENTUM:
+            if momentum:
+                raise InputError(f"`momentum` (={momentum}) cannot be set: {self.optimizer} has none")
+            msgspec.structs.force_setattr(self, "momentum", 0.0)
         if self.memory != AUTO:
             msgspec.structs.force_setattr(self, "memory", _bytes(self.memory))
         if self.name:

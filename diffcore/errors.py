@@ -6,6 +6,7 @@
     ├── DTypeError           (TypeError, RuntimeError)    an element type the op cannot work with
     ├── GradientError        (RuntimeError)               a derivative that was asked for in the wrong way
     ├── DeviceError          (RuntimeError)               a device that is not there
+    ├── StateError           (RuntimeError)               names or shapes of parameters that do not fit a network
     ├── FormatError          (ValueError)                 a file that is torn, or not of the format it should be
     ├── AbstractValueError   (TypeError)                  a value was read off an array that has none
     ├── UnknownCostError     (TypeError)                  an array function without a shape and cost rule
@@ -41,6 +42,10 @@ class GradientError(DiffError, RuntimeError):
 
 class DeviceError(DiffError, RuntimeError):
     """A device that does not exist here; the message lists those that do."""
+
+
+class StateError(DiffError, RuntimeError):
+    """Parameters by name that do not fit a network; the message lists all that is missing, unexpected or misshapen."""
 
 
 class FormatError(DiffError, ValueError):

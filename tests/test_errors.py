@@ -18,6 +18,7 @@ PARENTS = {
     "DTypeError": (TypeError, RuntimeError),
     "GradientError": (RuntimeError,),
     "DeviceError": (RuntimeError,),
+    "StateError": (RuntimeError,),
     "FormatError": (ValueError,),
     "AbstractValueError": (TypeError,),
     "UnknownCostError": (TypeError,),

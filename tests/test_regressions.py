@@ -217,3 +217,12 @@ def test_functions_know_what_is_needed_and_hand_through_what_is_no_tensor(engine
     _, needed = Scaled.apply(engine.tensor(X, requires_grad=True), 3.0)
     assert needed == (True, False)
     expect_close("jacobian", engine.jacobian(lambda x: Scaled.apply(x, 3.0)[0])(X[0]), 3 * np.eye(3), 0)
+
+
+def test_a_layer_without_outputs_has_empty_gradients(engine: ModuleType) -> None:
+    layer = engine.nn.Linear(3, 0)
+    x = engine.tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    layer(x).sum().backward()
+    assert layer.weight.grad.shape == (0, 3)
+    assert layer.bias.grad.shape == (0,)
+    np.testing.assert_array_equal(x.grad.numpy(), np.zeros((2, 3)))

@@ -52,10 +52,10 @@ def _parts(n: int, lengths: Sequence[float]) -> list[int]:
 
 
 class KFold:
-    """K-fold cross-validation, as in scikit-learn: each example is in the validation part of exactly one of `n_splits` folds.
+    """K-fold cross-validation: each example is in the validation part of exactly one of `n_splits` folds.
 
-    The folds are stretches of the data set, the first `n % n_splits` one example longer than the others; with `shuffle` stretches of a
-    random order.
+    `split(dataset)` gives pairs (training, validation) of subsets, where scikit-learn gives positions. The folds are stretches of the data
+    set, as there: the first `n % n_splits` one example longer than the others; with `shuffle` stretches of a random order.
 
     **Arguments:** `n_splits`: 2 or more; `seed`: an integer (the same folds every time), a generator, or `None` for the shared one; it
     needs `shuffle`. Raises `ArgumentError`.

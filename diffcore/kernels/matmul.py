@@ -87,7 +87,7 @@ def diagonal_in_right(a: Any, scale: Any, inner: Any, outer: Any, columns: int) 
     picked = a.T[inner]
     if scale is not None:
         picked = picked * scale.reshape((-1, 1))
-    return picked.reshape((*picked.shape, 1)) * one_hot_of(a, outer, columns).reshape((-1, 1, columns))
+    return picked.reshape((*picked.shape, 1)) * one_hot_of(a, outer, columns).reshape((len(outer), 1, columns))
 
 
 def _picked(scale: Any, rows: slice) -> Any:

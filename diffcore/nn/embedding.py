@@ -17,13 +17,28 @@ class Embedding(initial.Initialised):
     """Rows of `weight` `[num_embeddings, embedding_dim]` by indices of any shape: `[*, embedding_dim]`; drawn from N(0, 1).
 
     The row `padding_idx` (negative: from the end) starts at zero and gets no derivative. Raises `ValueError` where there is no such
-    row, and in a call `IndexError` for an index without a row.
+    row, and for `max_norm`, `scale_grad_by_freq` and `sparse`, which change rows or gradients behind the derivative's back; in a call
+    `IndexError` for an index without a row.
     """
 
     def __init__(
-        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, device: str | None = None, dtype: Any = None
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
+        for name, value in (("max_norm", max_norm), ("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
+            if value is not None and value is not False:
+                instead = "; bound the rows with `nn.utils.max_norm_` after a step" if name == "max_norm" else ""
+                raise ValueError(f"Embedding: `{name}` (={value!r}) is not supported{instead}")
         initial.check_counts("Embedding", 0, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = _row(padding_idx, num_embeddings)

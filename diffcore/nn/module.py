@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from diffcore.dispatch import Boxed
-from diffcore.errors import DiffError
+from diffcore.errors import DiffError, StateError
 from diffcore.hooks import RemovableHandle
 from diffcore.nn import state
 from diffcore.nn.hooked import hooked
@@ -269,7 +269,7 @@ class Module(Moves):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> state.IncompatibleKeys:
         """Copy values in by name, cast to the dtype that is there; with `assign` in the dtype and on the device that they have.
 
-        Returns the names that were missing and unexpected, both empty if `strict`. Raises `DiffError` listing every missing and unexpected
+        Returns the names that were missing and unexpected, both empty if `strict`. Raises `StateError` listing every missing and unexpected
         (if `strict`) and every misshapen entry, and `TypeError` for what is no mapping; then nothing has changed.
         """
         return state.load(type(self).__name__, dict(self._entries()), state_dict, strict, assign)
@@ -367,14 +367,14 @@ def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kw
     """`net(*args, **kwargs)` with `parameters` (tensors or arrays by name) in the places of its own, which stay untouched.
 
     Buffers may be among them: statistics that move in training move in the tensors given. They are put back even after an exception.
-    Raises `DiffError` naming parameters that `net` does not have.
+    Raises `StateError` naming parameters that `net` does not have.
     """
     slots = net._slots()
     others = {name for name in parameters if name not in slots.names}
     buffers = net._places("_buffers") if others else Slots((), [], [], None)
     unknown = [name for name in parameters if name in others and name not in buffers.names]
     if unknown:
-        raise DiffError(f"functional_call: {type(net).__name__} has no parameter named {', '.join(map(repr, unknown))}")
+        raise StateError(f"functional_call: {type(net).__name__} has no parameter named {', '.join(map(repr, unknown))}")
     own = [(part, part.now()) for part in (slots, buffers)]
     with borrowing():
         for part, before in own:

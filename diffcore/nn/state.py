@@ -9,7 +9,7 @@ import numpy as np
 
 from diffcore.arrays import devices, is_array, is_float
 from diffcore.dispatch import Boxed
-from diffcore.errors import DiffError
+from diffcore.errors import StateError
 from diffcore.seeds import array_under
 
 
@@ -28,7 +28,7 @@ class IncompatibleKeys(NamedTuple):
 def load(owner: str, own: dict[str, Any], given: Any, strict: bool, assign: bool) -> IncompatibleKeys:
     """Copy `given` into the tensors `own` by name; with `assign` they take dtype and device of what is given.
 
-    `owner` is named in the error, a `DiffError` that lists every missing, unexpected and misshapen entry; then nothing has changed.
+    `owner` is named in the error, a `StateError` that lists every missing, unexpected and misshapen entry; then nothing has changed.
     """
     if not isinstance(given, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(given)}.")
@@ -52,7 +52,7 @@ def load(owner: str, own: dict[str, Any], given: Any, strict: bool, assign: bool
         else:
             arrays[name] = array
     if problems:
-        raise DiffError(f"Error(s) in loading state_dict for {owner}: {' '.join(problems)}")
+        raise StateError(f"Error(s) in loading state_dict for {owner}: {' '.join(problems)}")
     with np.errstate(all="ignore"):  # a cast may overflow, as in PyTorch
         new = {name: _copied(array, None if assign else own[name]) for name, array in arrays.items()}
     for name, array in new.items():

@@ -88,8 +88,9 @@ def test_the_command_repeats_the_run(settings):
 def test_what_is_not_given_is_the_networks_own(name):
     """And its command, every setting written out, is that of the same run."""
     settings, network = Settings(network=name), NETWORKS[name]
-    for setting in ("data", "steps", "batch", "width", "depth", "optimizer", "lr", "momentum"):
+    for setting in ("data", "steps", "batch", "width", "depth", "optimizer", "lr"):
         assert getattr(settings, setting) == getattr(network, setting)
+    assert settings.momentum == (network.momentum if settings.optimizer in WITH_MOMENTUM else 0)
     assert settings.shape
     assert settings.inputs == settings.dataset.delivered(network.takes)
     words = settings.command.split()
@@ -102,6 +103,7 @@ UNFIT = [
     ({"network": "lenet", "data": "iris"}, "network 'lenet' and data set 'iris' do not fit: the network takes image inputs"),
     ({"network": "lenet", "data": "iris"}, "networks that fit iris: softmax, perceptron, svm, kernel-svm, mlp"),
     ({"network": "linear", "data": "digits"}, "data sets that fit linear: diabetes, linear, series, adding;"),
+    ({"optimizer": "adam", "momentum": 0.9}, "`momentum` (=0.9) cannot be set: adam has none"),
     ({"network": "mlp", "data": "text"}, "the data are tokens inputs (16,) for language"),
     ({"network": "resnet18", "data": "digits"}, "takes image inputs (3, 224, 224) for classification"),
     ({"network": "svm", "width": 3}, "`width` (=3) cannot be set: svm has no width to choose"),

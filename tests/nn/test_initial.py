@@ -118,6 +118,8 @@ def test_pretrained_tables(engine: ModuleType) -> None:
         (lambda nn: nn.Dropout(1.5), r"Dropout: `p` \(=1.5\) must be a probability between 0 and 1"),
         (lambda nn: nn.Dropout2d("a"), r"Dropout2d: `p` \(='a'\) must be a probability"),
         (lambda nn: nn.Embedding(3, 2, padding_idx=3), r"Embedding: `padding_idx` \(=3\) must be within `num_embeddings` \(=3\)"),
+        (lambda nn: nn.Embedding(3, 2, None, 1.0), r"Embedding: `max_norm` \(=1.0\) is not supported; bound the rows with"),
+        (lambda nn: nn.Embedding(3, 2, sparse=True), r"Embedding: `sparse` \(=True\) is not supported"),
         (lambda nn: nn.Embedding(-1, 2), r"`num_embeddings` \(=-1\) must be a non-negative integer"),
         (lambda nn: nn.Bilinear(0, 1, 1), r"Bilinear: `in1_features` \(=0\) must be a positive integer"),
         (lambda nn: nn.PReLU(0), r"PReLU: `num_parameters` \(=0\) must be a positive integer"),
