@@ -33,14 +33,10 @@ def _reduce(losses: Any, reduction: str, counted: Any = None) -> Any:
 
 
 def _check_target(logits: Any, target: Any) -> None:
-    """One class index in [0, classes) per example. Traced and abstract targets have no values to check."""
-    if target.shape != logits.shape[:-1]:
-        raise ValueError("one class index per example is needed")
+    """Class indices in [0, classes). Traced and abstract targets have no values to check."""
     classes = logits.shape[-1]
     if type(target) is not np.ndarray or not target.size:
         return
-    if target.ndim > 1:
-        target = target.reshape(-1)
     indices = target.astype(np.intp, copy=False).view(np.uintp)  # as an unsigned number a negative index is huge
     if indices[indices.argmax()] >= classes:  # `argmax` takes a third of the time of `max`
         bad = target[(target < 0) | (target >= classes)][0]
@@ -48,10 +44,12 @@ def _check_target(logits: Any, target: Any) -> None:
 
 
 def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> tuple[Any, tuple[Any]]:
-    _check_target(logits, target)
+    if target.shape != logits.shape[:-1]:
+        raise ValueError("one class index per example is needed")
     if logits.ndim > 2:
         out, (each,) = _forward(xp, logits.reshape((-1, logits.shape[-1])), target.reshape(-1), reduction=reduction)
         return out.reshape(target.shape) if reduction == "none" else out, (each.reshape(logits.shape),)
+    _check_target(logits, target)
     n = logits.shape[0]
     if is_mutable(logits):  # numpy reduces along the first axis several times faster, and the copy is ours to change
         columns = logits.T.copy()
@@ -83,16 +81,22 @@ def _counting(n: int) -> Any:
     return numbers
 
 
+def _flat_residual(softmax: Any, target: Any) -> Any:
+    """`_residual` for `[n, c]` in memory that can be changed."""
+    columns = softmax.T.copy()  # `[c, n]`, as it was made
+    n = columns.shape[1]
+    columns.reshape(-1)[_indices(target) * n + _counting(n)] -= 1  # one axis is indexed in half the time of two
+    return columns.T
+
+
 def _residual(call: Call) -> Any:
     """softmax(logits) - one_hot(target), shaped like `logits`: the derivative of each example's loss. A new array or tensor."""
     target = call.primals[1]
     (softmax,) = call.aux
     if is_mutable(softmax):
-        flat = softmax if softmax.ndim == 2 else softmax.reshape((-1, softmax.shape[-1]))
-        columns = flat.T.copy()  # `[c, n]`, as it was made
-        n = columns.shape[1]
-        columns.reshape(-1)[_indices(target).reshape(-1) * n + _counting(n)] -= 1  # one axis is indexed in half the time of two
-        return columns.T if softmax.ndim == 2 else columns.T.reshape(softmax.shape)
+        if softmax.ndim > 2:
+            return _flat_residual(softmax.reshape((-1, softmax.shape[-1])), target.reshape(-1)).reshape(softmax.shape)
+        return _flat_residual(softmax, target)
     residual = softmax - (target.reshape((*target.shape, 1)) == np.arange(call.shapes[0][-1]))
     counted = _counted(target)
     return residual if counted is None else residual * counted.reshape((*target.shape, 1))

@@ -1,13 +1,10 @@
-"""Optimizers, written once for both engines."""
+"""Optimizers that need no engine; Newton's methods, which differentiate twice, are bound by each in its `optim`."""
 
-from diffcore.optim import lr_scheduler
 from diffcore.optim.adadelta import Adadelta
 from diffcore.optim.adagrad import Adagrad
 from diffcore.optim.adam import Adam, AdamW
 from diffcore.optim.adamax import Adamax
 from diffcore.optim.nadam import NAdam
-from diffcore.optim.newton import Newton
-from diffcore.optim.newton_cg import NewtonCG
 from diffcore.optim.optimizer import Optimizer
 from diffcore.optim.proximal import ProximalSGD
 from diffcore.optim.radam import RAdam
@@ -22,11 +19,8 @@ __all__ = [
     "AdamW",
     "Adamax",
     "NAdam",
-    "Newton",
-    "NewtonCG",
     "Optimizer",
     "ProximalSGD",
     "RAdam",
     "RMSprop",
-    "lr_scheduler",
 ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from diffcore.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, ProximalSGD, RAdam, RMSprop, newton, newton_cg
+from diffcore import optim
+from diffcore.optim import *
+from diffcore.optim import newton, newton_cg
 from dualdiff.optim import lr_scheduler
 
 
@@ -25,19 +27,5 @@ class NewtonCG(newton_cg.NewtonCG):
         return sys.modules["dualdiff"]
 
 
-__all__ = [
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "NAdam",
-    "Newton",
-    "NewtonCG",
-    "Optimizer",
-    "ProximalSGD",
-    "RAdam",
-    "RMSprop",
-    "lr_scheduler",
-]
+__all__ = ["Newton", "NewtonCG", "lr_scheduler"]
+__all__ += optim.__all__

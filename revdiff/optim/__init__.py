@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from diffcore.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, ProximalSGD, RAdam, RMSprop, newton, newton_cg
+from diffcore import optim
+from diffcore.optim import *
+from diffcore.optim import newton, newton_cg
 from revdiff.optim import lr_scheduler
 from revdiff.transforms import grad, vjp
 
@@ -32,19 +34,5 @@ class NewtonCG(newton_cg.NewtonCG):
         return lambda along: pullback(along)[0]
 
 
-__all__ = [
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "NAdam",
-    "Newton",
-    "NewtonCG",
-    "Optimizer",
-    "ProximalSGD",
-    "RAdam",
-    "RMSprop",
-    "lr_scheduler",
-]
+__all__ = ["Newton", "NewtonCG", "lr_scheduler"]
+__all__ += optim.__all__

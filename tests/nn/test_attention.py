@@ -256,24 +256,8 @@ def test_forward_mode_equals_reverse_mode_in_every_seeding(batch_first: bool) ->
             np.testing.assert_allclose(gradients[name], expected[name], rtol=1e-10, atol=1e-13, err_msg=f"{name} {how}")
 
 
-def test_the_encoder_runs_under_jit(x64: None) -> None:
-    import jax
-
-    engine, x = revdiff, RNG.normal(size=(3, 2, 2))
-    net = encoder(engine)
-    value, expected = engine.value_and_grad(loss_of(engine))(net, x)
-
-    def step(parameters: Any, x: Any) -> Any:
-        def loss(parameters: Any) -> Any:
-            return loss_of(engine)(lambda x: engine.nn.functional.functional_call(net, parameters, x), x)
-
-        return engine.value_and_grad(loss)(parameters)
-
-    arrays = {name: jax.numpy.asarray(p.detach().numpy()) for name, p in net.named_parameters()}
-    found, gradients = jax.jit(step)(arrays, jax.numpy.asarray(x))
-    np.testing.assert_allclose(found, value, rtol=1e-12)
-    for name in expected:
-        np.testing.assert_allclose(gradients[name], expected[name], rtol=1e-10, atol=1e-13)
+def test_the_encoder_runs_under_jit(same_under_jit: Any) -> None:
+    same_under_jit(revdiff, encoder(revdiff), loss_of(revdiff), RNG.normal(size=(3, 2, 2)))
 
 
 def test_the_encoder_without_values(engine: ModuleType) -> None:

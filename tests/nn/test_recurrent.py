@@ -208,23 +208,8 @@ def test_a_weight_has_one_site_per_step(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("engine", "kind"), [(revdiff, "LSTM"), (dualdiff, "GRU")])
-def test_layers_run_under_jit(engine: ModuleType, kind: str, x64: None) -> None:
-    import jax
-
-    net, x = getattr(engine.nn, kind)(2, 2, dtype=np.float64), RNG.normal(size=(2, 2, 2))
-    value, expected = engine.value_and_grad(loss_of(engine))(net, x)
-
-    def step(parameters: Any, x: Any) -> Any:
-        def loss(parameters: Any) -> Any:
-            return loss_of(engine)(lambda x: engine.nn.functional.functional_call(net, parameters, x), x)
-
-        return engine.value_and_grad(loss)(parameters)
-
-    arrays = {name: jax.numpy.asarray(p.detach().numpy()) for name, p in net.named_parameters()}
-    found, gradients = jax.jit(step)(arrays, jax.numpy.asarray(x))
-    np.testing.assert_allclose(found, value, rtol=1e-12)
-    for name in expected:
-        np.testing.assert_allclose(gradients[name], expected[name], rtol=1e-11, atol=1e-13)
+def test_layers_run_under_jit(engine: ModuleType, kind: str, same_under_jit: Any) -> None:
+    same_under_jit(engine, getattr(engine.nn, kind)(2, 2, dtype=np.float64), loss_of(engine), RNG.normal(size=(2, 2, 2)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

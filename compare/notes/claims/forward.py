@@ -14,6 +14,7 @@ import revdiff
 from compare.notes.bench import TOKENS, difference, numbers, planned, slope, traced
 from compare.notes.charts import Curve, Panel, draw
 from compare.notes.claim import AGREE, Claim, Criterion, Figure, Limit, Measured, Table, times
+from compare.notes.programs import network_loss
 from compare.report.units import size, whole
 from diffcore import ops
 
@@ -42,13 +43,6 @@ def scalar(x: Any, weight: Any, depth: int) -> Any:
 def shallow(x: Any, weight: Any) -> Any:
     """One layer from n inputs to m outputs."""
     return ops.tanh(ops.matmul(weight, x))
-
-
-def mlp_loss(parameters: tuple[Any, ...], x: Any) -> Any:
-    """A loss of a network's weights."""
-    for weight in parameters[:-1]:
-        x = ops.tanh(ops.linear(x, weight))
-    return ops.mean(ops.square(ops.linear(x, parameters[-1])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +154,7 @@ class Forward(Claim):
 
     def _network_bytes(self, seeding: str) -> int:
         h = self.hidden
-        step = dualdiff.value_and_grad(mlp_loss, seeding=seeding)
+        step = dualdiff.value_and_grad(network_loss, seeding=seeding)
         return planned(lambda a, b, x: step((a, b), x), (h, h), (10, h), (self.batch, h)).roles["tangent"]
 
     def figure(self, measured: Measured) -> Figure:

@@ -14,6 +14,7 @@ import revdiff
 from compare.notes.bench import ENGINES, TOKENS, Cost, crossing, difference, fastest, numbers, planned, slope
 from compare.notes.charts import Curve, Panel, draw
 from compare.notes.claim import AGREE, Claim, Criterion, Figure, Limit, Measured, Table, number, times
+from compare.notes.programs import network_loss
 from compare.report.units import duration, operations, size, whole
 from diffcore import ops
 
@@ -23,13 +24,6 @@ def trunk(x: Any, weight: Any, head: Any) -> Any:
     for _ in range(3):
         x = ops.tanh(ops.matmul(weight, x))
     return ops.matmul(head, x)
-
-
-def loss(parameters: tuple[Any, ...], x: Any) -> Any:
-    """A loss of the weights of a network with tanh between its layers."""
-    for weight in parameters[:-1]:
-        x = ops.tanh(ops.linear(x, weight))
-    return ops.mean(ops.square(ops.linear(x, parameters[-1])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +100,9 @@ class Reverse(Claim):
         return series, difference(*jacobians)
 
     def _by_size(self, rng: Any) -> tuple[dict[str, Any], float]:
-        """Gradients of `loss` in both modes by the number of parameters."""
+        """Gradients of the network’s loss in both modes by the number of parameters."""
         series: dict[str, Any] = {"parameters": [sum(m * n for m, n in self._shapes(h, 2)) for h in self.hidden]}
-        steps = {"reverse": revdiff.grad(loss), "forward": dualdiff.grad(loss, seeding="parameters")}
+        steps = {"reverse": revdiff.grad(network_loss), "forward": dualdiff.grad(network_loss, seeding="parameters")}
         for mode in steps:
             series |= {f"net_{kind}_{mode}": [] for kind in ("flops", "bytes", "seconds")}
         gap = 0.0
@@ -126,11 +120,11 @@ class Reverse(Claim):
 
     def _by_depth(self) -> dict[str, Any]:
         """What reverse mode keeps and carries by the number of layers."""
-        h, gradient = self.hidden[-1], revdiff.grad(loss)
+        h, gradient = self.hidden[-1], revdiff.grad(network_loss)
         costs = [self._planned(gradient, h, depth) for depth in self.depths]
-        functions = [self._planned(loss, h, depth) for depth in self.depths]
+        functions = [self._planned(network_loss, h, depth) for depth in self.depths]
         # By the input alone: the gradients of the weights are results, not what runs back.
-        carried = [self._planned(lambda weights, x: revdiff.grad(loss, 1)(weights, x), h, depth) for depth in self.depths]
+        carried = [self._planned(lambda weights, x: revdiff.grad(network_loss, 1)(weights, x), h, depth) for depth in self.depths]
         return {
             "depths": self.depths,
             "kept_bytes": [cost.roles["residual"] for cost in costs],
