@@ -25,6 +25,7 @@ from compare.settings import Settings
 from compare.training import built
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import owner_of
+from revdiff.chains import open_chain
 
 OURS, TORCH = "revdiff", "torch saved tensors"
 BOUND, WITH_DROPOUT, WITH_MAX_POOLING = 1.0, 0.9, 0.6
@@ -84,7 +85,7 @@ def kept(loss: Any, apart: Iterable[Any]) -> int:
         if node is None or node in seen or node.is_leaf:
             continue
         seen.add(node)
-        waiting += node.parents
+        waiting += open_chain(node).parents
         for array in _arrays((node.primals, node.out, node.aux, node.params)):
             buffer = _buffer(array)
             found[id(buffer)] = buffer, buffer.nbytes
