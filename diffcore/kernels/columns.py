@@ -332,22 +332,31 @@ def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
 
 def _correlated(x: Any, g: Any, window: Window, groups: int) -> Any:
     """`[groups, o / groups, c / groups * taps]`: a product per block of images, which are put side by side."""
-    (n, c), o, total = x.shape[:2], g.shape[1], None
-    for part, cut in _tiles(window, c * window.taps * math.prod(window.counts) * x.dtype.itemsize):
-        patches = _Patches(x, part, o, groups, least=TERMS, images_last=True)
-        step, positions = patches.step, patches.where.positions
-        columns = patches.columns.reshape((groups, c // groups * window.taps, step * positions))
-        new: Any = np.zeros_like if patches.dropped else np.empty_like
-        cotangents = new(g, shape=(groups, o // groups, step * positions), order="C")
-        windows = _strided(cotangents, (step, o, *part.counts), (positions, step * positions, *patches.where.strides))
+    total = None
+    for part, cut in _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize):
+        total = _correlate(x, g[:, :, cut], part, groups, total)
         if isinstance(x, AbstractArray):
-            return _plus(None, columns, cotangents)
-        for start in range(0, n, step):
-            stop = min(start + step, n)
-            k = stop - start
-            patches.fill(start, stop)
-            windows[:k] = g[start:stop, :, cut]
-            total = _plus(total, columns[..., : k * positions], cotangents[..., : k * positions])
+            break
+    return total
+
+
+def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any) -> Any:
+    """`_correlated` of some windows, plus `total`."""
+    (n, c), o = x.shape[:2], g.shape[1]
+    patches = _Patches(x, window, o, groups, least=TERMS, images_last=True)
+    step, positions = patches.step, patches.where.positions
+    columns = patches.columns.reshape((groups, c // groups * window.taps, step * positions))
+    new: Any = np.zeros_like if patches.dropped else np.empty_like
+    cotangents = new(g, shape=(groups, o // groups, step * positions), order="C")
+    windows = _strided(cotangents, (step, o, *window.counts), (positions, step * positions, *patches.where.strides))
+    if isinstance(x, AbstractArray):
+        return _plus(None, columns, cotangents)
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        k = stop - start
+        patches.fill(start, stop)
+        windows[:k] = g[start:stop]
+        total = _plus(total, columns[..., : k * positions], cotangents[..., : k * positions])
     return total
 
 
