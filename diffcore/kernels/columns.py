@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays.abstract import AbstractArray
-from diffcore.kernels.lattices import BLOCK, Sizes, gathering, gathers, gathers_input, lattice, opposite, row_major, spreads
-from diffcore.kernels.windows import Shape, Window, covers, phases
+from diffcore.kernels.lattices import BLOCK, Sizes, gathering, gathers, gathers_input, lattice, opposite, spreads
+from diffcore.kernels.windows import Shape, Window, covers, phases, row_major
 from diffcore.ledger import state
 
 TILE = 1 << 20
@@ -124,7 +124,7 @@ class _Patches:
             else:
                 image, reach = np.zeros_like(x, shape=(step, c, *extents), order="C"), phase.placed(by, size)
             strides = (c * volume, volume, *where.places(phase.pace), *apart)
-            source = _strided(image, (image.shape[0], c, *phase.count, *run), strides, offset)
+            source = _strided(image, (image.shape[0], c, *phase.amount, *run), strides, offset)
             self._copies.append((image, reach, source, target[:, :, *phase.taps]))
 
     def fill(self, start: int, stop: int) -> None:
@@ -276,7 +276,7 @@ def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> Non
         places = [n_ * volume for n_ in row_major(window.size)]
         offset = reach + sum(t.start * place for t, place in zip(phase.taps, places, strict=True)) - sum(where.places(phase.shift))
         apart = [t.step * place - back for t, place, back in zip(phase.taps, places, where.places(phase.pace), strict=True)]
-        shifted = _strided(memory, (step, c, *phase.count, volume), (c * taps * volume, taps * volume, *apart, 1), offset)
+        shifted = _strided(memory, (step, c, *phase.amount, volume), (c * taps * volume, taps * volume, *apart, 1), offset)
         sums.append((shifted, phase.placed(window, size)))
     over = tuple(range(2, rank + 2))
     at_once = not more and len(sums) == 1 and window.extents == size and not any(window.before)

@@ -16,7 +16,7 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
-from diffcore.kernels.windows import Shape, Window, covers, phases
+from diffcore.kernels.windows import Shape, Window, covers, phases, row_major
 
 RUN = 75
 """Elements copied in the time of starting a run."""
@@ -56,11 +56,6 @@ class Lattice(NamedTuple):
         return tuple(n * pitch for n, pitch in zip(steps, self.pitch, strict=True))
 
 
-def row_major(shape: Shape) -> Shape:
-    """The strides of a contiguous array, in elements."""
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-
-
 @lru_cache(maxsize=512)
 def lattice(counts: Shape, extents: Shape, flat: int) -> Lattice:
     """The lattice of `counts` windows among `extents` elements, with the last `flat` axes in one run."""
@@ -97,7 +92,7 @@ def _gathering(flat: int, window: Window, extents: Shape, inside: bool, sizes: S
     n, c, o, groups = sizes
     where = lattice(window.counts, extents, max(flat, 1))
     rows, columns = c * window.taps * math.prod(where.rows), c * window.taps * where.positions
-    cost = columns + rows * RUN + o * columns / (groups * MACS)
+    cost: float = columns + rows * RUN + o * columns / (groups * MACS)
     sorts = 1 if flat == 0 else len(phases(window))
     if not inside:
         cost += sorts * c * math.prod(extents[:-1]) * (extents[-1] + RUN)
@@ -111,7 +106,7 @@ def spreading(window: Window, sizes: Sizes) -> float:
     """The cost of columns of `c` channels as a product with `o` channels, and of adding them back."""
     n, c, o, groups = sizes
     columns, positions = c * window.taps, lattice(window.counts, window.extents, len(window.counts)).positions
-    cost = o * math.prod(window.counts[:-1]) * (window.counts[-1] + RUN) + c * math.prod(window.extents[:-1]) * (window.extents[-1] + RUN)
+    cost: float = o * math.prod(window.counts[:-1]) * (window.counts[-1] + RUN) + c * math.prod(window.extents[:-1]) * (window.extents[-1] + RUN)
     cost += columns * (math.prod(window.extents) + RUN) + o * columns * positions / (groups * MACS)
     return n * cost + math.ceil(n * columns * positions * 4 / BLOCK) * 4 * CALL
 

@@ -71,6 +71,13 @@ def reaches(window: Window, shape: Shape) -> tuple[Reach, ...]:
     return tuple(Reach(*(tuple(part) for part in zip(*met, strict=True))) for met in itertools.product(*axes))
 
 
+@lru_cache(maxsize=256)
+def reaches_along(window: Window, axis: int, extent: int) -> tuple[tuple[slice, slice], ...]:
+    """`reaches` along one axis of `extent` elements: per tap its windows and elements there."""
+    s, d, b, count = window.stride[axis], window.dilation[axis], window.before[axis], window.counts[axis]
+    return tuple(_along(t * d - b, s, extent, count) for t in range(window.size[axis]))
+
+
 def _along(offset: int, stride: int, extent: int, count: int) -> tuple[slice, slice]:
     first = max(0, -(offset // stride))
     stop = min(count, (extent - 1 - offset) // stride + 1)
@@ -92,6 +99,11 @@ def inside(reach: Reach, window: Window) -> Any:
     return mask
 
 
+def row_major(shape: Shape) -> Shape:
+    """The strides of a contiguous array, in elements."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
 class Phase(NamedTuple):
     """Taps of a window that meet the same residue class of elements: for windows `stride` apart, those of one in `stride`.
 
@@ -100,7 +112,7 @@ class Phase(NamedTuple):
     """
 
     taps: Slices
-    count: Shape
+    amount: Shape
     offset: Shape
     shift: Shape
     pace: Shape
