@@ -5,7 +5,7 @@
 `conv` drops `g` from it, `conv_transpose` drops `x`, `conv_weight` drops `weight`; with `groups`, channels meet within their group alone.
 `k` directions fold into an axis that is free there, the batch or the channels of the result, so that one convolution serves them all.
 
-On numpy they are products of matrices with columns of patches (see `columns`).
+On numpy they are products of matrices with columns of patches (see `columns`), on jax XLA's convolutions or products (see `xla`).
 """
 
 from __future__ import annotations
@@ -38,43 +38,31 @@ def window_of(size: Shape, taps: Shape, stride: Shape, padding: Pairs, dilation:
 # the kernels' values
 
 
+def _ways(xp: Any) -> Any:
+    """The module that computes with arrays of `xp`."""
+    if xp is np:
+        return columns
+    from diffcore.kernels import xla
+
+    return xla
+
+
 def _conv(xp: Any, x: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int) -> Any:
     window = window_of(tuple(x.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation)
-    if xp is np:
-        return columns.convolve(x, weight, window, groups)
-    from jax import lax
-
-    return lax.conv_general_dilated(xp.asarray(x), xp.asarray(weight), stride, padding, rhs_dilation=dilation, feature_group_count=groups)
+    return _ways(xp).convolve(x, weight, window, groups)
 
 
 def _conv_biased(xp: Any, x: Any, weight: Any, bias: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int) -> Any:
     if xp is np and x.dtype == weight.dtype == bias.dtype:
-        return columns.convolve(x, weight, window_of(tuple(x.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation), groups, bias)
+        window = window_of(tuple(x.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation)
+        return columns.convolve(x, weight, window, groups, bias)
     out = _conv(xp, x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return out + bias.reshape((-1, *(1,) * len(stride)))
 
 
 def _conv_transpose(xp: Any, g: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, size: Shape) -> Any:
-    taps, count = tuple(weight.shape[2:]), tuple(g.shape[2:])
-    window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
-    if xp is np:
-        return columns.spread(g, weight, window, groups, size)
-    from jax import lax
-
-    o, c = weight.shape[:2]
-    flipped = xp.flip(xp.asarray(weight), tuple(range(2, weight.ndim))).reshape(groups, o // groups, c, *taps)
-    edges = []
-    for n, b, s, d, t, p in zip(size, window.before, stride, dilation, taps, count, strict=True):
-        edges.append((d * (t - 1) - b, n - (p - 1) * s - 1 + b))
-    return lax.conv_general_dilated(
-        xp.asarray(g),
-        xp.swapaxes(flipped, 1, 2).reshape(groups * c, o // groups, *taps),
-        (1,) * len(size),
-        edges,
-        lhs_dilation=stride,
-        rhs_dilation=dilation,
-        feature_group_count=groups,
-    )
+    window = Window(tuple(weight.shape[2:]), stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:]))
+    return _ways(xp).spread(g, weight, window, groups, size)
 
 
 def _check_weight(x: Any, g: Any, rank: int, groups: int) -> None:
@@ -88,25 +76,8 @@ def _check_weight(x: Any, g: Any, rank: int, groups: int) -> None:
 
 def _conv_weight(xp: Any, x: Any, g: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, taps: Shape) -> Any:
     _check_weight(x, g, len(stride), groups)
-    size, count = tuple(x.shape[2:]), tuple(g.shape[2:])
-    window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
-    if xp is np:
-        return columns.correlate(x, g, window, groups)
-    from jax import lax
-
-    edges = []
-    for axis, (n, lo) in enumerate(zip(size, window.before, strict=True)):
-        edges.append((lo, window.end(axis) - n - lo))
-    spatial = "DHW"[-len(size) :]
-    return lax.conv_general_dilated(
-        xp.asarray(x),
-        xp.asarray(g),
-        dilation,
-        edges,
-        rhs_dilation=stride,
-        dimension_numbers=("CN" + spatial, "IO" + spatial, "CN" + spatial),  # the images are what is summed over
-        batch_group_count=groups,
-    )
+    window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:]))
+    return _ways(xp).correlate(x, g, window, groups)
 
 
 # directions: folded into one axis of an operand and of the result, group by group where that axis is channels in groups

@@ -106,7 +106,8 @@ def spreading(window: Window, sizes: Sizes) -> float:
     """The cost of columns of `c` channels as a product with `o` channels, and of adding them back."""
     n, c, o, groups = sizes
     columns, positions = c * window.taps, lattice(window.counts, window.extents, len(window.counts)).positions
-    cost: float = o * math.prod(window.counts[:-1]) * (window.counts[-1] + RUN) + c * math.prod(window.extents[:-1]) * (window.extents[-1] + RUN)
+    cost: float = o * math.prod(window.counts[:-1]) * (window.counts[-1] + RUN)
+    cost += c * math.prod(window.extents[:-1]) * (window.extents[-1] + RUN)
     cost += columns * (math.prod(window.extents) + RUN) + o * columns * positions / (groups * MACS)
     return n * cost + math.ceil(n * columns * positions * 4 / BLOCK) * 4 * CALL
 

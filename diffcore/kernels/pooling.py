@@ -264,6 +264,8 @@ def _pool_gather(xp: Any, x: Any, *, tap: Any, window: Window) -> Any:
         raise ValueError(f"`tap` {tuple(tap.shape)} does not fit {tuple(x.shape)}")
     if xp is np:
         lead = tuple(x.shape[: x.ndim - tap.ndim])
+        if isinstance(x, AbstractArray) or isinstance(tap, AbstractArray):
+            return AbstractArray((*lead, *tap.shape), x.dtype)
         return np.take(x.reshape((*lead, math.prod(x.shape[len(lead) :]))), _flat_positions(tap, window, _spatial(x, window)), axis=-1)
     first, *others = tap_slices(x, window, 0)
     out = first

@@ -67,8 +67,8 @@ def test_every_way_is_the_definition(size, taps, options, way, monkeypatch):
     strided = max(np.atleast_1d(options.get("stride", 1))) > 1
     for name, value in way.items():
         if name == "flat":
-            least = 0 if strided else 1
-            monkeypatch.setattr(columns, "gathering", lambda w, e, i, s, flat=value: (0.0, min(max(flat, least), len(e))))
+            flat = min(max(value, 0 if strided else 1), x.ndim - 2)
+            monkeypatch.setattr(columns, "gathering", lambda *_, flat=flat: (0.0, flat))
         elif isinstance(value, bool):
             monkeypatch.setattr(columns, name, lambda *_, value=value: value or strided)
         else:
