@@ -17,11 +17,13 @@ from diffcore.arrays import is_float, is_mutable
 from diffcore.dispatch import Boxed, clock
 from diffcore.errors import GradientError
 from diffcore.hooks import called
+from diffcore.kernels.bits import Bits
 from diffcore.kernels.record import Call, Derived, Kernel
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
 from diffcore.tensor import accumulated
 from diffcore.watch import watch
+from revdiff.residuals import residuals, settle
 
 _new = object.__new__
 mode = Mode()
@@ -39,7 +41,7 @@ class Node(Call):
     Freed nodes have no parents left.
     """
 
-    __slots__ = ("__weakref__", "_extras", "dtype", "gradient", "needs", "order", "parents")
+    __slots__ = ("__weakref__", "_extras", "_settled", "dtype", "gradient", "needs", "order", "parents")
     kernel: Any  # `None` for a leaf
     needs: tuple[bool, ...]
     dtype: Any
@@ -60,6 +62,15 @@ class Node(Call):
     @extras.setter
     def extras(self, value: Extras) -> None:
         self._extras = value
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is decided what stays of the result; see `revdiff.residuals.settle`."""
+        return getattr(self, "_settled", False)
+
+    @settled.setter
+    def settled(self, value: bool) -> None:
+        self._settled = value
 
     def name(self) -> str:
         """The name that PyTorch would give the node of such an operation, e.g. `MulBackward0`."""
@@ -100,6 +111,9 @@ def record(
     shapes = [getattr(x, "shape", ()) for x in primals] if kernel.reads_shapes else ()
     for i in drop:
         primals[i] = None
+    for x, parent in zip(primals, parents):  # noqa: B905  # as many
+        if parent is not None and (maker := parent.kernel) is not None and maker.deferred:
+            settle(kernel, parent, x)
     if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node: Node = _new(Node)  # and filled in here: a call of the class would take as long as the rest
@@ -117,7 +131,7 @@ def record(
     if watch.count:
         anomaly.note_place(node)
         if state.ledger is not None:
-            for kept in (*primals, node.out, *aux):
+            for _, kept in residuals(node):
                 label(kept, "residual", only="activation")
                 label(kept, "residual", only="workspace")
     return node
@@ -183,7 +197,9 @@ def _hooked(node: Node, g: Any, box: Callable[[Any], Any]) -> Any:
 def replay(node: Node, box: type, level: int) -> Call:
     """`node` with its residuals as tensors of its own level, so that its pullback is recorded in turn."""
     primals = [box(x, level, p) if p is not None and x is not None else x for x, p in zip(node.primals, node.parents, strict=True)]
-    out = box(node.out, level, node) if node.out is not None else None
+    out = node.out.mask() if type(node.out) is Bits else node.out
+    if out is not None:
+        out = box(out, level, node)
     aux = node.aux
     if any(a is not None and is_float(a.dtype) for a in aux):
         definitions = node.kernel.aux.values()

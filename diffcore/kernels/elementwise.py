@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays import is_mutable
+from diffcore.kernels.bits import positive, positive_bits
 from diffcore.kernels.comparison import equal as equal
 from diffcore.kernels.comparison import greater as greater
 from diffcore.kernels.comparison import greater_equal as greater_equal
@@ -95,7 +96,7 @@ def _sigmoid(xp: Any, x: Any) -> Any:
 
 
 sigmoid = transcendental("sigmoid", _sigmoid, x=lambda out: out * (1 - out))
-relu = elementwise("relu", lambda xp, x: xp.maximum(x, 0), aux={"positive": lambda x: x > 0}, x=lambda positive: positive)
+relu = elementwise("relu", lambda xp, x: xp.maximum(x, 0), x=lambda out: positive(out), stand_in=positive_bits)
 abs = elementwise("abs", lambda xp, x: xp.abs(x), x=lambda x: sign(x))
 sign = elementwise("sign", lambda xp, x: xp.sign(x))
 nan_to_num = elementwise(

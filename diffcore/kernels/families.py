@@ -95,7 +95,15 @@ def times(t: Any, partial: Any) -> Any:
     return t * partial
 
 
-def elementwise(name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = None, forward: Rule | None = None, **partials: Any) -> Kernel:
+def elementwise(
+    name: str,
+    compute: Rule,
+    *,
+    aux: Mapping[str, Rule] | None = None,
+    forward: Rule | None = None,
+    stand_in: Rule | None = None,
+    **partials: Any,
+) -> Kernel:
     """A kernel that acts element by element with broadcasting.
 
     `partials` give, per operand, the partial derivative: a function of what it reads, a number, or nothing (no derivative).
@@ -146,6 +154,7 @@ def elementwise(name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = No
             carries_axis=_axes_align,
             sites=tuple(range(len(names.operands))) if several and smooth else (),
             reads_shapes=several,
+            stand_in=stand_in,
             explain=_do_not_broadcast if several else None,
         )
     )

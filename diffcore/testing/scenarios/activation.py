@@ -38,7 +38,7 @@ ROWS = [
             ("softplus", "softplus", away, {"beta": 0.5, "threshold": 0.0}),
             ("leaky_relu", "leaky_relu", away, {"negative_slope": 0.3}),
             ("leaky_relu", "leaky_relu", away, {"negative_slope": 0.0}),
-            ("leaky_relu", "leaky_relu", away, {"negative_slope": -1.0}),
+            ("where", "leaky_relu", away, {"negative_slope": -1.0}),
             ("elu", "elu", away, {"alpha": 0.7}),
             ("elu", "elu", away, {"alpha": -0.7}),
             ("elu", "selu", away, {}),
