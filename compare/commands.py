@@ -78,6 +78,20 @@ def env(*, as_json: bool) -> int:
     return 0
 
 
+def show_saved(settings: Settings, batch: int | None, *, as_json: bool) -> int:
+    """Print what reverse mode keeps for the backward pass of one step. Returns the exit code."""
+    from compare import show
+
+    found = show.saved(settings, batch)
+    batch = batch or settings.batch
+    if as_json:
+        print(json.dumps({"network": settings.network, "batch": batch, "dtype": settings.dtype, **found.to_dict()}, indent=2))
+        return 0
+    print(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}\n")
+    print(found)
+    return 0
+
+
 def bench(rounds: int, *, as_json: bool) -> int:
     """Time the engines against a hand-written pass and against `jax.jacfwd`, print the ratios. Returns the exit code."""
     if not 1 <= rounds <= 10_000:

@@ -19,6 +19,7 @@ from revdiff import autograd, creation, cuda, distributions, nn, optim, utils
 from revdiff.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from revdiff.creation import *
 from revdiff.graph import graph
+from revdiff.saved import saved
 from revdiff.tensor import Tensor, tensor
 from revdiff.transforms import grad, hessian, hvp, jacobian, value_and_grad, vjp
 
@@ -45,6 +46,7 @@ __all__ = [
     "no_grad",
     "optim",
     "save",
+    "saved",
     "seed",
     "set_grad_enabled",
     "set_printoptions",

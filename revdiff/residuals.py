@@ -21,7 +21,7 @@ def residuals(node: Node) -> Iterator[tuple[str, Any]]:
     """Every array that `node` keeps, under the name that its kernel has for it; numbers are none."""
     kernel = node.kernel
     named = [*zip(kernel.names(len(node.primals)), node.primals, strict=True), ("out", node.out), *zip(kernel.aux, node.aux, strict=True)]
-    for name, value in (*named, *node.params.items()):
+    for name, value in (*named, *node.params.items(), ("holds", kernel.holds)):
         for part in value if isinstance(value, tuple | list) else (value,):
             array = array_under(part)
             if type(array) is Bits:

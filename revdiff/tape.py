@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from diffcore import anomaly
+from diffcore import anomaly, places
 from diffcore.aliasing import changes, check_saved
 from diffcore.arrays import is_float, is_mutable
 from diffcore.dispatch import Boxed, clock
@@ -129,7 +129,7 @@ def record(
     node.dtype = dtype
     node.order = next(clock)
     if watch.count:
-        anomaly.note_place(node)
+        places.note(node)
         if state.ledger is not None:
             for _, kept in residuals(node):
                 label(kept, "residual", only="activation")

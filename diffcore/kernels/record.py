@@ -113,6 +113,8 @@ class Kernel:
     stand_in: Rule | None = None
     """`stand_in(out)`: what the rules may read in place of the result, in fewer bytes. Reverse mode keeps that where nothing else keeps the
     result, as the operand of another operation, so that it would be alive for these rules alone."""
+    holds: tuple[Any, ...] = ()
+    """Further tensors and arrays that the rules of this one call hold, as those of functions of users may."""
     deferred: bool = field(init=False, default=False)
     """Whether the operations that take the result decide what is kept of it, or of what it is a view of."""
     accumulate: Rule | None = None
