@@ -10,7 +10,7 @@ from typing import Any
 
 from diffcore.kernels.bits import positive, positive_bits
 from diffcore.kernels.elementwise import _sigmoid, decay, erfc, exp, expm1, reciprocal, sigmoid, special, tanh, where
-from diffcore.kernels.families import OneOr, elementwise
+from diffcore.kernels.families import Choice, elementwise
 
 
 def softplus_of(xp: Any, x: Any) -> Any:
@@ -36,7 +36,7 @@ log_sigmoid = elementwise("log_sigmoid", lambda xp, x: xp.minimum(x, 0) - xp.log
 leaky_relu = elementwise(
     "leaky_relu",
     lambda xp, x, *, negative_slope: xp.where(x > 0, x, x * negative_slope),
-    x=lambda out, negative_slope: OneOr(positive(out), negative_slope),
+    x=lambda out, negative_slope: Choice(positive(out), 1, negative_slope),
     stand_in=positive_bits,
 )
 """`x` where it is positive, else `negative_slope * x`, for a slope of at least 0, so that the result has the sign of `x`."""

@@ -1,4 +1,4 @@
-"""A mask in one bit per element: what reverse mode keeps of a result whose sign alone is read, where nothing else keeps the result."""
+"""Masks in one bit per element: what reverse mode keeps of dropout, and of a result whose sign alone is read."""
 
 from __future__ import annotations
 
@@ -30,11 +30,21 @@ class Bits:
         return flat.reshape([self.shape[axis] for axis in self.axes]).transpose(inverse)
 
 
+def bits_of(mask: Any) -> Any:
+    """A mask of booleans in an eighth of a byte per element on numpy, as it is on jax, where arrays are made of whole bytes."""
+    return Bits(mask) if is_mutable(mask) else mask
+
+
+def mask_of(bits: Any) -> Any:
+    """The mask of booleans that `bits_of` was given."""
+    return bits.mask() if type(bits) is Bits else bits
+
+
 def positive(out: Any) -> Any:
     """Where `out` is above 0, as booleans; `out` may be what `positive_bits` made of it."""
     return out.mask() if type(out) is Bits else out > 0
 
 
 def positive_bits(out: Any) -> Any:
-    """`positive(out)` in an eighth of a byte per element on numpy, in booleans on jax, where arrays are made of whole bytes."""
-    return Bits(out > 0) if is_mutable(out) else out > 0
+    """`positive(out)` in bits, see `bits_of`."""
+    return bits_of(out > 0)

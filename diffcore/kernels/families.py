@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from numpy import ndarray
 
+from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
 from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, register
@@ -74,24 +75,40 @@ class _Names:
 _NUMBER = (int, float)
 
 
-class OneOr(NamedTuple):
-    """A partial that is 1 where the boolean `mask` is true and the number `otherwise` elsewhere, in whatever dtype it meets."""
+class Choice(NamedTuple):
+    """A partial that is the number `chosen` where the boolean `mask` is true and `otherwise` elsewhere, in whatever dtype it meets."""
 
     mask: Any
+    chosen: float
     otherwise: float
+
+    def times(self, t: Any) -> Any:
+        """`t` times it; where a factor is 0, so is the result, whatever `t` is."""
+        from diffcore.kernels.elementwise import where
+
+        if self.otherwise:
+            return where(self.mask, t if self.chosen == 1 else t * self.chosen, t * self.otherwise)
+        out = where(self.mask, t, 0)
+        if self.chosen == 1:
+            return out
+        if is_mutable(out):
+            out *= self.chosen
+            return out
+        return out * self.chosen
 
 
 def times(t: Any, partial: Any) -> Any:
-    """`t * partial` for a partial that may be a number, an array, a mask of booleans (which selects), or `OneOr`."""
+    """`t * partial` for a partial that may be a number, an array, a mask of booleans (which selects), or a `Choice`."""
     if type(partial) is ndarray and partial.dtype.kind == "f":
         return t * partial
     if isinstance(partial, _NUMBER):
         return t if partial == 1 else -t if partial == -1 else t * partial
-    chosen = type(partial) is OneOr
-    if chosen or partial.dtype.kind == "b":
+    if type(partial) is Choice:
+        return partial.times(t)
+    if partial.dtype.kind == "b":
         from diffcore.kernels.elementwise import where
 
-        return where(partial.mask, t, t * partial.otherwise) if chosen else where(partial, t, 0)
+        return where(partial, t, 0)
     return t * partial
 
 

@@ -61,7 +61,8 @@ def attended(
         raise ValueError(f"{name}: `attn_mask` must not be set when `is_causal` is: put both into the mask")
     if is_causal:
         attn_mask = np.tri(shapes[0][-2], shapes[1][-2], dtype=bool)
-    scores = matmul(mul(query, 1 / math.sqrt(shapes[0][-1]) if scale is None else scale), transpose(key, -1, -2))
+    # the scores are scaled and not the query: a scaled query would be kept for the backward pass beside that which is there
+    scores = mul(matmul(query, transpose(key, -1, -2)), 1 / math.sqrt(shapes[0][-1]) if scale is None else scale)
     if attn_mask is None:
         weights = dropout(softmax(scores, -1), dropout_p)
         return matmul(weights, value), weights
