@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diffcore.aliasing import buffer_of, changes
 from diffcore.arrays import is_array
 from diffcore.kernels.bits import Bits
-from diffcore.kernels.record import Kernel
+from diffcore.kernels.record import Call, Kernel
 from diffcore.ledger import label
 from diffcore.seeds import array_under
 from diffcore.watch import watch
-
-if TYPE_CHECKING:
-    from revdiff.tape import Node
+from revdiff.node import CHAIN, Node
 
 
-def residuals(node: Node) -> Iterator[tuple[str, Any]]:
-    """Every array that `node` keeps, under the name that its kernel has for it; numbers are none."""
-    kernel = node.kernel
-    named = [*zip(kernel.names(len(node.primals)), node.primals, strict=True), ("out", node.out), *zip(kernel.aux, node.aux, strict=True)]
-    for name, value in (*named, *node.params.items(), ("holds", kernel.holds)):
+def residuals(call: Call) -> Iterator[tuple[str, Any]]:
+    """Every array that the node `call` keeps, under the name that its kernel has for it; numbers are none."""
+    kernel = call.kernel
+    named = [*zip(kernel.names(len(call.primals)), call.primals, strict=True), ("out", call.out), *zip(kernel.aux, call.aux, strict=True)]
+    for name, value in (*named, *call.params.items(), ("holds", kernel.holds)):
         for part in value if isinstance(value, tuple | list) else (value,):
             array = array_under(part)
             if type(array) is Bits:
@@ -42,17 +40,18 @@ def settle(kernel: Kernel, node: Node, kept: Any) -> None:
         if not node.parents or node.parents[0] is None:
             return
         node = node.parents[0]
-    if node.kernel is None or node.kernel.stand_in is None or node.settled or node.out is None:
+    call = node.aux[1][-1] if node.kernel is CHAIN and node.aux is not None else node
+    if call.kernel is None or call.kernel.stand_in is None or node.settled or call.out is None:
         return
-    out = array_under(node.out)
+    out = array_under(call.out)
     if kept is not None and buffer_of(array_under(kept)) is buffer_of(out):
         node.settled = True
         return
     change = changes.of(out) if node.order < changes.latest else None
     if change is not None and change.time > node.order:
         return  # the old values are lost, as the backward pass will say
-    node.settled, node.out = True, node.kernel.stand_in(node.out)
+    node.settled, call.out = True, call.kernel.stand_in(call.out)
     if watch.count:
         label(out, "activation", only="residual")
-        for _, array in residuals(node):
+        for _, array in residuals(call):
             label(array, "residual", only="workspace")

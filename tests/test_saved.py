@@ -145,6 +145,31 @@ def test_variables_seen_through_views_are_told_apart() -> None:
     assert (here.total, here.alive) == (0, 96)
 
 
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU, nn.Tanh])
+@pytest.mark.parametrize("use", [lambda y: y.sum(), lambda y: (y * y).sum(), lambda y: nn.functional.dropout(y)])
+def test_layers_recorded_in_one_node_keep_the_same(activation: Any, use: Any) -> None:
+    """Those of a `Sequential`; they are looked at one by one while lines are noted."""
+    layers = [nn.Linear(6, 5), activation(), nn.Linear(5, 4), activation(), activation(), nn.Tanh(), nn.Linear(4, 8), activation()]
+    net, one = nn.Sequential(*layers), revdiff.tensor(1.0, requires_grad=True)
+
+    def run(net: Any) -> Any:
+        return use(net(nn.functional.relu(revdiff.tensor(X) * one)))
+
+    together, one_by_one = revdiff.saved(run(net)), revdiff.saved(run, net)
+    rows = [[(row.op, row.name, row.shape, row.dtype, row.again) for row in here] for here in (together, one_by_one)]
+    assert rows[0] == rows[1]
+    assert together.total == one_by_one.total
+    revdiff.manual_seed(0)
+    run(net).sum().backward()
+    found = [parameter.grad.numpy() for parameter in net.parameters()]
+    net.zero_grad()
+    revdiff.manual_seed(0)
+    with revdiff.autograd.detect_anomaly():
+        run(net).sum().backward()
+    for gradient, parameter in zip(found, net.parameters(), strict=True):
+        np.testing.assert_array_equal(gradient, parameter.grad.numpy())
+
+
 def test_what_a_function_of_users_saves_is_listed() -> None:
     class Scaled(revdiff.autograd.Function):
         @staticmethod
