@@ -176,3 +176,18 @@ def test_the_ledger_books_what_stays(held: bool) -> None:
         assert ledger.live["activation"] == 4 + 512 * held
         total.backward()
         assert ledger.live["residual"] == 0
+
+
+def test_a_pullback_works_in_the_memory_of_a_partial_that_it_made() -> None:
+    """The slope of `tanh` is an array of its own, and the cotangent goes into it; the residual and the cotangent given stay as they were."""
+    x, g = variable(X), RNG.normal(size=X.shape)
+    before = g.copy()
+    for f, slope in ((ops.tanh, 1 - np.tanh(X) ** 2), (ops.exp, np.exp(X)), (ops.sin, np.cos(X))):
+        y = f(x)
+        kept = y.detach().numpy().copy()
+        for _ in range(2):
+            (found,) = y.node.kernel.pullback(y.node, g, (True,))
+            np.testing.assert_allclose(found, before * slope, rtol=1e-13)
+            assert not np.shares_memory(found, y.detach().numpy())
+        np.testing.assert_array_equal(y.detach().numpy(), kept)
+        np.testing.assert_array_equal(g, before)

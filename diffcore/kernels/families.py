@@ -10,9 +10,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy import ndarray
 
 from diffcore.arrays import is_mutable
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
 from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, register
@@ -112,6 +114,22 @@ def times(t: Any, partial: Any) -> Any:
     return t * partial
 
 
+def _into_partial(g: Any, partial: Any, call: Call) -> Any:
+    """`times(g, partial)`, in the memory of `partial` where the rule has made that anew: it saves an array at the peak of a pass.
+
+    What a rule returns is new unless it is one of the arrays that it read, or a view, which knows its base.
+    """
+    if type(partial) is ndarray:
+        new = partial.base is None and partial is not call.out and partial is not call.primals[0]
+    elif type(partial) is AbstractArray:
+        new = all(getattr(x, "storage", None) is not partial.storage for x in (call.out, *call.primals))
+    else:
+        new = False
+    if new and type(g) is type(partial) and g.shape == partial.shape and g.dtype == partial.dtype and partial.dtype.kind == "f":
+        return np.multiply(g, partial, out=partial)
+    return times(g, partial)
+
+
 def elementwise(
     name: str,
     compute: Rule,
@@ -149,7 +167,7 @@ def elementwise(
 
     def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
         if not several:
-            return (times(g, rule(call) if callable(rule) else rule),)
+            return (_into_partial(g, rule(call), call) if callable(rule) else times(g, rule),)
         return tuple(
             unbroadcast(times(g, rule(call) if callable(rule) else rule), len(call.shape), shape) if need and rule is not None else None
             for need, rule, shape in zip(needs, rules, call.shapes, strict=True)
