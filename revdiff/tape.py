@@ -166,6 +166,7 @@ def backward(
     if create is not None:
         mode.enabled = True
     parents: Any = roots
+    ours = False  # whether the cotangents at hand are held by nobody else, so that others may be added in their memory
     try:
         while True:
             ahead = None  # the only node that waits, if so: most graphs are chains, which need no heap
@@ -178,16 +179,16 @@ def backward(
                     label(g, "cotangent", only="workspace")
                 if node.kernel is None:
                     if node in found:
-                        waiting.add(found, node, g)
+                        waiting.add(found, node, g, ours)
                     else:
                         found[node] = g
                 elif ahead is None and not heap:
                     ahead, arrived = node, g
                 else:
                     if ahead is not None:
-                        waiting.put(ahead, arrived)
+                        waiting.put(ahead, arrived, False)
                         ahead = None
-                    waiting.put(node, g)
+                    waiting.put(node, g, ours)
             if ahead is not None:
                 node, g = ahead, arrived
             elif heap:
@@ -207,6 +208,7 @@ def backward(
                 )
             if node.kernel is CHAIN:
                 if not asked and node.order > changes.latest:
+                    ours = node.aux[1][0].kernel.makes
                     parents, cotangents = pull(node, g, found)
                     continue
                 parents = open_chain(node).parents
@@ -214,6 +216,7 @@ def backward(
                 check_saved(node, node.order)
             if watched:
                 state.kernel = node.kernel.name
+            ours = node.kernel.makes
             if create is not None:
                 cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)
             elif node.kernel.accumulate is not None:
@@ -241,21 +244,27 @@ class _Waiting:
         self._sums: dict[Node, Any] = {}
         self._owned: set[Node] = set()
 
-    def put(self, node: Node, g: Any) -> None:
-        """One more cotangent of `node`."""
+    def put(self, node: Node, g: Any, ours: bool) -> None:
+        """One more cotangent of `node`; `ours` says that nobody else holds it."""
         if node in self._sums:
-            self.add(self._sums, node, g)
+            self.add(self._sums, node, g, ours)
         else:
             self._sums[node] = g
+            if ours:
+                self._owned.add(node)
             heappush(self.heap, (-node.order, node))
 
-    def add(self, sums: dict[Node, Any], node: Node, g: Any) -> None:
-        """Add `g` to the sum of `node`: the first was kept as it is, the second makes a sum of ours, and later ones go into that."""
-        if node in self._owned and is_mutable(sums[node]) and not isinstance(g, Boxed):
-            sums[node] += g
+    def add(self, sums: dict[Node, Any], node: Node, g: Any, ours: bool) -> None:
+        """Add `g` to the sum of `node`, in the memory of either that is ours; where none is, the sum is a new array and ours."""
+        total = sums[node]
+        if node in self._owned and is_mutable(total) and is_mutable(g) and total.shape == g.shape:
+            total += g
+        elif ours and is_mutable(total) and is_mutable(g) and total.shape == g.shape:
+            g += total
+            sums[node] = g
         else:
-            sums[node] = sums[node] + g
-            self._owned.add(node)
+            sums[node] = total + g
+        self._owned.add(node)
 
     def take_part(self, found: dict[Node, Any], node: Node, g: Any) -> tuple[None]:
         """The cotangent of a part, added to that of the whole: the first part makes a whole one, the others go into that.

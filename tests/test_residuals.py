@@ -179,7 +179,7 @@ def test_the_ledger_books_what_stays(held: bool) -> None:
 
 
 def test_a_pullback_works_in_the_memory_of_a_partial_that_it_made() -> None:
-    """The slope of `tanh` is an array of its own, and the cotangent goes into it; the residual and the cotangent given stay as they were."""
+    """The slope of `tanh` is an array of its own, and the cotangent goes into it; residual and cotangent stay as they were."""
     x, g = variable(X), RNG.normal(size=X.shape)
     before = g.copy()
     for f, slope in ((ops.tanh, 1 - np.tanh(X) ** 2), (ops.exp, np.exp(X)), (ops.sin, np.cos(X))):

@@ -318,6 +318,7 @@ def multilinear(
             carries_axis=carries_axis,
             sites=sites,
             reads_shapes=reads_shapes,
+            makes=True,
             explain=explain,
         )
     )

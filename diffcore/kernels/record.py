@@ -117,6 +117,8 @@ class Kernel:
     """Further tensors and arrays that the rules of this one call hold, as those of functions of users may."""
     deferred: bool = field(init=False, default=False)
     """Whether the operations that take the result decide what is kept of it, or of what it is a view of."""
+    makes: bool = False
+    """Whether the pullback returns arrays that it has made, a different one per operand, and that nobody else holds."""
     accumulate: Rule | None = None
     """Kernels that take a part of their only operand: `accumulate(call, g, total)` adds the operand's cotangent to `total`, in its memory
     where that can be, and returns the sum; so the cotangents of many parts take the time of the whole once."""
