@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from compare.bench.wanted import GROUPS, Wanted
 from compare.datasets import OWN
 from compare.errors import CompareError, account, one_line, suggestion
 from compare.notes.catalogue import CLAIMS
@@ -147,7 +148,7 @@ def show(saved: bool, as_json: bool, batch: int | None, **options: Any) -> int:
     "--output", type=click.Path(path_type=Path), metavar="PATH", show_default=False, help="The report.  [default: FILE with .html]"
 )
 def report(file: Path, output: Path | None) -> int:
-    """Make the report again from the records in FILE."""
+    """Make the page of `run` or `bench` again from the records in FILE."""
     from compare import commands
 
     return commands.report(file, output)
@@ -163,16 +164,23 @@ def env(as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--rounds", default=30, help="Interleaved rounds; ratios are of medians over them.")
-def bench(rounds: int, as_json: bool) -> int:
-    """Time both engines against a hand-written pass and jax.jacfwd.
+@click.option("--only", multiple=True, metavar="GROUP", help=f"Group, can be repeated: {', '.join(GROUPS)}.  [default: all]")
+@click.option("--rounds", type=int, metavar="N", help="Rounds of every contest.  [default: up to 30, in a few seconds each]")
+@click.option("--quick", is_flag=True, help="Few rounds, no networks of full size.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@click.option("--output", default="reports", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the page.")
+def bench(output: Path, as_json: bool, **options: Any) -> int:
+    """Measure both engines against their peers, in a few minutes.
 
-    In one process, on the network 64-32-10, batch 64, float32.
+    Seconds, operations and bytes beside hand-written numpy, jax, PyTorch and
+    HIPS autograd (the last two where they are installed), as ratios with
+    the bounds they are wanted to keep. Leaves FOLDER/bench.html, and
+    FOLDER/bench.jsonl, the records that it is made from.
     """
+    wanted = Wanted(**options)
     from compare import commands
 
-    return commands.bench(rounds, as_json=as_json)
+    return commands.bench(wanted, output, as_json=as_json)
 
 
 @cli.command()

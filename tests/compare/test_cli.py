@@ -126,15 +126,6 @@ def test_a_network_of_another_task_is_run_and_reported(tmp_path, monkeypatch, ca
     assert "regression: one number" in page
 
 
-def test_bench_prints_ratios(command):
-    done = command("bench", "--json", "--rounds", 2)
-    assert (done.returncode, done.stderr) == (0, "")
-    result = json.loads(done.stdout)
-    assert [row["work"] for row in result["ratios"]] == ["reverse", "forward-activations", "jax.jit(jax.jacfwd)"]
-    assert all(row["ratio"] > 0 and isinstance(row["met"], bool) for row in result["ratios"])
-    assert all(len(times) == 2 for times in result["rounds"].values())
-
-
 BAD = [
     (["run", "--network", "mpl"], "Perhaps you meant 'mlp'?"),
     (["run", "--network", "lenet", "--data", "iris"], "networks that fit iris: "),
