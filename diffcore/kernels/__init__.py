@@ -2,6 +2,7 @@
 
 from diffcore.kernels import (
     activation,
+    cells,
     comparison,
     convolution,
     cumulative,
@@ -15,6 +16,7 @@ from diffcore.kernels import (
     normalisation,
     padding,
     pooling,
+    recurrent,
     reduction,
     shape,
     softmax,
@@ -28,6 +30,7 @@ __all__ = [
     "Call",
     "Kernel",
     "activation",
+    "cells",
     "comparison",
     "convolution",
     "cumulative",
@@ -41,6 +44,7 @@ __all__ = [
     "normalisation",
     "padding",
     "pooling",
+    "recurrent",
     "reduction",
     "registered",
     "shape",
