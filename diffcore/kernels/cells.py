@@ -39,9 +39,9 @@ class Kind(NamedTuple):
     """How a step of a recurrent network is made and differentiated.
 
     Of `gates` projections `[..., gates * hidden]` of the input (`a`) and of the hidden state (`b`), the state `h`, and the cell `c` where
-    there `has_cell`: `forward(a, b, h, c)` is `(h', c', parts)` with `kept` parts; `push(parts, h, c, h', ta, tb, th, tc)` the tangents
-    `(th', tc')`; `pull(parts, h, c, h', gh, gc)` the cotangents `(ga, gb, gh, gc)`, of which `ga is gb` where `sums`, because such gates see
-    the sum of both projections.
+    it `has_cell`: `forward(a, b, h, c)` is `(h', c', parts)` with `kept` parts; `push(parts, h, c, h', ta, tb, th, tc)` the tangents
+    `(th', tc')`; `pull(parts, h, c, h', gh, gc)` the cotangents `(ga, gb, gh, gc)`. Where the gates see the sum of both projections
+    (`sums`), `ga is gb`.
     """
 
     gates: int
@@ -270,8 +270,8 @@ lstm_cell = irregular(
     carries_axis=_batch_stays,
     explain=_account(("gates", "cell"), 4),
 )
-"""`h'` and `c'` side by side, `[..., 2 * hidden]`: `c' = f c + i g`, `h' = o tanh(c')` for `gates` `[..., 4 * hidden]`, which are i, f, g, o
-before their sigmoids (of g: tanh), and `cell` `c` `[..., hidden]`. Reverse mode keeps both and the result, and opens the gates again.
+"""`h'` and `c'` side by side, `[..., 2 * hidden]`: `c' = f c + i g`, `h' = o tanh(c')` for `gates` `[..., 4 * hidden]`, which are i, f, g,
+o before their sigmoids (of g: tanh), and `cell` `c` `[..., hidden]`. Reverse mode keeps both and the result, and opens the gates again.
 """
 
 

@@ -40,7 +40,9 @@ def _one_by_one(body: Callable[[Any, Any], Any], carry: Any, xs: tuple[Any, ...]
         rows.append(ys)
     if reverse:
         rows.reverse()
-    stacked = [None if column[0] is None else concatenate(*column, axis=-column[0].ndim - 1, new=True) for column in zip(*rows, strict=True)]
+    stacked = [
+        None if column[0] is None else concatenate(*column, axis=-column[0].ndim - 1, new=True) for column in zip(*rows, strict=True)
+    ]
     return carry, tuple(stacked)
 
 
@@ -108,9 +110,7 @@ def _compute(
     return _forward(xp, x, hidden, cell, weight_ih, weight_hh, bias_ih, bias_hh, kind=kind, reverse=reverse)[0]
 
 
-def _trace(
-    x: Any, hidden: Any, cell: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, kind: str, reverse: bool
-) -> Any:
+def _trace(x: Any, hidden: Any, cell: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, kind: str, reverse: bool) -> Any:
     return _scanned(_run, x, hidden, cell, weight_ih, weight_hh, bias_ih, bias_hh, kind=kind, reverse=reverse)[1]
 
 
@@ -196,7 +196,7 @@ def _pushforward(call: Call, tangents: Any) -> Any:
 
 def _pulled(scan: Scan, operands: Any, out: Any, trace: Any, g: Any, *, kind: str, reverse: bool, needs: tuple[bool, ...]) -> Any:
     step = KINDS[kind]
-    x, hidden, cell, w_ih, w_hh, b_ih, b_hh = operands
+    x, hidden, cell, w_ih, w_hh, *_ = operands
     hs, h_before, c_before = _states(out, trace, hidden, cell, kind, reverse)
     gh = _time_first(_hidden_states(g, kind), 3)
     gc = g[..., -1, :, :] if step.has_cell else None
@@ -273,7 +273,7 @@ recurrent = irregular(
 )
 """The hidden states `[time, batch, hidden]` of a layer over `x` `[time, batch, features]`, from the state `hidden` `[batch, hidden]`.
 
-`kind` is "tanh", "relu", "lstm" or "gru", `reverse` runs from the last time to the first. Of an LSTM, which starts from `cell` (the number 0
-for others), the result has one more row, the last cell. Biases are the number 0 where there are none. What is kept beside the operands
+`kind` is "tanh", "relu", "lstm" or "gru", `reverse` runs from the last time to the first. Of an LSTM, which starts from `cell` (the number
+0 for others), the result has one more row, the last cell. Biases are the number 0 where there are none. What is kept beside the operands
 and the result is, per step, what the gates have come to (and an LSTM's cell): 5 arrays like the state for an LSTM, 4 for a GRU, else none.
 """

@@ -44,9 +44,7 @@ def _sigmoid(x: Any) -> None:
     np.reciprocal(x, out=x)
 
 
-def run(
-    x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, kind: str, reverse: bool
-) -> tuple[Any, Any]:
+def run(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, kind: str, reverse: bool) -> tuple[Any, Any]:
     """The result and the trace (see `diffcore.kernels.recurrent`)."""
     step, advance = KINDS[kind], _FORWARD[kind]
     (times, batch, _), size = x.shape, h.shape[-1]
@@ -68,8 +66,9 @@ def run(
             given = _gates(given.reshape((stop - start, batch, step.gates * size)), step.gates)
             for t in range(start, stop):
                 np.matmul(h, outer, out=recurring)
-                c = advance(given[t - start], _gates(recurring, step.gates), h, c, hs[t], None if trace is None else trace[t], apart, spare)
-                h = hs[t]
+                new, kept = hs[t], None if trace is None else trace[t]
+                c = advance(given[t - start], _gates(recurring, step.gates), h, c, new, kept, apart, spare)
+                h = new
     if step.has_cell:
         out[times] = c
     return out, trace if not reverse or trace is None else trace[::-1]
@@ -136,11 +135,9 @@ kept of the step, the bias of the last gate where that is apart, and two spare a
 """
 
 
-def pull(
-    operands: Any, out: Any, trace: Any, g: Any, needs: tuple[bool, ...], *, kind: str, reverse: bool
-) -> list[Any]:
+def pull(operands: Any, out: Any, trace: Any, g: Any, needs: tuple[bool, ...], *, kind: str, reverse: bool) -> list[Any]:
     """The cotangents of the operands that are needed, for one cotangent `g` of the result."""
-    x, hidden, cell, w_ih, w_hh, b_ih, b_hh = operands
+    x, hidden, cell, w_ih, w_hh, *_ = operands
     step, retreat = KINDS[kind], _BACKWARD[kind]
     (times, batch, features), size, dtype = x.shape, hidden.shape[-1], out.dtype
     found: list[Any] = [None] * len(operands)
@@ -158,32 +155,41 @@ def pull(
             before = hs[t - 1] if t else hidden
             cells = None if not step.has_cell else trace[t - 1, 4] if t else cell
             into = _gates(gb[t - start], step.gates)
-            direct = retreat(hs[t], None if trace is None else trace[t], before, cells, gh, gc, into, None if last is None else last[t - start], spare)
+            kept, beside = None if trace is None else trace[t], None if last is None else last[t - start]
+            direct = retreat(hs[t], kept, before, cells, gh, gc, into, beside, spare)
             np.matmul(gb[t - start], w_hh, out=gh)
             if direct is not None:
                 gh += direct
             if t:
                 gh += gs[t - 1]
         h_before = hs[start - 1 : stop - 1] if start else np.concatenate((hidden[None], hs[: stop - 1]))
-        _add(found, 4, needs, lambda: _rows(gb).T @ _rows(h_before))
-        _add(found, 6, needs, lambda: np.add.reduce(_rows(gb), axis=0))
+        _add_products(found, needs, (4, 6), _rows(gb), h_before)
         if last is not None:
             gb[..., -size:] = last
-        _add(found, 3, needs, lambda: _rows(gb).T @ _rows(x[start:stop]))
-        _add(found, 5, needs, lambda: np.add.reduce(_rows(gb), axis=0))
+        _add_products(found, needs, (3, 5), _rows(gb), x[start:stop])
         if gx is not None:
             gx[start:stop] = (_rows(gb) @ w_ih).reshape((stop - start, batch, features))
     found[1], found[2] = gh if needs[1] else None, gc if needs[2] else None
     return found
 
 
-def _add(found: list[Any], i: int, needs: tuple[bool, ...], part: Callable[[], Any]) -> None:
-    """Add a block's part to the cotangent of operand `i`, if that is needed."""
-    if needs[i]:
-        if found[i] is None:
-            found[i] = part()
-        else:
-            found[i] += part()
+def _add_products(found: list[Any], needs: tuple[bool, ...], operands: tuple[int, int], g: Any, source: Any) -> None:
+    """Add what a block of times gives the cotangents of a weight and of a bias, where these are needed.
+
+    **Arguments:** `operands`: their positions; `g`: the cotangents of the projections `[rows, ...]`; `source`: what was projected.
+    """
+    weight, bias = operands
+    if needs[weight]:
+        found[weight] = _sum(found[weight], g.T @ _rows(source))
+    if needs[bias]:
+        found[bias] = _sum(found[bias], np.add.reduce(g, axis=0))
+
+
+def _sum(total: Any, part: Any) -> Any:
+    if total is None:
+        return part
+    total += part
+    return total
 
 
 def _backward_tanh(new: Any, trace: Any, h: Any, c: Any, gh: Any, gc: Any, into: Any, last: Any, spare: Any) -> None:
@@ -244,7 +250,7 @@ _BACKWARD: dict[str, Callable[..., Any]] = {
     "lstm": _backward_lstm,
     "gru": _backward_gru,
 }
-"""Kind -> a step back: the new hidden state and what was kept of the step, the state before it, the cotangents of the new state (that of the
-cell becomes that of the cell before), where the cotangents of the projections go (of the last gate that of the state's, and that of the
-input's beside it where they differ), and spare arrays. Returns what of the state's cotangent does not come through the product.
+"""Kind -> a step back: the new hidden state and what was kept of the step, the state before it, the cotangents of the new state (that of
+the cell becomes that of the cell before), where the cotangents of the projections go (of the last gate that of the state's, and that of
+the input's beside it where they differ), and spare arrays. Returns what of the state's cotangent does not come through the product.
 """
