@@ -2,6 +2,7 @@
 
 from diffcore.kernels import (
     activation,
+    attention,
     cells,
     comparison,
     convolution,
@@ -30,6 +31,7 @@ __all__ = [
     "Call",
     "Kernel",
     "activation",
+    "attention",
     "cells",
     "comparison",
     "convolution",
