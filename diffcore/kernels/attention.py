@@ -22,7 +22,7 @@ from diffcore.kernels.matmul import matmul
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.reduction import logsumexp
 
-SCORES = 1 << 18
+SCORES = 1 << 17
 """Scores that are worked on at a time."""
 
 
@@ -53,7 +53,7 @@ def _forward(xp: Any, query: Any, key: Any, value: Any, mask: Any, *, scale: flo
     out = out.swapaxes(-2, -3) if heads else out
     log_sums = np.empty_like(query, dtype=dtype, shape=(*batch, length, 1))
     for at in _blocks(query, key):
-        scores = _scores(query[at], key[at], _part(mask, at, query), scale)
+        scores = _scores(query[at], key[at], _part(mask, at, query.ndim), scale)
         top = scores.max(axis=-1, keepdims=True)
         top = np.where(np.isfinite(top), top, 0)
         scores -= top
@@ -67,20 +67,29 @@ def _forward(xp: Any, query: Any, key: Any, value: Any, mask: Any, *, scale: flo
     return out, (log_sums,)
 
 
-def _blocks(query: Any, key: Any) -> Iterator[Any]:
-    """Indices of stretches of examples, along the first axis where there is a batch."""
-    if query.ndim == 2:
-        yield ...
+def _blocks(query: Any, key: Any) -> Iterator[tuple[Any, ...]]:
+    """Indices of parts of the batch axes: as many inner ones as fit are taken whole, the next is cut, the outer ones are gone through."""
+    batch = query.shape[:-2]
+    axis, scores = len(batch), max(query.shape[-2] * key.shape[-2], 1)
+    while axis and scores * batch[axis - 1] <= SCORES:
+        axis -= 1
+        scores *= max(batch[axis], 1)
+    if not axis:
+        yield ()
         return
-    examples = query.shape[0]
-    size = max(1, SCORES // max(math.prod(query.shape[1:-1]) * key.shape[-2], 1))
-    for start in range(0, examples, size):
-        yield slice(start, start + size)
+    size = max(1, SCORES // scores)
+    for outer in np.ndindex(batch[: axis - 1]):
+        for start in range(0, batch[axis - 1], size):
+            yield (*outer, slice(start, start + size))
 
 
-def _part(mask: Any, at: Any, query: Any) -> Any:
-    """Of a mask that broadcasts against the scores, what is for the examples `at`."""
-    return mask[at] if hasattr(mask, "shape") and mask.ndim == query.ndim and mask.shape[0] > 1 else mask
+def _part(mask: Any, at: tuple[Any, ...], ndim: int) -> Any:
+    """Of a mask that broadcasts against scores with `ndim` axes, what is for the part `at`."""
+    if not hasattr(mask, "shape"):
+        return mask
+    missing = ndim - mask.ndim
+    whole = [i if n > 1 else 0 if isinstance(i, int) else slice(None) for i, n in zip(at[missing:], mask.shape[:-2], strict=False)]
+    return mask[tuple(whole)]
 
 
 def _scores(query: Any, key: Any, mask: Any, scale: float) -> Any:
@@ -126,7 +135,7 @@ def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
         return (*_pulled(query, key, value, mask, log_sums, out, g, scale, needs), None)
     found = [np.empty_like(x, dtype=out.dtype, shape=x.shape) if need else None for x, need in zip(operands[:3], needs, strict=False)]
     for at in _blocks(query, key):
-        parts = _pulled(query[at], key[at], value[at], _part(mask, at, query), log_sums[at], out[at], g[at], scale, needs)
+        parts = _pulled(query[at], key[at], value[at], _part(mask, at, query.ndim), log_sums[at], out[at], g[at], scale, needs)
         for whole, part in zip(found, parts, strict=True):
             if whole is not None:
                 whole[at] = part

@@ -33,7 +33,7 @@ def test_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch, mask: Any) -> Non
         return ops.where(attends, ops.softmax(ops.where(allowed | ~attends, scores, -np.inf), -1), 0) @ value
 
     value, expected = slopes(composed, operands)
-    for scores in (attention.SCORES, 80, 1):  # all three examples, two and one, one at a time
+    for scores in (attention.SCORES, 80, 20, 1):  # all three examples, two and one, one at a time, one head at a time
         monkeypatch.setattr(attention, "SCORES", scores)
         found, gradients = slopes(masked, operands)
         np.testing.assert_allclose(found, value, rtol=1e-13)
