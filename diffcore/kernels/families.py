@@ -366,6 +366,7 @@ def irregular(
     aux: Mapping[str, Rule | Derived] | None = None,
     forward: Rule | None = None,
     examples: Callable[..., bool] = never,
+    carries_axis: Callable[..., int | None] | None = None,
     sites: tuple[int, ...] = (),
     diagonal: Rule | None = None,
     explain: Callable[..., str | None] | None = None,
@@ -383,6 +384,7 @@ def irregular(
             aux=aux or {},
             forward=forward,  # type: ignore[arg-type]
             examples=examples,
+            carries_axis=carries_axis,
             sites=sites,
             diagonal=diagonal,
             explain=explain,
