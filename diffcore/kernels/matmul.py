@@ -79,15 +79,29 @@ def _in_order(x: Any) -> Any:
 
     Otherwise the product takes its factors' order, and every later fold of its axes copies all directions.
     """
-    return x.copy() if is_mutable(x) else x
+    if type(x) is not np.ndarray:
+        return x.copy() if is_mutable(x) else x
+    if x.ndim != 2 or x.nbytes < _IN_CACHE or x.strides[0] >= x.strides[1]:
+        return x.copy()
+    copied = np.empty(x.shape, x.dtype)  # whole columns of a large matrix would be read from memory once for every element in a cache line
+    step = max(_IN_CACHE // (x.shape[0] * x.itemsize), 1)
+    for start in range(0, x.shape[1], step):
+        copied[:, start : start + step] = x[:, start : start + step]
+    return copied
+
+
+_IN_CACHE = 1 << 18
+"""Bytes of a block of a matrix that stays in a core's own cache while it is transposed."""
 
 
 def diagonal_in_right(a: Any, scale: Any, inner: Any, outer: Any, columns: int) -> Any:
     """`a @ b` for tangents of `b` that touch one element (`inner[j]`, `outer[j]`) each, scaled by `scale[j]`: `[k, batch, columns]`."""
-    picked = a.T[inner]
+    # Of a vector, every element is touched once and in order.
+    picked = _in_order(a.T[inner[0] : inner[-1] + 1]) if columns == 1 and len(inner) else a.T[inner]
     if scale is not None:
         picked = picked * scale.reshape((-1, 1))
-    return picked.reshape((*picked.shape, 1)) * one_hot_of(a, outer, columns).reshape((len(outer), 1, columns))
+    picked = picked.reshape((*picked.shape, 1))
+    return picked if columns == 1 else picked * one_hot_of(a, outer, columns).reshape((len(outer), 1, columns))
 
 
 def _picked(scale: Any, rows: slice) -> Any:
