@@ -19,9 +19,10 @@ from dualdiff import autograd, creation, cuda, distributions, nn, optim, utils
 from dualdiff.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from dualdiff.creation import *
 from dualdiff.graph import graph
+from dualdiff.jacobians import jacobian
 from dualdiff.plans import directions
 from dualdiff.tensor import Tensor, tensor
-from dualdiff.transforms import ForwardGradient, forward_gradient, grad, hessian, hvp, jacobian, jvp, value_and_grad
+from dualdiff.transforms import ForwardGradient, forward_gradient, grad, hessian, hvp, jvp, value_and_grad
 
 __all__ = [
     "ForwardGradient",

@@ -61,6 +61,10 @@ def seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Ten
     return tensors, seeds
 
 
+Plant = Callable[[Arguments, int, Seeding], tuple[list[Tensor], list[Variable]]]
+"""How variables are seeded: `seeded`, or in its manner with fewer directions."""
+
+
 class Run(NamedTuple):
     """One run of a function: the directions planted, and for all runs but the first what stands as it did when the evaluation started."""
 
@@ -76,15 +80,15 @@ class Run(NamedTuple):
 
 
 class Plans:
-    """How one transform of `function` seeds its runs: in `mode`, and within `memory` bytes unless that is `None`.
+    """How one transform of `function` seeds its runs: in `mode`, within `memory` bytes unless that is `None`, and with what `plant` plants.
 
     Raises `ValueError` for a mode or a budget that is none.
     """
 
-    def __init__(self, function: Callable[..., Any], mode: str, memory: int | str | None) -> None:
+    def __init__(self, function: Callable[..., Any], mode: str, memory: int | str | None, plant: Plant = seeded) -> None:
         if mode not in Seeding.MODES:
             raise ValueError(f"seeding (={mode!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
-        self._function, self._mode = function, mode
+        self._function, self._mode, self._plant = function, mode, plant
         self._budget = None if memory is None else parse_bytes(memory)
         self._kept: dict[Hashable, _Plan] = {}
 
@@ -112,7 +116,7 @@ class Plans:
         examples turns those into all parameter directions at once).
         """
         assert self._budget is not None
-        run = _abstract(self._function, arguments, start)
+        run = _abstract(self._function, arguments, start, self._plant)
         try:
             return _Plan(self._mode, plan(run, self._mode, self._budget))
         except MemoryBudgetError:
@@ -231,7 +235,7 @@ def _signature(arguments: Arguments) -> Hashable | None:
     return signature
 
 
-def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start) -> Callable[[Seeding], Any]:
+def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start, plant: Plant = seeded) -> Callable[[Seeding], Any]:
     """The function as a program on abstract arrays, for planning."""
 
     def run(seeding: Seeding) -> Any:
@@ -240,7 +244,7 @@ def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start)
         arguments.primals = [_shadow(p) for p in whole]
         try:
             with start.again(_shadow):
-                tensors, _ = seeded(arguments, level, seeding)
+                tensors, _ = plant(arguments, level, seeding)
                 out = call(function, arguments, tensors, level, _shadow)
                 return [_delivered(y, level) for y in tree.flatten(out)[0]]
         finally:

@@ -21,9 +21,10 @@ from diffcore.ledger import label, state
 from diffcore.modes import Mode
 from diffcore.ops import permute
 from diffcore.seeds import ones_of
+from diffcore.structured import mixes_elements, mixes_examples
 from diffcore.watch import watch
 from dualdiff.forms import IDENTITY, Aside, Diagonal, Form, array_of, contract, dense
-from dualdiff.seeding import Directions, Seed, Site, Variable, features_of
+from dualdiff.seeding import Elements, Features, Seed, Site, Variable, features_of
 
 Tangents = dict[Seed, Form]
 
@@ -62,12 +63,14 @@ def push(call: Call, carried: list[Tangents]) -> Tangents:
     groups = _by_seed(call, carried, result)
     contracts = math.prod(call.shape) == 1 and call.kernel.pullback is not None
     if contracts and any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms):
-        alone: dict[Seed, dict[int, Form]] = {s: f for s, f in groups.items() if isinstance(s, Directions) and s.lead == 0}
+        alone: dict[Seed, dict[int, Form]] = {s: f for s, f in groups.items() if s.lead == 0 or isinstance(s, Features | Elements)}
         _contract_all(call, {s: f for s, f in groups.items() if s not in alone}, result)
         groups = alone
     for seed, forms in groups.items():
         axis = _axis_of_examples(call, forms) if seed.examples else 0
         if axis is None:
+            if isinstance(seed, Features):
+                raise mixes_examples(call.kernel)
             for variable, forms_of_variable in _expanded(call, seed, forms).items():
                 _add(result, variable, _push_one(call, variable, forms_of_variable))
         elif axis or any(isinstance(form, Aside) for form in forms.values()):
@@ -147,6 +150,8 @@ def _push_one(call: Call, seed: Seed, forms: dict[int, Form]) -> Form | None:
         if kernel.keeps_order and (not seed.examples or call.shape[:1] == call.shapes[0][:1]):
             scale = forms[0].scale
             return Diagonal() if scale is None else Diagonal(kernel.pushforward(call, (scale,)))  # type: ignore[misc]
+        if isinstance(seed, Elements):
+            raise mixes_elements(kernel)
     total = None
     rest: list[Any] = [None] * len(call.shapes)
     for i, form in forms.items():

@@ -94,6 +94,22 @@ class Variable(Seed):
         return self.window is not None
 
 
+class Features(Variable):
+    """The directions of a variable with examples along axis 0, one per feature, which all examples share. `shape` is that of one example.
+
+    A kernel that mixes examples is an error.
+    """
+
+    __slots__ = ()
+    examples = True
+
+
+class Elements(Variable):
+    """The directions of a variable of which each is to touch one element to the end. A kernel that does not keep that is an error."""
+
+    __slots__ = ()
+
+
 class Site(Seed):
     """Directions on the result of `call`: one per feature (axes after the first), or per element where there is no batch.
 

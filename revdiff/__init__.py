@@ -19,8 +19,9 @@ from revdiff import autograd, creation, cuda, distributions, nn, optim, utils
 from revdiff.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from revdiff.creation import *
 from revdiff.graph import graph
+from revdiff.jacobians import jacobian
 from revdiff.tensor import Tensor, tensor
-from revdiff.transforms import grad, hessian, hvp, jacobian, value_and_grad, vjp
+from revdiff.transforms import grad, hessian, hvp, value_and_grad, vjp
 
 __all__ = [
     "Generator",
