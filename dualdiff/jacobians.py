@@ -13,11 +13,12 @@ from typing import Any
 from diffcore import tree
 from diffcore.dispatch import new_level
 from diffcore.seeds import ones_of, zeros_of
+from diffcore.sparsity import Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
 from diffcore.structured import batch_size, check_elements, check_options, check_rows, examples_moved, shared_by_examples
 from diffcore.transforms import Arguments
 from dualdiff import pushing
 from dualdiff.forms import IDENTITY, Aside, Diagonal
-from dualdiff.plans import Plans, Run, below, seeded
+from dualdiff.plans import Plans, Plant, Run, below, seeded
 from dualdiff.seeding import Elements, Features, Seeding, Variable
 from dualdiff.tensor import Tensor, directions_last
 
@@ -42,21 +43,28 @@ def jacobian(
     shared by the examples, so their block is `[B, *out, *parameter]` as without it.
     `structure`: `"diagonal"` for a function that acts element by element: returns the diagonal alone, in the variable's shape, from one
     direction.
+    `sparsity`: where the Jacobian (output elements, input elements) of one array by one array may be other than zero: a matrix of
+    `scipy.sparse` (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see `jacobian_sparsity`).
+    Takes a direction per colour of columns and returns a `scipy.sparse.csr_array` with the pattern's entries, on jax a `BCOO`.
+    A pattern that leaves out entries gives wrong numbers; `check=True` adds a random direction that shows it, and raises.
 
     Raises `GradientError` naming the kernel where `function` does not keep examples (elements) apart, or runs a kernel that does not
     declare it, `ShapeError` where its shapes do not fit, `ValueError` for options that exclude each other.
     """
     check_options(per_example, structure, sparsity, check)
+    if sparsity is not None:
+        return sparse_jacobian(function, argnums, Patterns(sparsity, lambda arguments: detected(function, arguments)), check, memory)
     if structure == "diagonal":
         if memory is not None:
             raise ValueError(f'jacobian: `memory` (={memory!r}) cannot lower what structure="diagonal" takes, which is one direction')
         return _diagonal(function, argnums)
-    plans = Plans(function, seeding, memory, _by_features if per_example else seeded)
+    plant = _by_features if per_example else seeded
+    plans = Plans(function, seeding, memory)
 
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)
         batch = batch_size(arguments) if per_example else None
-        rows, values, build = plans.evaluate(arguments, lambda runs: _blocks(function, arguments, runs, batch))
+        rows, values, build = plans.evaluate(arguments, lambda runs: _blocks(function, arguments, runs, plant, batch), plant)
         shapes = [tuple(p.shape) for p in arguments.primals]
         if per_example:
             shapes = [s if shared else s[1:] for s, shared in zip(shapes, shared_by_examples(arguments), strict=True)]
@@ -77,7 +85,7 @@ def _by_features(arguments: Arguments, level: int, seeding: Seeding) -> tuple[li
 
 
 def _blocks(
-    function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run], batch: int | None
+    function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run], plant: Plant, batch: int | None = None
 ) -> tuple[list[list[Any]], list[Any], Any]:
     """Per output of `function` the derivative by each variable, `[n, *shape]`; its values; and how it is built of outputs."""
     rows: list[list[Any]] = []
@@ -85,7 +93,7 @@ def _blocks(
     build: Any = None
     for run in runs:
         level = new_level()
-        variables, seeds = (seeded if batch is None else _by_features)(arguments, level, run.seeding)
+        variables, seeds = plant(arguments, level, run.seeding)
         outs, build = tree.flatten(run.call(function, arguments, variables, level))
         rows = rows or [[None] * len(seeds) for _ in outs]
         for y, row in zip(outs, rows, strict=True):
@@ -151,3 +159,42 @@ def _scale(y: Any, primal: Any, seed: Elements, level: int) -> Any:
         return zeros_of(below(y, level), shape)
     assert isinstance(form, Diagonal)
     return ones_of(y.primal, shape) if form is IDENTITY or form.scale is None else form.scale.reshape(shape)
+
+
+def sparse_jacobian(
+    function: Callable[..., Any], argnums: int | Sequence[int], patterns: Patterns, check: bool, memory: int | str | None = None
+) -> Callable[..., Any]:
+    """Columns of one colour in one direction; with `check`, one direction more."""
+    plans: dict[Any, Plans] = {}
+
+    def differentiated(*args: Any) -> Any:
+        arguments = Arguments("jacobian", args, argnums)
+        variable = single(arguments)
+        pattern = patterns.of(arguments)
+        pattern.check_columns(tuple(variable.shape))
+        extra = probe(pattern, 1, variable) if check else None
+        colours = pattern.colours_of_columns
+        count = count_of(colours)
+
+        def plant(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Tensor], list[Variable]]:
+            (primal,) = arguments.primals
+            whole = Variable((count + check,), seeding, ("variable", 0))
+            seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
+            directions = by_colour(primal, colours, seed.rows, extra).reshape((-1, *primal.shape))
+            return [Tensor(primal, level, {seed: directions})], [seed]
+
+        if pattern not in plans:
+            plans.clear()
+            plans[pattern] = Plans(function, "parameters", memory)
+        rows, values, _ = plans[pattern].evaluate(arguments, lambda runs: _blocks(function, arguments, runs, plant), plant)
+        value, ((block,),) = one_result(values), rows
+        pattern.check_shape(tuple(value.shape), tuple(variable.shape))
+        if block is None:
+            block = zeros_of(value, (count + check, *value.shape))
+        block = block.reshape((count + check, -1))
+        entries = block[colours[pattern.columns], pattern.rows]
+        if extra is not None:
+            check_entries(pattern, entries, extra, block[-1], 1)
+        return pattern.sparse(entries)
+
+    return differentiated

@@ -80,20 +80,20 @@ class Run(NamedTuple):
 
 
 class Plans:
-    """How one transform of `function` seeds its runs: in `mode`, within `memory` bytes unless that is `None`, and with what `plant` plants.
+    """How one transform of `function` seeds its runs: in `mode`, within `memory` bytes unless that is `None`
 
     Raises `ValueError` for a mode or a budget that is none.
     """
 
-    def __init__(self, function: Callable[..., Any], mode: str, memory: int | str | None, plant: Plant = seeded) -> None:
+    def __init__(self, function: Callable[..., Any], mode: str, memory: int | str | None) -> None:
         if mode not in Seeding.MODES:
             raise ValueError(f"seeding (={mode!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
-        self._function, self._mode, self._plant = function, mode, plant
+        self._function, self._mode = function, mode
         self._budget = None if memory is None else parse_bytes(memory)
         self._kept: dict[Hashable, _Plan] = {}
 
-    def evaluate(self, arguments: Arguments, work: Callable[[Sequence[Run]], _R]) -> _R:
-        """What `work` makes of the runs of one evaluation."""
+    def evaluate(self, arguments: Arguments, work: Callable[[Sequence[Run]], _R], plant: Plant = seeded) -> _R:
+        """What `work` makes of the runs of one evaluation, in which it seeds the variables by `plant`."""
         if self._budget is None:
             return work((Run(Seeding(self._mode)),))
         start = _Start(arguments)
@@ -104,19 +104,19 @@ class Plans:
                 return work(kept.runs(start))
             except LeftPlan:
                 start.restore()
-        made = self._made(arguments, start)
+        made = self._made(arguments, start, plant)
         if signature is not None:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             self._kept[signature] = made
         return work(made.runs(start))
 
-    def _made(self, arguments: Arguments, start: _Start) -> _Plan:
+    def _made(self, arguments: Arguments, start: _Start, plant: Plant) -> _Plan:
         """`"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes
         examples turns those into all parameter directions at once).
         """
         assert self._budget is not None
-        run = _abstract(self._function, arguments, start, self._plant)
+        run = _abstract(self._function, arguments, start, plant)
         try:
             return _Plan(self._mode, plan(run, self._mode, self._budget))
         except MemoryBudgetError:

@@ -18,10 +18,12 @@ from diffcore.dispatch import new_level
 from diffcore.errors import GradientError
 from diffcore.ledger import label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
+from diffcore.sparsity import Patterns, detected_twice
+from diffcore.structured import check_options
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import pushing
 from dualdiff.forms import contract
-from dualdiff.jacobians import jacobian
+from dualdiff.jacobians import jacobian, sparse_jacobian
 from dualdiff.plans import Plans, Run, below, call, seeded
 from dualdiff.seeding import Directions
 from dualdiff.tensor import Tensor, tangent_of
@@ -193,6 +195,16 @@ def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     return result[0] if single else result
 
 
-def hessian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """The function that returns all second derivatives of a scalar-valued `function`: `jacobian` of `grad`, `[*input, *input]`."""
-    return jacobian(grad(function, argnums), argnums)
+def hessian(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, sparsity: Any = None, check: bool = False
+) -> Callable[..., Any]:
+    """The function that returns all second derivatives of a scalar-valued `function`: `jacobian` of `grad`, `[*input, *input]`.
+
+    `sparsity` and `check` as for `jacobian`: the pattern of the Hessian (elements, elements) of one array; `"auto"` finds it as
+    `hessian_sparsity` does.
+    """
+    if sparsity is None:
+        check_options(False, "dense", None, check)
+        return jacobian(grad(function, argnums), argnums)
+    patterns = Patterns(sparsity, lambda arguments: detected_twice(function, arguments))
+    return sparse_jacobian(grad(function, argnums), argnums, patterns, check)

@@ -16,6 +16,7 @@ from diffcore.kernels.broadcast import fill
 from diffcore.kernels.record import Shape
 from diffcore.ops import permute
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
+from diffcore.sparsity import Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
 from diffcore.structured import (
     batch_size,
     check_elements,
@@ -53,6 +54,10 @@ def jacobian(
     variables are shared by the examples, so their block is `[B, *out, *parameter]` as without it, and takes a cotangent per output.
     `structure`: `"diagonal"` for a function that acts element by element: returns the diagonal alone, in the variable's shape, from one
     cotangent.
+    `sparsity`: where the Jacobian (output elements, input elements) of one array by one array may be other than zero: a matrix of
+    `scipy.sparse` (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see `jacobian_sparsity`).
+    Takes a cotangent per colour of rows and returns a `scipy.sparse.csr_array` with the pattern's entries, on jax a `BCOO`.
+    A pattern that leaves out entries gives wrong numbers; `check=True` adds a random cotangent that shows it, and raises.
 
     Raises `GradientError` naming the kernel where `function` does not keep examples (elements) apart, or runs a kernel that does not
     declare it, `ShapeError` where its shapes do not fit, `ValueError` for options that exclude each other and for a `chunk_size` that is
@@ -61,6 +66,9 @@ def jacobian(
     check_options(per_example, structure, sparsity, check)
     if chunk_size is not None and (not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1):
         raise ValueError(f"jacobian: `chunk_size` (={chunk_size!r}) must be a positive integer or None")
+
+    if sparsity is not None:
+        return sparse_jacobian(function, argnums, Patterns(sparsity, lambda arguments: detected(function, arguments)), check, chunk_size)
 
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)
@@ -151,6 +159,34 @@ def _diagonal(y: Any, arguments: Arguments, leaves: Sequence[Node], level: int) 
             for leaf, primal in zip(leaves, arguments.primals, strict=True)
         ]
     )
+
+
+def sparse_jacobian(
+    function: Callable[..., Any], argnums: int | Sequence[int], patterns: Patterns, check: bool, chunk_size: int | None = None
+) -> Callable[..., Any]:
+    """Rows of one colour by one cotangent; with `check`, one cotangent more."""
+
+    def differentiated(*args: Any) -> Any:
+        arguments = Arguments("jacobian", args, argnums)
+        variable = single(arguments)
+        pattern = patterns.of(arguments)
+        pattern.check_columns(tuple(variable.shape))
+        out, leaves, level = run(function, arguments)
+        y = one_result(tree.flatten(out)[0])
+        value = below(y, level)
+        pattern.check_shape(tuple(value.shape), tuple(variable.shape))
+        extra = probe(pattern, 0, variable) if check else None
+        colours = pattern.colours_of_rows
+        count = count_of(colours) + check
+        cotangents = (by_colour(value, colours, rows, extra).reshape((-1, *value.shape)) for rows in _chunks(count, chunk_size))
+        (block,) = _pulled(y, cotangents, [variable], leaves, level)
+        block = zeros_of(variable, (count, pattern.shape[1])) if block is None else block.reshape((count, pattern.shape[1]))
+        entries = block[colours[pattern.rows], pattern.columns]
+        if extra is not None:
+            check_entries(pattern, entries, extra, block[-1], 0)
+        return pattern.sparse(entries)
+
+    return differentiated
 
 
 def _check_examples(y: Any, leaves: Sequence[Node], level: int) -> None:

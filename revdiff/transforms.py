@@ -15,11 +15,13 @@ import numpy as np
 from diffcore import tree
 from diffcore.ledger import label
 from diffcore.seeds import ones_of, zeros_of
+from diffcore.sparsity import Patterns, detected_twice
+from diffcore.structured import check_options
 from diffcore.tensor import check_cotangent, own_memory
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux
 from diffcore.watch import watch
 from revdiff import tape
-from revdiff.jacobians import jacobian
+from revdiff.jacobians import jacobian, sparse_jacobian
 from revdiff.runs import below, pull, run
 from revdiff.tensor import Tensor
 
@@ -109,6 +111,16 @@ def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     return result[0] if single else result
 
 
-def hessian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """The function that returns all second derivatives of a scalar-valued `function`: `jacobian` of `grad`, `[*input, *input]`."""
-    return jacobian(grad(function, argnums), argnums)
+def hessian(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, sparsity: Any = None, check: bool = False
+) -> Callable[..., Any]:
+    """The function that returns all second derivatives of a scalar-valued `function`: `jacobian` of `grad`, `[*input, *input]`.
+
+    `sparsity` and `check` as for `jacobian`: the pattern of the Hessian (elements, elements) of one array; `"auto"` finds it as
+    `hessian_sparsity` does.
+    """
+    if sparsity is None:
+        check_options(False, "dense", None, check)
+        return jacobian(grad(function, argnums), argnums)
+    patterns = Patterns(sparsity, lambda arguments: detected_twice(function, arguments))
+    return sparse_jacobian(grad(function, argnums), argnums, patterns, check)
