@@ -29,8 +29,9 @@ from diffcore.structured import (
 )
 from diffcore.tensor import own_memory
 from diffcore.transforms import Arguments
+from revdiff.chains import open_chain
+from revdiff.node import Node
 from revdiff.runs import below, pull, run
-from revdiff.tape import Node
 from revdiff.tensor import Tensor
 
 
@@ -226,7 +227,7 @@ def _behind(y: Any, level: int) -> list[Node]:
         node = waiting.pop()
         if node is not None and not node.is_leaf and node not in found:
             found.add(node)
-            waiting += node.parents
+            waiting += open_chain(node).parents
     return sorted(found, key=lambda node: node.order)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from diffcore import tree
@@ -10,6 +12,8 @@ from diffcore.dispatch import new_level
 from diffcore.transforms import Arguments, as_primal
 from revdiff import tape
 from revdiff.tensor import Tensor
+
+_carried = attrgetter("carried")
 
 
 def run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[tape.Node], int]:
@@ -19,16 +23,16 @@ def run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[t
     outer, tape.mode.enabled = tape.mode.enabled, True
     try:
         if lifted:  # a leaf is only where a cotangent ends, so parameters keep theirs
-            leaves = [parameter.carried for parameter in lifted]
+            leaves = [*map(_carried, lifted)]
             for parameter in lifted:
                 parameter.level = level
-            out = arguments.call(function, lifted, lambda array: Tensor(array, level))
+            out = arguments.call(function, lifted, partial(Tensor, level=level))
             if type(out) is not Tensor:  # a parameter handed back as it is will go down with the others
                 out = tree.map(lambda y: Tensor(y.primal, level, y.carried) if any(y is p for p in lifted) else y, out)
         else:
             leaves = [tape.leaf(p.shape, p.dtype) for p in arguments.primals]
             variables = [Tensor(p, level, node) for p, node in zip(arguments.primals, leaves, strict=True)]
-            out = arguments.call(function, variables, lambda array: Tensor(array, level))
+            out = arguments.call(function, variables, partial(Tensor, level=level))
     finally:
         tape.mode.enabled = outer
         for parameter in lifted:

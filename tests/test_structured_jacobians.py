@@ -146,6 +146,21 @@ def test_a_direction_per_feature_is_all_that_is_computed(engine: ModuleType) -> 
     assert added(lambda: engine.jacobian(f)(x)) > 10 * found
 
 
+def test_networks_are_looked_into(engine: ModuleType) -> None:
+    nn = engine.nn
+    net = nn.Sequential(nn.Linear(3, 4, dtype=np.float64), nn.Tanh(), nn.Linear(4, 4, dtype=np.float64), nn.ReLU())
+    net.requires_grad_(False)
+    found = engine.jacobian(lambda x: net(x), per_example=True)(X)
+    np.testing.assert_allclose(found, blocks(engine.jacobian(lambda x: net(x))(X), X), rtol=1e-12)
+    pattern = engine.jacobian_sparsity(lambda x: net(x))(X)
+    np.testing.assert_array_equal(pattern.toarray(), np.kron(np.eye(B), np.ones((4, 3))) != 0)
+    twice = nn.Sequential(nn.Tanh(), nn.Tanh())
+    slopes = (1 - np.tanh(X) ** 2) * (1 - np.tanh(np.tanh(X)) ** 2)
+    np.testing.assert_allclose(engine.jacobian(lambda x: twice(x), structure="diagonal")(X), slopes, rtol=1e-12)
+    with pytest.raises(GradientError, match="`linear` does not act element by element"):
+        engine.jacobian(lambda x: net(x)[:, :3], structure="diagonal")(X)
+
+
 MIXING = {
     "mean": lambda x: x - x.mean(0),
     "sum": lambda x: x.sum(),
