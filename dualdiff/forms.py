@@ -15,7 +15,7 @@ from diffcore.kernels.broadcast import fill
 from diffcore.kernels.indexing import scatter_index
 from diffcore.ops import permute
 from diffcore.seeds import eye_of, range_array
-from dualdiff.seeding import Seed, Site, Variable
+from dualdiff.seeding import Seed, Site, Spread, Variable
 
 
 class Diagonal:
@@ -71,7 +71,7 @@ def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
     """`form` of a tensor (`primal`, of `shape`) as a dense tangent `[k, *shape]`."""
     if not isinstance(form, Diagonal):
         return form
-    assert isinstance(seed, Site | Variable)
+    assert isinstance(seed, Site | Spread | Variable)
     scale = form.scale
     if seed.examples:
         batch, features = shape[0], math.prod(shape[1:])

@@ -110,6 +110,29 @@ class Elements(Variable):
     __slots__ = ()
 
 
+class Spread(Seed):
+    """The directions of `variable` where an elementwise kernel has broadcast it to many rows: direction `f` is feature `f` of every row.
+
+    There the variable's diagonal stays one, with the rows for examples. Where these mix, its directions are dense as they would have been.
+    """
+
+    __slots__ = ("variable",)
+    examples = True
+
+    def __init__(self, variable: Variable) -> None:
+        self.variable = variable
+
+    @property
+    def rows(self) -> slice:
+        return self.variable.rows
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spread) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return hash((Spread, self.variable))
+
+
 class Site(Seed):
     """Directions on the result of `call`: one per feature (axes after the first), or per element where there is no batch.
 

@@ -276,3 +276,49 @@ def test_a_diagonal_needs_as_many_elements_and_has_no_chunks(engine: ModuleType)
         engine.jacobian(mlp, per_example=True, structure="diagonal")
     with pytest.raises(ValueError, match=r"`memory` \(=1000\) cannot lower"):
         dualdiff.jacobian(mlp, structure="diagonal", memory=1000)
+
+
+# ------------------------------------------------------------------------------------------------ variables that are broadcast
+
+
+RATES = RNG.normal(size=(B, 3))
+BROADCAST = {
+    "summed": lambda x: (x * RATES).sin().exp().sum(1).tanh(),
+    "averaged": lambda x: (x / RATES + x).mean(1),
+    "kept": lambda x: (x - RATES) * 2,
+    "ones": lambda x: x + RATES,
+    "product": lambda x: ops.linear((x * RATES).sin(), W),
+    "normalised": lambda x: ops.softmax(x * RATES, 1),
+    "rows mixed": lambda x: (x * RATES).sin().sum(0),
+    "all summed": lambda x: (x * RATES).sin().sum(),
+    "turned": lambda x: (x * RATES).sin().T * 2,
+    "turned and met": lambda x: ((x * RATES).T[:, :3] + x).sin(),
+    "met again": lambda x: (x * RATES).sin() * x + x * RATES * (x * x),
+    "meets itself": lambda x: x.exp() * (x * RATES[:3]).sin().sum(1) + x,
+    "some features": lambda x: (x * RATES).sin()[:, :2].sum(1),
+    "deeper": lambda x: (x * RATES[:, None]).sin().sum((1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", BROADCAST)
+@pytest.mark.parametrize("seeding", ["parameters", "auto"])
+def test_a_broadcast_variable_has_the_jacobian_of_reverse_mode(name: str, seeding: str) -> None:
+    f, x = BROADCAST[name], X[0]
+    expected = revdiff.jacobian(f)(x)
+    np.testing.assert_allclose(dualdiff.jacobian(f, seeding=seeding)(x), expected, rtol=1e-12, atol=1e-15)
+    scalar = lambda x: (f(x) ** 2).sum()
+    np.testing.assert_allclose(dualdiff.grad(scalar, seeding=seeding)(x), revdiff.grad(scalar)(x), rtol=1e-12)
+    np.testing.assert_allclose(dualdiff.hessian(scalar)(x), revdiff.hessian(scalar)(x), rtol=1e-11, atol=1e-14)
+    least = 1
+    try:
+        dualdiff.jacobian(f, seeding=seeding, memory=1)(x)
+    except MemoryBudgetError as error:
+        least = error.least
+    np.testing.assert_allclose(dualdiff.jacobian(f, seeding=seeding, memory=least)(x), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_a_broadcast_variable_keeps_its_diagonal() -> None:
+    n, k = 1000, 10
+    rates, x = AbstractArray((n, k), np.dtype("float32")), AbstractArray((k,), np.dtype("float32"))
+    f = lambda x: ops.sum(ops.exp(ops.sin(rates * x)), 1)
+    assert added(lambda: dualdiff.jacobian(f)(x)) <= 5 * n * k
