@@ -71,8 +71,8 @@ CREATION = """
 FUNCTIONAL_ONLY = ("activation", "attention", "convolution", "dropouts", "losses", "lookup", "neural", "normalisation", "pooling")
 """Modules whose names PyTorch has in `nn.functional` alone."""
 ENGINE = """
-    Tensor autograd cuda distributions enable_grad grad graph hessian hvp inference_mode is_grad_enabled jacobian linalg nn no_grad optim
-    set_grad_enabled tensor utils value_and_grad
+    Tensor autograd cuda distributions enable_grad grad graph hessian hessian_sparsity hvp inference_mode is_grad_enabled jacobian
+    jacobian_sparsity linalg nn no_grad optim set_grad_enabled tensor utils value_and_grad
 """.split()
 DTYPES = """
     bool can_cast double dtype finfo float float16 float32 float64 half iinfo int int8 int16 int32 int64 long result_type short uint8
