@@ -7,9 +7,9 @@ A row of columns is one run of memory (see `lattices`), so that all columns of a
 is followed by as many zeros as the taps reach: then the sum over taps of the shifted rows is a sum over axes of a strided view, for which
 numpy needs neither a loop over taps nor a temporary, and it is four times faster than one.
 
-Columns are made for as many images as `BLOCK` bytes hold, and made anew for the adjoint of the weight. Keeping them from the value was tried:
-the adjoint took half to three quarters of its time, but the value lost as much, since the columns then go through memory and not through
-the cache; and they take the bytes of the input as often as there are taps, where the input alone is what needs to be kept.
+Columns are made for as many images as `BLOCK` bytes hold, and made anew for the adjoint of the weight. Keeping them from the value was
+tried: the adjoint took half to three quarters of its time, but the value lost as much, since the columns then go through memory and not
+through the cache; and they take the bytes of the input as often as there are taps, where the input alone needs to be kept.
 
 Positions that are no window meet a cotangent of zero, or are dropped.
 """
