@@ -24,7 +24,15 @@ from diffcore.tensor import accumulated
 from diffcore.watch import watch
 
 _new = object.__new__
-mode = Mode()
+
+
+class _Recording(Mode):
+    """Whether operations are recorded in this thread, and the run of a checkpointed segment, if any, that takes over what is."""
+
+    run: Any = None
+
+
+mode = _Recording()
 """Whether operations are recorded in this thread; see `no_grad`."""
 
 
@@ -51,6 +59,11 @@ class Node(Call):
     def is_leaf(self) -> bool:
         """Whether this is the node of a variable."""
         return self.kernel is None
+
+    @property
+    def kept_at(self) -> int:
+        """The time at which the residuals were put away, after which they must not change."""
+        return self.order
 
     @property
     def extras(self) -> Extras | None:
@@ -98,8 +111,6 @@ def record(
         return None
     needs, drop, keep_out, keep_aux = kernel._plans.get(mask) or kernel.plan(mask, len(primals))
     shapes = [getattr(x, "shape", ()) for x in primals] if kernel.reads_shapes else ()
-    for i in drop:
-        primals[i] = None
     if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node: Node = _new(Node)  # and filled in here: a call of the class would take as long as the rest
@@ -114,13 +125,32 @@ def record(
     node.aux = aux
     node.dtype = dtype
     node.order = next(clock)
-    if watch.count:
-        anomaly.note_place(node)
-        if state.ledger is not None:
-            for kept in (*primals, node.out, *aux):
-                label(kept, "residual", only="activation")
-                label(kept, "residual", only="workspace")
+    if watch.recording:
+        return _watched(node, drop)
+    for i in drop:
+        primals[i] = None
     return node
+
+
+def _watched(node: Node, drop: tuple[int, ...]) -> Node:
+    """`node`, which still has all its operands, once it is noted wherever that is wanted; or what a checkpointed segment puts for it."""
+    anomaly.note_place(node)
+    run = mode.run
+    if run is not None:
+        taken: Node = run.take(node, drop)
+        return taken
+    keep_only(node, drop)
+    return node
+
+
+def keep_only(node: Node, drop: tuple[int, ...]) -> None:
+    """Let go of the operands in `drop`, and book the rest as residuals."""
+    for i in drop:
+        node.primals[i] = None
+    if state.ledger is not None:
+        for kept in (*node.primals, node.out, *node.aux):
+            label(kept, "residual", only="activation")
+            label(kept, "residual", only="workspace")
 
 
 watched_nodes = 0
@@ -257,7 +287,7 @@ def backward(
                     "was called. Specify retain_graph=True if you need to backward through the graph a second time."
                 )
             if node.order < changes.latest:
-                check_saved(node, node.order)
+                check_saved(node, node.kept_at)
             if watched:
                 state.kernel = node.kernel.name
             if node.kernel.accumulate is not None and create is None:

@@ -6,7 +6,9 @@ Each takes a fresh level, so they nest in each other and in those of `dualdiff` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 from diffcore import tree
 from diffcore.dispatch import new_level
 from diffcore.ledger import label
+from diffcore.replay import within
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
 from diffcore.tensor import check_cotangent, own_memory
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux
@@ -33,7 +36,8 @@ def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[
             leaves = [parameter.carried for parameter in lifted]
             for parameter in lifted:
                 parameter.level = level
-            out = arguments.call(function, lifted, lambda array: Tensor(array, level))
+            with within(partial(_raised, lifted, level)):
+                out = arguments.call(function, lifted, lambda array: Tensor(array, level))
             if type(out) is not Tensor:  # a parameter handed back as it is will go down with the others
                 out = tree.map(lambda y: Tensor(y.primal, level, y.carried) if any(y is p for p in lifted) else y, out)
         else:
@@ -45,6 +49,19 @@ def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[
         for parameter in lifted:
             parameter.level = 0
     return out, leaves, level
+
+
+@contextmanager
+def _raised(parameters: Sequence[Tensor], level: int) -> Iterator[None]:
+    """With `parameters` at a level, for a further run of what was run while they were."""
+    before = [parameter.level for parameter in parameters]
+    for parameter in parameters:
+        parameter.level = level
+    try:
+        yield
+    finally:
+        for parameter, own in zip(parameters, before, strict=True):
+            parameter.level = own
 
 
 def _is_own(out: Any, level: int) -> bool:
