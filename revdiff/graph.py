@@ -8,7 +8,8 @@ from typing import Any
 from diffcore import graph as shared
 from diffcore.errors import GradientError
 from diffcore.graph import Graph, Operation
-from revdiff.tape import Node
+from revdiff.chains import open_chain
+from revdiff.node import Node
 from revdiff.tensor import Tensor
 
 
@@ -39,7 +40,7 @@ def _reached(root: Node) -> set[Node]:
     seen, waiting = {root}, [root]
     while waiting:
         node = waiting.pop()
-        if node.parents is None:
+        if open_chain(node).parents is None:
             raise GradientError("graph: this graph was freed by a backward pass: ask before it, or keep it with retain_graph=True")
         for parent in node.parents:
             if parent is not None and parent not in seen:

@@ -19,87 +19,14 @@ from diffcore.errors import GradientError
 from diffcore.hooks import called
 from diffcore.kernels.record import Call, Derived, Kernel
 from diffcore.ledger import label, state
-from diffcore.modes import Mode
 from diffcore.tensor import accumulated
 from diffcore.watch import watch
+from revdiff.chains import CHAIN, open_chain, pull
+from revdiff.node import Node, leaf, mode
+
+__all__ = ["Extras", "Node", "backward", "extras_of", "leaf", "mode", "record", "replay"]
 
 _new = object.__new__
-
-
-class _Recording(Mode):
-    """Whether operations are recorded in this thread, and the run of a checkpointed segment, if any, that takes over what is."""
-
-    run: Any = None
-
-
-mode = _Recording()
-"""Whether operations are recorded in this thread; see `no_grad`."""
-
-
-def backward_name(kernel: str) -> str:
-    """`log_softmax` as `LogSoftmaxBackward0`."""
-    return "".join(part[:1].upper() + part[1:] for part in kernel.split("_")) + "Backward0"
-
-
-class Node(Call):
-    """One recorded operation. `parents[i]` is the node of operand `i`, or `None` where no cotangent is needed.
-
-    Freed nodes have no parents left.
-    """
-
-    __slots__ = ("__weakref__", "_extras", "dtype", "gradient", "needs", "order", "parents")
-    kernel: Any  # `None` for a leaf
-    needs: tuple[bool, ...]
-    dtype: Any
-    order: int
-    gradient: Any  # of leaves alone
-    parents: Any  # per operand its node or `None`; `None` once freed
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether this is the node of a variable."""
-        return self.kernel is None
-
-    @property
-    def kept_at(self) -> int:
-        """The time at which the residuals were put away, after which they must not change."""
-        return self.order
-
-    @property
-    def extras(self) -> Extras | None:
-        """Hooks and a gradient kept, if there are any."""
-        return getattr(self, "_extras", None)
-
-    @extras.setter
-    def extras(self, value: Extras) -> None:
-        self._extras = value
-
-    def name(self) -> str:
-        """The name that PyTorch would give the node of such an operation, e.g. `MulBackward0`."""
-        return backward_name(self.kernel.name) if self.kernel else "AccumulateGrad"
-
-    @property
-    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
-        """Per operand the node it came from (`None` for constants), as in PyTorch. None once the graph is freed."""
-        return tuple((parent, 0) for parent in self.parents or ())
-
-    def __repr__(self) -> str:
-        return f"<{self.name()} {self.shape}>"
-
-
-def leaf(shape: tuple[int, ...], dtype: Any) -> Node:
-    """The node of a variable: no kernel, no parents; backward passes add to its `gradient`.
-
-    It is of the one class, so that the interpreter finds what it expects wherever nodes are looked at.
-    """
-    node: Node = _new(Node)
-    node.kernel = None
-    node.parents = ()
-    node.shape = shape
-    node.dtype = dtype
-    node.order = next(clock)
-    node.gradient = None
-    return node
 
 
 def record(
@@ -242,6 +169,7 @@ def backward(
     waiting = _Waiting()
     heap = waiting.heap
     watched = watch.count
+    asked = bool(watched or watched_nodes or stops or keep or create is not None)  # whether there is more to do than to carry cotangents
     outer = mode.enabled
     if watched:
         phase, state.phase = state.phase, "adjoint"
@@ -276,24 +204,32 @@ def backward(
                 node, g = waiting.pop()
             else:
                 return {node: _hooked(node, g, box) for node, g in found.items()} if watched_nodes else found
-            if watched_nodes:
-                g = _hooked(node, g, box)
-            if stops and node in stops:
-                found[node] = g
+            if asked:
+                if watched_nodes:
+                    g = _hooked(node, g, box)
+                if stops and node in stops:
+                    found[node] = g
             parents = node.parents
             if parents is None:
                 raise GradientError(
                     "Trying to backward through the graph a second time: saved intermediate values were freed when .backward() "
                     "was called. Specify retain_graph=True if you need to backward through the graph a second time."
                 )
+            if node.kernel is CHAIN:
+                if not asked and node.order > changes.latest:
+                    parents, cotangents = pull(node, g, found)
+                    continue
+                parents = open_chain(node).parents
             if node.order < changes.latest:
                 check_saved(node, node.kept_at)
             if watched:
                 state.kernel = node.kernel.name
-            if node.kernel.accumulate is not None and create is None:
+            if create is not None:
+                cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)
+            elif node.kernel.accumulate is not None:
                 cotangents = waiting.take_part(found, node, g)
             else:
-                cotangents = node.kernel.pullback(node if create is None else replay(node, *create), g, node.needs)
+                cotangents = node.kernel.pullback(node, g, node.needs)
             if watched:
                 anomaly.check_cotangents(node, g, cotangents)
             if not keep:  # nothing is left of it; a second pass says so
@@ -311,7 +247,7 @@ class _Waiting:
     __slots__ = ("_owned", "_sums", "heap")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[int, Node]] = []
+        self.heap: list[tuple[float, Node]] = []
         self._sums: dict[Node, Any] = {}
         self._owned: set[Node] = set()
 

@@ -33,17 +33,17 @@ def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[
     outer, tape.mode.enabled = tape.mode.enabled, True
     try:
         if lifted:  # a leaf is only where a cotangent ends, so parameters keep theirs
-            leaves = [parameter.carried for parameter in lifted]
+            leaves = [*map(_carried, lifted)]
             for parameter in lifted:
                 parameter.level = level
             with within(partial(_raised, lifted, level)):
-                out = arguments.call(function, lifted, lambda array: Tensor(array, level))
+                out = arguments.call(function, lifted, partial(Tensor, level=level))
             if type(out) is not Tensor:  # a parameter handed back as it is will go down with the others
                 out = tree.map(lambda y: Tensor(y.primal, level, y.carried) if any(y is p for p in lifted) else y, out)
         else:
             leaves = [tape.leaf(p.shape, p.dtype) for p in arguments.primals]
             variables = [Tensor(p, level, node) for p, node in zip(arguments.primals, leaves, strict=True)]
-            out = arguments.call(function, variables, lambda array: Tensor(array, level))
+            out = arguments.call(function, variables, partial(Tensor, level=level))
     finally:
         tape.mode.enabled = outer
         for parameter in lifted:
@@ -101,7 +101,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
     return build(values), pullback
 
 
-_base = attrgetter("base")
+_base, _carried = attrgetter("base"), attrgetter("carried")
 _ARRAYS, _OWNERS = {np.ndarray}, {type(None)}
 
 

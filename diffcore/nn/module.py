@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
+from operator import attrgetter
 from typing import Any, Self
 
 from diffcore.dispatch import Boxed
@@ -18,8 +19,24 @@ from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, stan
 from diffcore.replay import is_again, within
 from diffcore.seeds import array_under
 
+_level, _carried = attrgetter("level"), attrgetter("carried")
+_WHAT_FORWARD_IS = ("forward", "inplace")
+"""Attributes on which it hangs whether a layer comes to one kernel (see `diffcore.nn.chain`)."""
 
-class Module(Moves):
+
+class ModuleType(type):
+    """The class of `Module`: what is set on a class may replace `forward` of all its instances."""
+
+    def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> None:
+        super().__init__(name, bases, body)
+        type.__setattr__(cls, "_forward_defined", body.get("forward"))
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        Structure.version += 1
+
+
+class Module(Moves, metaclass=ModuleType):
     """Base of all layers and networks. Attributes that are parameters or modules are registered under their names.
 
     Engine-neutral: `_parameter` makes a parameter of the engine that a subclass belongs to.
@@ -74,6 +91,8 @@ class Module(Moves):
             self._rebuffer(name, value)
         else:
             object.__setattr__(self, name, value)
+            if name in _WHAT_FORWARD_IS:
+                Structure.version += 1
 
     def _register(self, registry: dict[str, Any], name: str, value: Any) -> None:
         if not isinstance(name, str) or not name or "." in name:
@@ -98,6 +117,7 @@ class Module(Moves):
                 self._unsaved.discard(name)
                 return
         object.__delattr__(self, name)
+        Structure.version += 1
 
     def __dir__(self) -> list[str]:
         registered = [*self._parameters, *self._modules, *self._buffers]
@@ -335,12 +355,8 @@ class Module(Moves):
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
         slots = self._slots()
         names, values, places, _ = slots
-        if not Structure.borrowed:
-            for value in values:
-                if value.carried is None or value.level:
-                    break
-            else:
-                return slots
+        if not (Structure.borrowed or any(map(_level, values)) or None in map(_carried, values)):
+            return slots
         values = slots.now()
         chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level]
         new = {old: position for position, old in enumerate(chosen)}
@@ -386,7 +402,7 @@ def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kw
         return net(*args, **kwargs)
 
 
-class EngineType(type):
+class EngineType(ModuleType):
     """The class of an engine's `Module`: layers without parameters, which belong to no engine, count as modules of each."""
 
     def __subclasscheck__(cls, other: type) -> bool:

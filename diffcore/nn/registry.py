@@ -17,7 +17,7 @@ class ParameterMark(Boxed):
 
 
 class Structure:
-    """Counts changes to the registries of all modules, so that walks over them can be remembered until the next.
+    """Counts changes to the registries of all modules and to what their `forward` is, so that walks over them can be remembered.
 
     `borrowed` counts the calls under way that have other values in the places of parameters.
     """

@@ -83,7 +83,7 @@ class Lazy(Node):
             self.loaded.shapes = value
 
     @property
-    def kept_at(self) -> int:
+    def kept_at(self) -> float:
         return self._now().order
 
     @property
