@@ -84,7 +84,12 @@ def cli(context: click.Context) -> None:
 @click.option("--optimizer", metavar="NAME", help=f"Optimizer: {', '.join(OPTIMIZERS)}.  {_PRESET}")
 @click.option("--lr", type=float, help=f"Learning rate.  {_PRESET}")
 @click.option("--momentum", type=float, help=f"Momentum, of {', '.join(WITH_MOMENTUM)}.  {_PRESET}")
-@click.option("--memory", default=AUTO, metavar="BYTES", help="Bytes that tangents may take (or 256MB); beyond it they go in chunks.")
+@click.option(
+    "--memory",
+    default=AUTO,
+    metavar="BYTES",
+    help="Bytes that tangents may take (or 256MB), beyond which they go in chunks, and what reverse-checkpoint may take.",
+)
 @click.option("--rounds", default=_DEFAULTS.rounds, help="Timing rounds, interleaved over the engines.")
 @click.option("--agreement-steps", default=_DEFAULTS.agreement_steps, help="Steps of the comparison in float64.")
 @click.option("--full", is_flag=True, help="Lift the limits on steps that are dear.")
@@ -115,6 +120,30 @@ def listed(data: bool, as_json: bool) -> int:
     from compare import catalogue
 
     return catalogue.show_data(as_json=as_json) if data else catalogue.show_networks(as_json=as_json)
+
+
+@cli.command()
+@click.option("--schedule", is_flag=True, help="By which reverse-checkpoint runs the network forward and backward.")
+@click.option("--network", default=_DEFAULTS.network, metavar="NAME", help="Network; `list` shows them.")
+@click.option("--data", default=None, metavar="NAME", help=f"Data set, {' or '.join(OWN)}; `list --data` shows them.  {_PRESET}")
+@click.option("--batch", type=int, help=f"Examples in a batch.  {_PRESET}")
+@click.option("--dtype", default=_DEFAULTS.dtype, metavar="NAME", help=f"Numbers: {' or '.join(DTYPES)}.")
+@click.option("--width", type=int, help=f"Width of the network, as `list` says.  {_PRESET}")
+@click.option("--depth", type=int, help=f"Depth of the network, as `list` says.  {_PRESET}")
+@click.option("--memory", default=AUTO, metavar="BYTES", help="Bytes that the schedule may take (or 64MB).")
+def show(schedule: bool, **options: Any) -> int:
+    """Show what a network has about it, from shapes alone.
+
+    --schedule draws which values between its layers are kept, which layers are
+    run again and when, with the bytes alive at each action, for the cheapest
+    schedule within --memory (without it, for square root checkpointing).
+    """
+    if not schedule:
+        raise click.UsageError("nothing to show: say what, with --schedule")
+    settings = Settings(**options)
+    from compare import commands
+
+    return commands.show_schedule(settings)
 
 
 @cli.command()

@@ -78,6 +78,16 @@ def env(*, as_json: bool) -> int:
     return 0
 
 
+def show_schedule(settings: Settings) -> int:
+    """Print the schedule by which the network is checkpointed. Returns the exit code."""
+    from compare import schedules
+
+    found = schedules.scheduled(settings)
+    print(f"{settings.network} {settings.shape}, batch {settings.batch}, {settings.dtype}\n")
+    print(found)
+    return 0
+
+
 def bench(rounds: int, *, as_json: bool) -> int:
     """Time the engines against a hand-written pass and against `jax.jacfwd`, print the ratios. Returns the exit code."""
     if not 1 <= rounds <= 10_000:
