@@ -94,7 +94,7 @@ class Sizes(NamedTuple):
             yield action, most
 
 
-class _Meter(Ledger):
+class Meter(Ledger):
     """A ledger that only knows totals: `highest(since)` is the largest since an event."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ def measured(steps: Sequence[Callable[[Any], Any]], layers: Sequence[Any], x: An
     tensors = [t for t in tree.flatten(x)[0] if isinstance(t, Boxed)]
     tensors += [t for module in modules for t in (*module._slots().now(), *module._places("_buffers").now())]
     level = max((t.level for t in tensors), default=0) if all(t.engine == Tensor.engine for t in tensors) else new_level()
-    meter = _Meter()
+    meter = Meter()
     mode = tape.mode
     outer = mode.run, mode.enabled
     with Moment().again(), ExitStack() as stack:
@@ -175,7 +175,7 @@ def _shadow_of(tensor: Any, level: int, shadows: dict[int, Tensor]) -> Tensor:
     return shadows[id(tensor)]
 
 
-def _sizes(steps: Sequence[Callable[[Any], Any]], x: Any, level: int, meter: _Meter) -> Sizes:
+def _sizes(steps: Sequence[Callable[[Any], Any]], x: Any, level: int, meter: Meter) -> Sizes:
     leaves, build = tree.flatten(x)
     known = [_known(leaf) for leaf in leaves]
     found: list[Size] = []
@@ -215,7 +215,7 @@ def _storages(leaves: Sequence[Any]) -> dict[int, Storage]:
     return {id(array.storage): array.storage for array in arrays if isinstance(array, AbstractArray)}
 
 
-def _measure(step: Callable[[Any], Any], known: list[Any], build: Any, level: int, meter: _Meter) -> Any:
+def _measure(step: Callable[[Any], Any], known: list[Any], build: Any, level: int, meter: Meter) -> Any:
     """The size of one step, what is known of its value and how that is built, its bytes, and whether it shares memory with the input."""
     leaves = [_made(leaf, level) for leaf in known]
     x = build(leaves)
@@ -253,9 +253,8 @@ def _measure(step: Callable[[Any], Any], known: list[Any], build: Any, level: in
     reverse = 0
     if roots:
         held = meter.total
-        cotangents = [AbstractArray(root.shape, root.dtype) for root in roots]
         meter.start()
-        gradients = tape.backward(roots, cotangents)
+        gradients = tape.backward(roots, [AbstractArray(root.shape, root.dtype) for root in roots])
         own = _storages([g for node, g in gradients.items() if node not in mine])
         reverse = meter.highest(list(own.values())) - held
     size = Size(flops, transcendentals, residual, keeps_before, keeps_after, advance, record, reverse)
