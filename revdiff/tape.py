@@ -153,7 +153,7 @@ def replay(node: Node, box: type, level: int) -> Call:
 
 def backward(
     roots: Sequence[Node],
-    cotangents: Sequence[Any],
+    cotangents: Any,
     *,
     keep: bool = False,
     create: tuple[type, int] | None = None,
@@ -176,6 +176,7 @@ def backward(
     if create is not None:
         mode.enabled = True
     parents: Any = roots
+    arrived: Any
     try:
         while True:
             ahead = None  # the only node that waits, if so: most graphs are chains, which need no heap
@@ -202,6 +203,7 @@ def backward(
                 node, g = ahead, arrived
             elif heap:
                 node, g = waiting.pop()
+                cotangents = arrived = None  # which may be parts of a sum now, and are not wanted any more
             else:
                 return {node: _hooked(node, g, box) for node, g in found.items()} if watched_nodes else found
             if asked:

@@ -41,18 +41,14 @@ def wishes(segments: Any, schedule: Any, snapshots: Any, memory: Any) -> Wishes:
     if schedule is not None and not isinstance(schedule, str | Schedule):
         raise TypeError(f"checkpoint: `schedule` must be a name or a Schedule, not {type(schedule).__name__}")
     budget = None if memory is None else parse_bytes(memory)
-    if snapshots is not None and schedule is None and segments is None and memory is None:
-        schedule = "revolve"
-    if segments is not None and schedule is None and memory is None:
-        schedule = "segments"
-    if memory is not None and schedule is None and segments is None and snapshots is None:
-        schedule = "optimal"
+    if schedule is None:
+        schedule = "revolve" if snapshots is not None else "segments" if segments is not None else "optimal"
     given = {"segments": segments, "snapshots": snapshots, "memory": memory}
-    useful = _USEFUL.get(schedule if isinstance(schedule, str) else "")
-    wrong = [name for name, value in given.items() if value is not None and (useful is None or name not in useful)]
-    if wrong:
-        what = f"`schedule` (={schedule!r})" if isinstance(schedule, str) else "a Schedule" if schedule is not None else "each other"
-        raise ValueError(f"checkpoint: `{wrong[0]}` (={given[wrong[0]]!r}) does not go with {what}")
+    useful = _USEFUL[schedule] if isinstance(schedule, str) else ()
+    for name, value in given.items():
+        if value is not None and name not in useful:
+            what = f"`schedule` (={schedule!r})" if isinstance(schedule, str) else "a Schedule"
+            raise ValueError(f"checkpoint: `{name}` (={value!r}) does not go with {what}")
     if schedule == "optimal" and budget is None:
         raise ValueError("checkpoint: `schedule` (='optimal') needs `memory`: the bytes that it may take, for instance '64MB'")
     if schedule == "segments" and segments is None and budget is None:

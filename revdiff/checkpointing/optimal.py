@@ -22,6 +22,8 @@ from revdiff.checkpointing.sizes import Sizes
 
 UNITS = 500
 """Parts of the budget that the search tells apart; what a step takes is rounded up to whole ones."""
+SPARE = 80
+"""Units beyond the budget with which schedules are looked for: so many may have been lost by rounding up."""
 STEPS = 48
 """Steps at most that the search tells apart, since its work grows with their third power."""
 
@@ -110,19 +112,20 @@ class Plan:
 
     def __init__(self, search: Search, budget: int) -> None:
         self._search, self._unit = search, max(budget / UNITS, 1.0)
+        self.units = int(budget / self._unit) + SPARE
         self._costs: dict[Part, NDArray[np.float64]] = {}
         for part in search.parts():
             self._costs[part] = np.min([self._cost(way) for way in search.ways(part)], axis=0)
 
     def _units(self, nbytes: int) -> int:
-        return min(int(np.ceil(nbytes / self._unit)), UNITS + 1)
+        return min(int(np.ceil(nbytes / self._unit)), self.units + 1)
 
     def _cost(self, way: Way) -> NDArray[np.float64]:
         """What a way costs, for every memory; infinite where there is too little."""
-        total = np.full(UNITS + 1, float(way.cost))
+        total = np.full(self.units + 1, float(way.cost))
         for part, held in way.then:
             taken = self._units(held)
-            total[taken:] += self._costs[part][: UNITS + 1 - taken]
+            total[taken:] += self._costs[part][: self.units + 1 - taken]
             total[:taken] = np.inf
         total[: self._units(way.most)] = np.inf
         return total
@@ -140,7 +143,7 @@ class Plan:
         left = [(part, memory - self._units(held)) for part, held in way.then]
         return way.cost + sum(float(self._costs[part][units]) if units >= 0 else np.inf for part, units in left)
 
-    def actions(self, part: Part, memory: int = UNITS, stored: bool = False) -> Iterator[Action]:
+    def actions(self, part: Part, memory: int, stored: bool = False) -> Iterator[Action]:
         """What to do for a part, standing at the value before it, which is `stored` or not."""
         way = self._way(part, memory)
         rest = [(each, max(0, memory - self._units(held))) for each, held in way.then]
@@ -168,7 +171,12 @@ def cheapest(sizes: Sizes, budget: int) -> list[Action]:
     least = search.least[search.whole]
     if budget < least:
         raise too_small(budget, least)
-    return list(Plan(search, budget).actions(search.whole))
+    plan = Plan(search, budget)
+    for memory in range(plan.units, 0, -4):
+        actions = list(plan.actions(search.whole, memory))
+        if max(live for _, live in sizes.walk(actions)) <= budget:
+            return actions
+    return list(plan.actions(search.whole, 0))
 
 
 def too_small(budget: int, least: int) -> MemoryBudgetError:

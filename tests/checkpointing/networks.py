@@ -53,7 +53,12 @@ def recurrent(**where):
     return nn.Sequential(Recurrent(3, **where), Recurrent(4, **where), Joined())
 
 
-NETWORKS = {"mlp": (mlp, (7, 5)), "conv": (conv, (5, 2, 6, 6)), "transformer": (transformer, (2, 5, 4)), "recurrent": (recurrent, (3, 4, 3))}
+NETWORKS = {
+    "mlp": (mlp, (7, 5)),
+    "conv": (conv, (5, 2, 6, 6)),
+    "transformer": (transformer, (2, 5, 4)),
+    "recurrent": (recurrent, (3, 4, 3)),
+}
 
 
 def made(name):

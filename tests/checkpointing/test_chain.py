@@ -1,5 +1,6 @@
 """Sequences of layers under schedules: the same training, within the memory, with as many further runs as promised."""
 
+from itertools import pairwise
 from math import comb
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_training_is_that_of_the_plain_network(plain, name, wishes):
 @pytest.mark.parametrize("name", ["mlp", "conv"])
 def test_chains_nest_in_segments_and_in_each_other(plain, name):
     def nested(net, x):
-        inner = lambda x: checkpoint(list(net)[1:4], x, schedule="revolve", snapshots=1)  # noqa: E731
+        inner = lambda x: checkpoint(list(net)[1:4], x, schedule="revolve", snapshots=1)
         return checkpoint([net[0], inner, *list(net)[4:]], x, segments=2)
 
     close(trained(name, nested), plain[name])
@@ -129,10 +130,10 @@ def booked(build, shape, **wishes):
 def test_the_ledger_books_what_the_schedule_promises(name, wishes):
     build, shape = NETWORKS[name]
     schedule, highest, flops = booked(build, shape, **wishes)
-    # The schedule counts a value that shares memory with the one before it, and what is left over between layers, a little too high.
-    assert 0.8 * schedule.peak <= highest <= schedule.peak
+    # Of a value that is a structure the schedule counts the cotangent of every part, also of those that nothing depends on.
+    assert (0.8 if name == "recurrent" else 1) * schedule.peak <= highest <= schedule.peak
     whole = sum(step.flops for step in schedule.sizes.steps)
-    assert flops["primal"] == whole
+    assert flops["primal"] == whole + (19 if name == "conv" else 0)  # running statistics of 3 channels move
     # A further run ends early, where the last operation of a step has nothing to keep.
     assert 0.9 * schedule.flops <= flops["recompute"] <= schedule.flops
     if not schedule.recomputed:
@@ -143,7 +144,7 @@ def test_the_ledger_books_what_the_schedule_promises(name, wishes):
 def test_a_budget_is_kept_from_the_least_that_will_do_on(name):
     build, shape = NETWORKS[name]
     net, x = build(dtype="float64", device="meta"), revdiff.zeros(shape, dtype="float64", device="meta", requires_grad=True)
-    plain = booked(build, shape)[1]
+    plain = checkpoint_schedule(net, x, memory="1GB").peak
     low = least(net, x)
     costs = []
     for share in (0, 0.02, 0.1, 0.3, 0.6, 1):
@@ -153,3 +154,136 @@ def test_a_budget_is_kept_from_the_least_that_will_do_on(name):
         costs.append(schedule.cost)
     assert costs == sorted(costs, reverse=True)
     assert costs[-1] == 0
+
+
+def test_the_cheapest_schedule_is_no_dearer_than_any_of_the_others():
+    """Layers of very different sizes: the widest needs 16 times what the narrowest does."""
+    widths = [4, 64, 8, 32, 4, 64, 4, 16, 4]
+    where = {"dtype": "float64", "device": "meta"}
+    net = nn.Sequential(*(part for a, b in pairwise(widths) for part in (nn.Linear(a, b, **where), nn.Tanh())))
+    x = revdiff.zeros(32, 4, **where, requires_grad=True)
+    for wishes in ({"segments": 3}, {"segments": 5}, {"schedule": "sqrt"}, {"snapshots": 2}, {"snapshots": 5}, {"schedule": "mixed"}):
+        other = checkpoint_schedule(net, x, **wishes)
+        best = checkpoint_schedule(net, x, memory=other.peak)
+        assert best.peak <= other.peak
+        assert best.cost <= other.cost
+    for name in ("segments", "revolve", "mixed"):
+        budget = int(1.2 * least(net, x, schedule=name))
+        other = checkpoint_schedule(net, x, schedule=name, memory=budget)
+        assert other.name == name
+        assert other.peak <= budget
+        assert checkpoint_schedule(net, x, memory=budget).cost <= other.cost
+
+
+def test_binomial_memory_grows_as_the_logarithm_of_the_depth():
+    """Depths 8 to 128: to double the depth adds one snapshot, and each step is run again at most so often."""
+
+    def deep(depth, **where):
+        return nn.Sequential(*(part for _ in range(depth // 2) for part in (nn.Linear(8, 8, **where), nn.Tanh())))
+
+    depths = [8, 16, 32, 64, 128]
+    found = [booked(lambda depth=depth, **where: deep(depth, **where), (16, 8), schedule="revolve")[:2] for depth in depths]
+    highest = [nbytes for _, nbytes in found]
+    value = 16 * 8 * 8
+    assert [b - a for a, b in pairwise(highest)] == [value] * 4
+    for depth, (schedule, nbytes) in zip(depths, found, strict=True):
+        assert schedule.snapshots == int(np.log2(depth)) + 1
+        assert schedule.runs.most_common(1)[0][1] <= np.log2(depth) + 1
+        assert nbytes == schedule.peak
+    assert booked(lambda **where: deep(128, **where), (16, 8))[1] > 6 * highest[-1]
+
+
+def test_long_chains_are_searched_in_groups():
+    where = {"device": "meta"}
+    net = nn.Sequential(*(nn.Linear(2, 2, **where) for _ in range(60)))
+    schedule = checkpoint_schedule(net, revdiff.zeros(4, 2, **where), memory="1KB")
+    assert schedule.steps <= 48
+    assert sum(schedule.groups) == 60
+    assert schedule.peak <= 1000
+
+
+# what is refused
+
+
+def test_layers_that_work_in_place_go_with_the_one_before():
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True), nn.Linear(2, 2), nn.Dropout(0.5, inplace=True))
+    assert checkpoint_schedule(net, revdiff.zeros(3, 2), snapshots=1).groups == (2, 2)
+    hidden = nn.Sequential(nn.Linear(2, 2), lambda_layer(lambda x: x.mul_(2)), nn.Linear(2, 2))
+    x = revdiff.ones(3, 2, requires_grad=True)
+    with pytest.raises(GradientError, match=r"modified by an inplace operation: checkpoint has to recompute from value 1 of the chain"):
+        checkpoint(hidden, x, segments=3).sum().backward()
+
+
+def lambda_layer(function):
+    class Layer(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    return Layer()
+
+
+def test_a_budget_below_the_least_says_what_would_do():
+    net, x = made("mlp")
+    with pytest.raises(MemoryBudgetError, match=r"`memory` \(=100 bytes\) is below what one segment needs: at least (\d+) bytes would do"):
+        checkpoint(net, revdiff.tensor(x), memory=100)
+    lowest = least(net, revdiff.tensor(x))
+    checkpoint(net, revdiff.tensor(x), memory=lowest).sum().backward()
+    with pytest.raises(MemoryBudgetError):
+        checkpoint(net, revdiff.tensor(x), memory=lowest - 1)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"segments": 0}, r"`segments` \(=0\) must be a positive integer"),
+        ({"snapshots": 1.5}, r"`snapshots` \(=1.5\) must be a positive integer"),
+        ({"schedule": "binomial"}, r"`schedule` \(='binomial'\) must be one of 'optimal', 'segments', 'sqrt', 'mixed', 'revolve'"),
+        ({"segments": 2, "snapshots": 1}, r"`segments` \(=2\) does not go with `schedule` \(='revolve'\)"),
+        ({"schedule": "sqrt", "memory": 100}, r"`memory` \(=100\) does not go with `schedule` \(='sqrt'\)"),
+        ({"schedule": "optimal"}, r"`schedule` \(='optimal'\) needs `memory`"),
+        ({"schedule": "segments"}, r"`schedule` \(='segments'\) needs `segments` or `memory`"),
+        ({"segments": 9}, r"`segments` \(=9\) must be at most 8, the layers that can be parted"),
+        ({"memory": "much"}, r"memory \(='much'\)"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(wishes, message):
+    net, x = made("mlp")
+    with pytest.raises(ValueError, match=message):
+        checkpoint(net, revdiff.tensor(x), **wishes)
+
+
+def test_other_misuse():
+    net, x = made("mlp")
+    with pytest.raises(TypeError, match="take one input, not 2 arguments"):
+        checkpoint(net, x, x, segments=2)
+    with pytest.raises(TypeError, match="take one input, and no argument 'mask'"):
+        checkpoint(net, x, segments=2, mask=x)
+    with pytest.raises(TypeError, match="must be a Sequential or a list of functions, not function"):
+        checkpoint_schedule(lambda x: x, x, segments=2)
+    with pytest.raises(ValueError, match="there is no layer"):
+        checkpoint([], x, segments=1)
+    with pytest.raises(ValueError, match="`schedule` is one for 9 layers, and there are 3"):
+        checkpoint(list(net)[:3], x, schedule=checkpoint_schedule(net, x, segments=2))
+    with pytest.raises(TypeError, match="`schedule` must be a name or a Schedule, not int"):
+        checkpoint(net, x, schedule=3)
+
+
+# how it is shown
+
+
+def test_a_schedule_shows_itself():
+    net, x = made("mlp")
+    schedule = checkpoint_schedule(net, revdiff.tensor(x, requires_grad=True), snapshots=2)
+    assert isinstance(schedule, Schedule)
+    assert [action.verb for action in schedule][:3] == [Verb.STORE, Verb.ADVANCE, Verb.STORE]
+    lines = str(schedule).splitlines()
+    assert lines[0] == "revolve: 9 layers in 8 steps, 2 snapshots, 14 steps run again"
+    assert lines[1].startswith("peak 1.7 kB, 5.2 kFLOP recomputed (2")
+    assert len(lines) == 5 + len(schedule)
+    assert max(map(len, lines)) <= 80
+    marks = [line[:8] for line in lines[5:]]
+    assert marks[:4] == ["o       ", ">>>>    ", "o   o   ", "o   >>> "]
+    long = checkpoint_schedule([revdiff.sin] * 300, revdiff.ones(2, requires_grad=True), snapshots=9)
+    assert max(map(len, str(long).splitlines())) <= 80
+    assert "more actions" in str(long)
+    assert "300 steps" in repr(long)

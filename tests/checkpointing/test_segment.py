@@ -39,7 +39,10 @@ def nested(net, x):
     return checkpoint(lambda x: checkpoint(net[1:], checkpoint(lambda x: checkpoint(net[:1], x), x)), x)
 
 
-@pytest.mark.parametrize("call", [checkpoint, in_two, nested, partial(checkpoint, early_stop=False)], ids=["whole", "two", "nested", "late"])
+CALLS = {"whole": checkpoint, "two": in_two, "nested": nested, "late": partial(checkpoint, early_stop=False)}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_training_is_that_of_the_plain_network(plain, name, call):
     close(trained(name, call), plain[name])
@@ -269,7 +272,7 @@ def test_a_further_run_that_does_something_else_is_found():
         calls.append(1)
         return x.sin().cos().exp().sum() if len(calls) == 1 else x.sin().cos()
 
-    with pytest.raises(CheckpointError, match="a different number of tensors was saved.*4 operations were recorded then, fewer now"):
+    with pytest.raises(CheckpointError, match=r"a different number of tensors was saved.*4 operations were recorded then, fewer now"):
         checkpoint(shorter, x).backward()
     calls.clear()
 
