@@ -64,14 +64,18 @@ class Moment:
         moment.start, moment.around = start, self.around
         return moment
 
+    def draw(self) -> None:
+        """Go to the random numbers of this moment, within a further run from another one."""
+        if self.start is not None:
+            random.go_to(self.start)
+
     @contextmanager
     def again(self) -> Iterator[None]:
         """For a further run."""
         outer, _runs.again = _runs.again, True
         now = random.position()
         before, _runs.around = _runs.around, self.around
-        if self.start is not None:
-            random.go_to(self.start)
+        self.draw()
         try:
             if self.around == before:
                 yield

@@ -13,9 +13,11 @@ from diffcore.dispatch import Boxed, clock
 from diffcore.ledger import label
 from diffcore.replay import Moment
 from diffcore.seeds import array_under
+from revdiff import tape
+from revdiff.checkpointing.barrier import barriered
 from revdiff.checkpointing.lazy import Lazy, gone
 from revdiff.checkpointing.schedule import Action, Schedule, Verb
-from revdiff.checkpointing.segment import Invocation, Kind, Segment, changed
+from revdiff.checkpointing.segment import Invocation, Kind, Segment, changed, check_unchanged, further
 
 Step = Callable[[Any], Any]
 
@@ -148,7 +150,7 @@ class Chain(Segment):
                     self._store(start, x)
                 continue
             for i in range(start, stop):
-                if kind is Kind.FIRST:
+                if kind is Kind.FIRST and i in schedule.resumed:
                     self._moments[i] = Moment(self._invocation.moment.start is not None)
                 x = self._step(i, x, kind) if verb is Verb.ADVANCE else steps[i](x)
         self._next = schedule.first_reverse if stores else 0
@@ -185,35 +187,44 @@ class Chain(Segment):
         return Segment(self, i) if found is None else found
 
     def _call(self, i: int, x: Any) -> Invocation:
-        step, moment = self._function.steps[i], self._moments[i]
-        return self._invocation._replace(function=step, args=(x,), moment=moment, time=next(clock), since=self._since)
+        return self._invocation._replace(function=self._function.steps[i], args=(x,), time=next(clock), since=self._since)
 
     # further runs
     def bring(self, inner: Segment, index: int, after: Any) -> None:
         if self.invocation is None:
             self.owner.load(self.place, after)
         schedule = self._function.schedule
+        check_unchanged(self._invocation)
         if not any(_records(action, inner.place) for action in schedule[self._next :]):
             self._snapshots.clear()
             self._next = 0
         if self._next in (0, schedule.first_reverse):
             self._since = min(next(clock), self._invocation.since)
-        while True:
-            action = schedule[self._next]
-            self._next += 1
-            self._follow(action, inner, index, after)
-            if _records(action, inner.place):
-                return
+        live = [node for step in self._segments if tape.watched_nodes for node in self._segment(step).live()]
+        with further(self._invocation, live):
+            if not self._next:
+                self._resume(0, after)
+            while True:
+                action = schedule[self._next]
+                self._next += 1
+                self._follow(action, inner, index, after)
+                if _records(action, inner.place):
+                    return
+
+    def _resume(self, number: int, after: Any) -> None:
+        """Stand at a value that was kept, with the random numbers as they were there."""
+        x = self._snapshots[number].value(number) if number else self._invocation.args[0]
+        resumed = barriered(self._invocation._replace(args=(x,), moment=self._moments[number]), after)
+        (self._value,) = resumed.args
+        resumed.moment.draw()
 
     def _follow(self, action: Action, asked: Segment, index: int, after: Any) -> None:
         """Do what one action of the schedule says."""
         verb, start, stop = action
-        if self._next == 1:
-            (self._value,) = self._invocation.args
         if verb is Verb.STORE:
             self._store(start, self._value)
         elif verb is Verb.RESTORE:
-            self._value = self._snapshots[start].value(start) if start else self._invocation.args[0]
+            self._resume(start, after)
         elif verb is Verb.DISCARD:
             self._snapshots.pop(start, None)
         elif verb is Verb.REVERSE:
@@ -221,15 +232,15 @@ class Chain(Segment):
                 self._segment(i).unload()
         elif verb is Verb.ADVANCE:
             for i in range(start, stop):
-                self._value = self._rerun(i, Kind.AGAIN, -1, after)
+                self._rerun(i, Kind.AGAIN)
         elif not self._function.schedule.last_recorded < self._next <= self._function.schedule.first_reverse:
             for i in range(start, stop):
-                self._value = self._rerun(i, Kind.LOAD, index if i == asked.place else -1, after)
+                self._rerun(i, Kind.LOAD, index if i == asked.place else -1)
 
-    def _rerun(self, i: int, kind: Kind, target: int, after: Any) -> Any:
+    def _rerun(self, i: int, kind: Kind, target: int = -1) -> None:
         x, self._value = self._value, None
         segment = self._segment(i)
-        return segment.run(self._call(i, x), kind if segment.entries else Kind.FIRST, target, after)
+        self._value = segment.run_within(self._call(i, x), kind if segment.entries else Kind.FIRST, target)
 
 
 def _records(action: Action, step: int) -> bool:

@@ -76,6 +76,11 @@ class Schedule(Sequence[Action]):
         return i
 
     @cached_property
+    def resumed(self) -> frozenset[int]:
+        """The values that further runs start from."""
+        return frozenset({0} | {action.start for action in self if action.verb is Verb.RESTORE})
+
+    @cached_property
     def runs(self) -> Counter[int]:
         """How often each step is run."""
         return Counter(step for action in self if action.verb in (Verb.ADVANCE, Verb.RECORD) for step in range(action.start, action.stop))

@@ -250,20 +250,40 @@ class Segment:
 
     def run(self, invocation: Invocation, kind: Kind, target: int = -1, after: Any = None) -> Any:
         """A further run, which ends early when entry `target` is there."""
+        check_unchanged(invocation)
         invocation = barriered(invocation, after)
+        with further(invocation, self.live()):
+            return self.run_within(invocation, kind, target)
+
+    def run_within(self, invocation: Invocation, kind: Kind, target: int = -1) -> Any:
+        """The same where all is as for a further run."""
+        try:
+            out = Run(self, invocation, kind, target)()
+        except Enough:
+            return None
+        if target >= 0 and not ((entry := self.entries[target]()) is not None and entry.is_held):
+            raise different_number(len(self.entries), "fewer")
+        return out
+
+    def live(self) -> list[Lazy]:
+        """The lazy nodes that may have hooks."""
+        return [entry for reference in self.entries if isinstance(entry := reference(), Lazy)] if tape.watched_nodes else []
+
+
+def check_unchanged(invocation: Invocation) -> None:
+    """Raise `GradientError` when an argument has been changed in place."""
+    if changes.latest > invocation.time:
         for x in invocation.tensors:
             change = changes.of(array_under(x))
             if change is not None and change.time > invocation.time:
                 raise changed("its input", array_under(x), change)
-        live = [entry for reference in self.entries if isinstance(entry := reference(), Lazy)] if tape.watched_nodes else []
-        with invocation.moment.again(), invocation.context(), hooks_as_they_were(live), recomputing(invocation.tensors):
-            try:
-                out = Run(self, invocation, kind, target)()
-            except Enough:
-                return None
-        if target >= 0 and not ((entry := self.entries[target]()) is not None and entry.is_held):
-            raise different_number(len(self.entries), "fewer")
-        return out
+
+
+@contextmanager
+def further(invocation: Invocation, live: list[Lazy]) -> Iterator[None]:
+    """For further runs from the moment of `invocation`, which may come to the hooks of the nodes `live`."""
+    with invocation.moment.again(), invocation.context(), hooks_as_they_were(live), recomputing(invocation.tensors):
+        yield
 
 
 @contextmanager

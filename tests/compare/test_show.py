@@ -14,8 +14,8 @@ def test_the_schedule_is_drawn(command):
     run = command("show", "--schedule", "--network", "mlp", "--depth", "8", "--memory", "50KB")
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
-    assert lines[0] == "mlp 64-32-32-32-32-32-32-32-10, batch 64, float32"
-    assert lines[2].startswith("optimal: 15 layers in 15 steps")
+    assert lines[0] == "mlp 64-32-32-32-32-32-32-32-32-10, batch 64, float32"
+    assert lines[2].startswith("optimal: 17 layers in 17 steps")
     assert lines[-1].endswith("reverse 0:1")
     assert max(map(len, lines)) <= 80
 
