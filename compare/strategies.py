@@ -108,6 +108,7 @@ STRATEGIES: dict[str, Strategy] = {
     )
 }
 """Every strategy, by name, the reference first."""
+CHECKPOINTED = STRATEGIES["reverse-checkpoint"]
 
 ALL = "all"
 """The name that stands for every strategy that is compared by default."""

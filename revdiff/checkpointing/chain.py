@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from diffcore import tree
@@ -132,6 +132,13 @@ class Chain(Segment):
     def hold(self, invocation: Invocation) -> None:
         super().hold(invocation)
         self._next = 0
+
+    def kept(self) -> Iterator[tuple[str, Any]]:
+        yield from super().kept()
+        for number, snapshot in self._snapshots.items():
+            for leaf in tree.flatten(snapshot.value(number))[0]:
+                if isinstance(leaf, Boxed):
+                    yield f"value {number}", array_under(leaf)
 
     def release(self) -> None:
         super().release()

@@ -20,7 +20,7 @@ def diagram(schedule: Schedule) -> str:
     head = f"{schedule.name}: {_count(sum(schedule.groups), 'layer')} in {_count(schedule.steps, 'step')}"
     lines = [f"{head}, {_count(schedule.snapshots, 'snapshot')}, {_count(schedule.recomputed, 'step')} run again"]
     if schedule.peak is not None and schedule.flops is not None and schedule.sizes is not None:
-        whole = sum(step.flops for step in schedule.sizes.steps)
+        whole = sum(step.advancing.flops for step in schedule.sizes.steps)
         share = f" ({schedule.flops / whole:.0%} of a forward pass)" if whole else ""
         lines.append(f"peak {_bytes(schedule.peak)}, {_flops(schedule.flops)} recomputed{share}")
     lines += ["", LEGEND, ""]

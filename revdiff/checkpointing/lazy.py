@@ -7,7 +7,7 @@ pass has come to it, and then its segment runs again to make them.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MethodType
@@ -58,8 +58,9 @@ class Lazy(Node):
         return self._now().out
 
     @out.setter
-    def out(self, _: None) -> None:
-        pass
+    def out(self, value: Any) -> None:
+        if self.loaded is not None:
+            self.loaded.out = value
 
     @property
     def aux(self) -> Any:
@@ -85,6 +86,15 @@ class Lazy(Node):
     @property
     def kept_at(self) -> float:
         return self._now().order
+
+    @property
+    def settled(self) -> bool:
+        """What is not there cannot be decided on."""
+        return self.loaded is None or self.loaded.settled
+
+    @settled.setter
+    def settled(self, value: bool) -> None:
+        self.loaded.settled = value
 
     @property
     def is_held(self) -> bool:
@@ -124,6 +134,18 @@ def gone() -> Lazy:
     made.order = -1
     made.segment, made.index, made.loaded, made._light = None, -1, None, None
     return made
+
+
+def checkpointed(nodes: Iterable[Lazy]) -> Iterator[tuple[str, Any]]:
+    """What the outermost segments of some nodes keep, each array under a name."""
+    roots: dict[int, Any] = {}
+    for node in nodes:
+        segment: Any = node.segment
+        while segment is not None and segment.owner is not None:
+            segment = segment.owner
+        roots[id(segment)] = segment
+    for segment in roots.values():
+        yield from segment.kept()
 
 
 _deferred: weakref.WeakKeyDictionary[Kernel, Kernel] = weakref.WeakKeyDictionary()

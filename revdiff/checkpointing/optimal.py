@@ -56,7 +56,7 @@ class Search:
         self._sizes = sizes
         self.count = len(sizes.steps)
         self._values = [sizes.values[base] for base in sizes.bases]
-        self._before = [0, *accumulate(step.cost for step in sizes.steps)]
+        self._before = [0, *accumulate(step.advancing.total for step in sizes.steps)]
         # running on from value s to value c takes at most `_going[s][c - s - 1]` bytes besides value s
         self._going = [
             list(accumulate((sizes.steps[k].advance + (self._values[k] if k > s else 0) for k in range(s, self.count)), max))
@@ -85,7 +85,7 @@ class Search:
         after = self._values[s + 1] if step.keeps_after else 0
         most = max(before + step.record + waiting, kept + after + step.reverse)
         then = ((Part(s + 1, t, held=step.keeps_after), kept + after),) if t > s + 1 else ()
-        yield Way(-1, most, then, step.cost)
+        yield Way(-1, most, then, step.recording.total)
         for c, going in enumerate(self._going[s][: t - s - 1], s + 1):
             both = (Part(c, t, held=False), before), (Part(s, c, held), 0)
             yield Way(c, before + going + waiting, both, self._before[c] - self._before[s])

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from revdiff.checkpointing.sizes import Sizes
+from revdiff.checkpointing.sizes import Cost, Sizes
 
 
 class Verb(StrEnum):
@@ -99,24 +99,40 @@ class Schedule(Sequence[Action]):
             most = max(most, now)
         return most
 
+    @cached_property
+    def _recomputing(self) -> Cost | None:
+        """Operations of the further runs."""
+        if self.sizes is None:
+            return None
+        further = [action for action in self[self.first_reverse :] if action.verb in (Verb.ADVANCE, Verb.RECORD)]
+        costs = [
+            self.sizes.steps[step].advancing if action.verb is Verb.ADVANCE else self.sizes.steps[step].recording
+            for action in further
+            for step in range(action.start, action.stop)
+        ]
+        return Cost(sum(cost.flops for cost in costs), sum(cost.transcendentals for cost in costs))
+
     @property
     def flops(self) -> int | None:
-        """Operations of the steps that are run again."""
-        if self.sizes is None:
-            return None
-        return sum((count - 1) * self.sizes.steps[step].flops for step, count in self.runs.items())
+        """Operations of the steps that are run again, without transcendentals."""
+        return None if self._recomputing is None else self._recomputing.flops
 
-    @cached_property
+    @property
     def cost(self) -> int | None:
         """The same with transcendentals: by which the cheapest schedule is chosen."""
-        if self.sizes is None:
-            return None
-        return sum((count - 1) * self.sizes.steps[step].cost for step, count in self.runs.items())
+        return None if self._recomputing is None else self._recomputing.total
 
     @cached_property
     def peak(self) -> int | None:
         """The most bytes alive at once."""
         return None if self.sizes is None else max((live for _, live in self.sizes.walk(self)), default=0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it comes to and every action, as numbers and texts, for JSON."""
+        live = [nbytes for _, nbytes in self.sizes.walk(self)] if self.sizes is not None else [None] * len(self)
+        actions = [{"verb": str(a.verb), "start": a.start, "stop": a.stop, "bytes": n} for a, n in zip(self, live, strict=True)]
+        counts = {"snapshots": self.snapshots, "recomputed": self.recomputed, "flops": self.flops, "peak": self.peak}
+        return {"schedule": self.name, "groups": list(self.groups), **counts, "actions": actions}
 
     def __repr__(self) -> str:
         return f"<schedule {self.name}: {self.steps} steps, {self.snapshots} snapshots, {self.recomputed} recomputed>"

@@ -207,6 +207,12 @@ class Segment:
         """Keep `invocation`, which the segment around this one has brought."""
         self.invocation = invocation
 
+    def kept(self) -> Iterator[tuple[str, Any]]:
+        """The arrays that are kept for further runs, each under a name."""
+        if self.invocation is not None:
+            for x in self.invocation.tensors:
+                yield "input", array_under(x)
+
     @property
     def is_held(self) -> bool:
         """Whether this segment can run again as it is."""

@@ -23,27 +23,34 @@ if TYPE_CHECKING:
     from revdiff.checkpointing.schedule import Action
 
 
+class Cost(NamedTuple):
+    """Operations of one run of a step."""
+
+    flops: int
+    transcendentals: int
+
+    @property
+    def total(self) -> int:
+        """Operations of all kinds."""
+        return self.flops + self.transcendentals
+
+
 class Size(NamedTuple):
-    """What one step costs: operations, and bytes.
+    """What one step costs: operations without residuals (`advancing`) and with them, which may be packed (`recording`); and bytes.
 
     `residual` are the bytes that its backward pass needs besides the values before and after it, of which `keeps_before` and `keeps_after`
     tell. `advance`, `record` and `reverse` are the most bytes alive at once beyond the value before it, while it is run without and with
     residuals, and beyond residuals in its backward pass: there with the cotangents before and after it, without gradients of parameters.
     """
 
-    flops: int
-    transcendentals: int
+    advancing: Cost
+    recording: Cost
     residual: int
     keeps_before: bool
     keeps_after: bool
     advance: int
     record: int
     reverse: int
-
-    @property
-    def cost(self) -> int:
-        """Operations of all kinds."""
-        return self.flops + self.transcendentals
 
 
 class Sizes(NamedTuple):
@@ -101,11 +108,17 @@ class Meter(Ledger):
         super().__init__()
         self.totals: list[int] = []
         self.numbers: list[int] = []
+        self._before = Cost(0, 0)
 
     @property
     def total(self) -> int:
         """Bytes alive now."""
         return self._total
+
+    @property
+    def cost(self) -> Cost:
+        """Operations since the start."""
+        return Cost(self.flops.total() - self._before.flops, self.transcendentals.total() - self._before.transcendentals)
 
     def _change(self, role: str, nbytes: int) -> None:
         self._total += nbytes
@@ -119,6 +132,7 @@ class Meter(Ledger):
     def start(self) -> None:
         """Forget what was."""
         self.totals, self.numbers = [self._total], [self._count]
+        self._before = Cost(self.flops.total(), self.transcendentals.total())
 
     def highest(self, without: Sequence[Storage] = ()) -> int:
         """The most bytes alive at once since the start, some buffers that are still there left out."""
@@ -224,17 +238,16 @@ def _measure(step: Callable[[Any], Any], known: list[Any], build: Any, level: in
 
     # without residuals
     meter.start()
-    flops, transcendentals = meter.flops.total(), meter.transcendentals.total()
     invocation = Invocation(step, (x,), {}, Moment(), next(clock))
     outs, rebuild = tree.flatten(Segment().first(invocation))
     advance = meter.highest() - base
-    flops, transcendentals = meter.flops.total() - flops, meter.transcendentals.total() - transcendentals
+    advancing = meter.cost
     del outs, invocation
 
     # with residuals
     meter.start()
     outs, rebuild = tree.flatten(step(x))
-    record = meter.highest() - base
+    record, recording = meter.highest() - base, meter.cost
     after = _storages(outs)
     shares = bool(after) and set(after) <= set(before)
     new = sum(s.nbytes for key, s in after.items() if key not in before)
@@ -257,5 +270,5 @@ def _measure(step: Callable[[Any], Any], known: list[Any], build: Any, level: in
         gradients = tape.backward(roots, [AbstractArray(root.shape, root.dtype) for root in roots])
         own = _storages([g for node, g in gradients.items() if node not in mine])
         reverse = meter.highest(list(own.values())) - held
-    size = Size(flops, transcendentals, residual, keeps_before, keeps_after, advance, record, reverse)
+    size = Size(advancing, recording, residual, keeps_before, keeps_after, advance, record, reverse)
     return size, after_known, rebuild, new, shares

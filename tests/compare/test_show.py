@@ -2,7 +2,7 @@
 
 import pytest
 
-from compare import experiment, measure, records, schedules
+from compare import experiment, measure, records, show
 from compare.errors import InputError
 from compare.settings import Settings
 from compare.strategies import STRATEGIES
@@ -21,12 +21,12 @@ def test_the_schedule_is_drawn(command):
 
 
 def test_what_cannot_be_shown_is_told(command):
-    assert "nothing to show: say what, with --schedule" in command("show").stderr
+    assert "nothing to show: say what, with --saved or --schedule" in command("show").stderr
     run = command("show", "--schedule", "--memory", "1KB")
     assert run.returncode == 2
     assert "`memory` (=1000 bytes) is below what one segment needs for mlp 64-32-10: at least" in run.stderr
     with pytest.raises(InputError, match="network 'linear' has no schedule"):
-        schedules.scheduled(Settings(network="linear"))
+        show.scheduled(Settings(network="linear"))
 
 
 def test_it_is_measured_when_it_is_asked_for():
@@ -41,7 +41,7 @@ def test_recomputation_is_counted_and_the_memory_kept():
     plain = measure.counted(SMALL, STRATEGIES["reverse"], "float32")
     found = measure.counted(SMALL, STRATEGIES["reverse-checkpoint"], "float32")
     assert found.memory == 50_000
-    assert 0.9 * schedules.scheduled(SMALL).flops <= found.flops.pop("recompute") <= schedules.scheduled(SMALL).flops
+    assert 0.9 * show.scheduled(SMALL).flops <= found.flops.pop("recompute") <= show.scheduled(SMALL).flops
     assert found.flops == plain.flops
     assert found.planned_peak < plain.planned_peak
     usual = measure.counted(Settings(depth=8), STRATEGIES["reverse-checkpoint"], "float32")
