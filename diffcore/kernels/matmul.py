@@ -15,9 +15,11 @@ from diffcore.seeds import one_hot_of
 
 
 def _product(xp: Any, a: Any, b: Any) -> Any:
-    """`a @ b`; a stack of matrices times one matrix is one product of a taller matrix."""
+    """`a @ b`; a stack of matrices times one matrix is one product of a taller matrix, and one matrix times many vectors one product."""
     if a.ndim > 2 and b.ndim == 2:
         return xp.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape((*a.shape[:-1], b.shape[-1]))
+    if a.ndim == 2 and b.ndim > 2 and b.shape[-1] == 1 and a.shape[-1] == b.shape[-2]:
+        return xp.matmul(b.reshape(math.prod(b.shape[:-2]), b.shape[-2]), a.mT).reshape((*b.shape[:-2], a.shape[0], 1))
     return xp.matmul(a, b)
 
 
