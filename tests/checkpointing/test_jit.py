@@ -11,7 +11,7 @@ from revdiff import checkpoint, nn
 
 from .networks import loss_of
 
-LAYERS, ROWS, WIDTH = 12, 256, 16
+LAYERS, ROWS, WIDTH = 8, 256, 16
 WEIGHTS = [jnp.asarray(np.random.default_rng(i).normal(size=(WIDTH, WIDTH)).astype(np.float32) / 4) for i in range(LAYERS)]
 X = jnp.asarray(np.random.default_rng(99).normal(size=(ROWS, WIDTH)).astype(np.float32))
 
@@ -51,8 +51,8 @@ def test_xla_recomputes_and_keeps_less():
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     assert once == LAYERS
     assert most >= LAYERS
-    assert twice == 2 * LAYERS  # each once more: three segments of four layers
-    assert less <= most - 4
+    assert twice == 2 * LAYERS  # each once more: two segments of four layers
+    assert less <= most - 2
     assert often > 2 * LAYERS
     assert least < less
 
@@ -92,10 +92,6 @@ def test_second_derivatives_under_jit():
 
 
 def test_without_jit_arrays_of_jax_go_through_as_they_are():
-    net = nn.Sequential(nn.Linear(WIDTH, 3, device="jax"), nn.Tanh(), nn.Linear(3, 2, device="jax"))
-    for a, b in zip(
-        revdiff.grad(lambda net, x: (checkpoint(net, x, segments=2) ** 2).sum())(net, X).values(),
-        revdiff.grad(lambda net, x: (net(x) ** 2).sum())(net, X).values(),
-        strict=True,
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-6)
+    steps = [revdiff.sin, revdiff.sin, revdiff.sin]
+    found = revdiff.grad(lambda x: checkpoint(steps, x, snapshots=1).sum())(X)
+    np.testing.assert_allclose(found, np.cos(X) * np.cos(np.sin(X)) * np.cos(np.sin(np.sin(X))), rtol=1e-5)
