@@ -85,7 +85,12 @@ def cli(context: click.Context) -> None:
 @click.option("--optimizer", metavar="NAME", help=f"Optimizer: {', '.join(OPTIMIZERS)}.  {_PRESET}")
 @click.option("--lr", type=float, help=f"Learning rate.  {_PRESET}")
 @click.option("--momentum", type=float, help=f"Momentum, of {', '.join(WITH_MOMENTUM)}.  {_PRESET}")
-@click.option("--memory", default=AUTO, metavar="BYTES", help="Bytes that tangents may take (or 256MB); beyond it they go in chunks.")
+@click.option(
+    "--memory",
+    default=AUTO,
+    metavar="BYTES",
+    help="Bytes that tangents may take (or 256MB), beyond which they go in chunks, and what reverse-checkpoint may take.",
+)
 @click.option("--rounds", default=_DEFAULTS.rounds, help="Timing rounds, interleaved over the engines.")
 @click.option("--agreement-steps", default=_DEFAULTS.agreement_steps, help="Steps of the comparison in float64.")
 @click.option("--full", is_flag=True, help="Lift the limits on steps that are dear.")
@@ -120,26 +125,36 @@ def listed(data: bool, as_json: bool) -> int:
 
 @cli.command()
 @click.option("--saved", is_flag=True, help="What reverse mode keeps for the backward pass of one step.")
+@click.option("--schedule", is_flag=True, help="By which reverse-checkpoint runs the network forward and backward.")
 @click.option("--network", default=_DEFAULTS.network, metavar="NAME", help="Network; `list` shows them.")
 @click.option("--data", default=None, metavar="NAME", help=f"Data set, {' or '.join(OWN)}; `list --data` shows them.  {_PRESET}")
 @click.option("--batch", type=int, help=f"Examples in a batch.  {_PRESET}")
 @click.option("--dtype", default=_DEFAULTS.dtype, metavar="NAME", help=f"Numbers: {' or '.join(DTYPES)}.")
 @click.option("--width", type=int, help=f"Width of the network, as `list` says.  {_PRESET}")
 @click.option("--depth", type=int, help=f"Depth of the network, as `list` says.  {_PRESET}")
+@click.option("--memory", default=AUTO, metavar="BYTES", help="Bytes that the schedule may take (or 64MB).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(saved: bool, as_json: bool, batch: int | None, **options: Any) -> int:
+def show(saved: bool, schedule: bool, as_json: bool, batch: int | None, **options: Any) -> int:
     """Show what a network has about it, from shapes alone.
 
     --saved lists every array that reverse mode keeps for the backward pass: the
     operation, the layer, shape, dtype and bytes, the line of code, and the total.
+
+    --schedule draws how reverse-checkpoint goes about it: which values between
+    layers are kept, which layers are run again and when, with the bytes alive at
+    each action, by the cheapest schedule within --memory (without that, by square
+    root checkpointing).
+
     It takes seconds and no memory, whatever the batch.
     """
-    if not saved:
-        raise click.UsageError("nothing to show: say what, with --saved")
+    if saved == schedule:
+        raise click.UsageError("nothing to show: say what, with --saved or --schedule" if not saved else "either --saved or --schedule")
+    if saved and options["memory"] != AUTO:
+        raise click.UsageError("--memory bounds a schedule, and what --saved lists has none")
     settings = Settings(**options)
     from compare import commands
 
-    return commands.show_saved(settings, batch, as_json=as_json)
+    return (commands.show_saved if saved else commands.show_schedule)(settings, batch, as_json=as_json)
 
 
 @cli.command()

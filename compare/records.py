@@ -103,7 +103,7 @@ class Memory(Record, frozen=True):
 
 
 class Arithmetic(Record, frozen=True):
-    """Operations of one step by phase (`primal`, `tangent`, `adjoint`, `update`); transcendentals are counted apart."""
+    """Operations of one step by phase (`primal`, `tangent`, `adjoint`, `recompute`, `update`); transcendentals are counted apart."""
 
     strategy: str
     flops: dict[str, int]

@@ -18,6 +18,7 @@ from diffcore.size import Size
 from diffcore.sparsity import hessian_sparsity, jacobian_sparsity
 from revdiff import autograd, creation, cuda, distributions, nn, optim, utils
 from revdiff.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from revdiff.checkpointing import checkpoint, checkpoint_schedule
 from revdiff.creation import *
 from revdiff.graph import graph
 from revdiff.jacobians import jacobian
@@ -30,6 +31,8 @@ __all__ = [
     "Size",
     "Tensor",
     "autograd",
+    "checkpoint",
+    "checkpoint_schedule",
     "cuda",
     "device",
     "distributions",

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from revdiff.tape import Extras
 
 _new = object.__new__
-mode = Mode()
+
+
+class _Recording(Mode):
+    """Whether operations are recorded in this thread, and the run of a checkpointed segment, if any, that takes over what is."""
+
+    run: Any = None
+
+
+mode = _Recording()
 """Whether operations are recorded in this thread; see `no_grad`."""
 
 CHAIN = Kernel("chain", (), lambda xp: None)
@@ -39,6 +47,11 @@ class Node(Call):
     def is_leaf(self) -> bool:
         """Whether this is the node of a variable."""
         return self.kernel is None
+
+    @property
+    def kept_at(self) -> float:
+        """The time at which the residuals were put away, after which they must not change."""
+        return self.order
 
     @property
     def extras(self) -> Extras | None:

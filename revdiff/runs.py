@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from diffcore import tree
 from diffcore.dispatch import new_level
+from diffcore.replay import within
 from diffcore.transforms import Arguments, as_primal
 from revdiff import tape
 from revdiff.tensor import Tensor
@@ -26,7 +28,8 @@ def run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[t
             leaves = [*map(_carried, lifted)]
             for parameter in lifted:
                 parameter.level = level
-            out = arguments.call(function, lifted, partial(Tensor, level=level))
+            with within(partial(_raised, lifted, level)):
+                out = arguments.call(function, lifted, partial(Tensor, level=level))
             if type(out) is not Tensor:  # a parameter handed back as it is will go down with the others
                 out = tree.map(lambda y: Tensor(y.primal, level, y.carried) if any(y is p for p in lifted) else y, out)
         else:
@@ -38,6 +41,19 @@ def run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[t
         for parameter in lifted:
             parameter.level = 0
     return out, leaves, level
+
+
+@contextmanager
+def _raised(parameters: Sequence[Tensor], level: int) -> Iterator[None]:
+    """With `parameters` at a level, for a further run of what was run while they were."""
+    before = [parameter.level for parameter in parameters]
+    for parameter in parameters:
+        parameter.level = level
+    try:
+        yield
+    finally:
+        for parameter, own in zip(parameters, before, strict=True):
+            parameter.level = own
 
 
 def _is_own(out: Any, level: int) -> bool:

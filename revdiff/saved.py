@@ -26,6 +26,7 @@ from diffcore.errors import GradientError
 from diffcore.nn.module import Module
 from diffcore.seeds import array_under
 from revdiff import tape
+from revdiff.checkpointing.lazy import Lazy, checkpointed
 from revdiff.graph import reached
 from revdiff.residuals import residuals
 from revdiff.tensor import Tensor
@@ -218,6 +219,8 @@ def _listed(results: Any, alive: _Alive) -> Saved:
     if not roots:
         raise GradientError("saved: nothing was recorded: no parameter and no input of floating-point numbers requires grad")
     nodes = [node for node in sorted(reached("saved", roots), key=lambda node: node.order) if node.kernel is not None]
+    lazy = [node for node in nodes if isinstance(node, Lazy)]
+    nodes = [node for node in nodes if not isinstance(node, Lazy)]
     for node in nodes:
         for value, parent in zip(node.primals, node.parents, strict=True):
             if parent is not None and value is not None and _base(parent).kernel is None:
@@ -232,6 +235,11 @@ def _listed(results: Any, alive: _Alive) -> Saved:
             described = (tuple(array.shape), str(array.dtype), int(buffer.nbytes), alive.role(buffer), id(buffer) in seen)
             seen[id(buffer)] = buffer
             found.rows.append(Residual(node.kernel.name, name, alive.paths.get(id(layer), ""), *described, *where))
+    for name, array in checkpointed(lazy):
+        buffer = buffer_of(array)
+        described = (tuple(array.shape), str(array.dtype), int(buffer.nbytes), alive.role(buffer), id(buffer) in seen)
+        seen[id(buffer)] = buffer
+        found.rows.append(Residual("checkpoint", name, "", *described))
     return found
 
 

@@ -40,11 +40,6 @@ def record(
         return None
     needs, drop, keep_out, keep_aux = kernel._plans.get(mask) or kernel.plan(mask, len(primals))
     shapes = [getattr(x, "shape", ()) for x in primals] if kernel.reads_shapes else ()
-    for i in drop:
-        primals[i] = None
-    for x, parent in zip(primals, parents):  # noqa: B905  # as many
-        if parent is not None and (maker := parent.kernel) is not None and maker.deferred:
-            settle(kernel, parent, x)
     if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node: Node = _new(Node)  # and filled in here: a call of the class would take as long as the rest
@@ -59,13 +54,38 @@ def record(
     node.aux = aux
     node.dtype = dtype
     node.order = next(clock)
-    if watch.count:
-        places.note(node)
-        if state.ledger is not None:
-            for _, kept in residuals(node):
-                label(kept, "residual", only="activation")
-                label(kept, "residual", only="workspace")
+    if watch.recording:
+        return _watched(node, drop)
+    for i in drop:
+        primals[i] = None
+    for x, parent in zip(primals, parents):  # noqa: B905  # as many
+        if parent is not None and (maker := parent.kernel) is not None and maker.deferred:
+            settle(kernel, parent, x)
     return node
+
+
+def _watched(node: Node, drop: tuple[int, ...]) -> Node:
+    """`node`, which still has all its operands, once it is noted wherever that is wanted; or what a checkpointed segment puts for it."""
+    places.note(node)
+    run = mode.run
+    if run is not None:
+        taken: Node = run.take(node, drop)
+        return taken
+    keep_only(node, drop)
+    return node
+
+
+def keep_only(node: Node, drop: tuple[int, ...]) -> None:
+    """Let go of the operands in `drop`, and book the rest as residuals."""
+    for i in drop:
+        node.primals[i] = None
+    for x, parent in zip(node.primals, node.parents, strict=True):
+        if parent is not None and (maker := parent.kernel) is not None and maker.deferred:
+            settle(node.kernel, parent, x)
+    if state.ledger is not None:
+        for _, kept in residuals(node):
+            label(kept, "residual", only="activation")
+            label(kept, "residual", only="workspace")
 
 
 watched_nodes = 0
@@ -143,7 +163,7 @@ def replay(node: Node, box: type, level: int) -> Call:
 
 def backward(
     roots: Sequence[Node],
-    cotangents: Sequence[Any],
+    cotangents: Any,
     *,
     keep: bool = False,
     create: tuple[type, int] | None = None,
@@ -166,6 +186,7 @@ def backward(
     if create is not None:
         mode.enabled = True
     parents: Any = roots
+    arrived: Any
     ours = False  # whether the cotangents at hand are held by nobody else, so that others may be added in their memory
     try:
         while True:
@@ -193,6 +214,7 @@ def backward(
                 node, g = ahead, arrived
             elif heap:
                 node, g = waiting.pop()
+                cotangents = arrived = None  # which may be parts of a sum now, and are not wanted any more
             else:
                 return {node: _hooked(node, g, box) for node, g in found.items()} if watched_nodes else found
             if asked:
@@ -213,7 +235,7 @@ def backward(
                     continue
                 parents = open_chain(node).parents
             if node.order < changes.latest:
-                check_saved(node, node.order)
+                check_saved(node, node.kept_at)
             if watched:
                 state.kernel = node.kernel.name
             ours = node.kernel.makes

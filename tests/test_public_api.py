@@ -81,7 +81,10 @@ COMMON = "Generator Size device initial_seed manual_seed save seed set_printopti
 """What both engines share that is no op."""
 OF_ENGINES = [name for family, names in OPS.items() if family not in FUNCTIONAL_ONLY for name in names.split()]
 SHARED = ENGINE + CREATION + COMMON + OF_ENGINES
-OWN = {"revdiff": ["saved", "vjp"], "dualdiff": ["ForwardGradient", "directions", "forward_gradient", "jvp"]}
+OWN = {
+    "revdiff": ["checkpoint", "checkpoint_schedule", "saved", "vjp"],
+    "dualdiff": ["ForwardGradient", "directions", "forward_gradient", "jvp"],
+}
 NN = """
     AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d AlphaDropout AvgPool1d AvgPool2d BCELoss BCEWithLogitsLoss
     BatchNorm1d BatchNorm2d BatchNorm3d Bilinear CELU CircularPad1d CircularPad2d ConstantPad1d ConstantPad2d Conv1d Conv2d Conv3d

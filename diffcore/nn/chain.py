@@ -54,7 +54,7 @@ class Chain:
         return self._now() if Structure.borrowed else self.parameters
 
     def __call__(self, x: Any) -> Any:
-        if isinstance(x, Boxed) and not watch.count:
+        if isinstance(x, Boxed) and not watch.recording:
             out = x.through(x, self)
             if out is not None:
                 return out

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
 from operator import attrgetter
 from typing import Any, Self
 
@@ -13,8 +15,8 @@ from diffcore.hooks import RemovableHandle
 from diffcore.nn import state
 from diffcore.nn.hooked import hooked
 from diffcore.nn.moves import Moves
-from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, borrowing
-from diffcore.replay import is_again
+from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, standing
+from diffcore.replay import is_again, within
 from diffcore.seeds import array_under
 
 _level, _carried = attrgetter("level"), attrgetter("carried")
@@ -391,15 +393,13 @@ def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kw
     unknown = [name for name in parameters if name in others and name not in buffers.names]
     if unknown:
         raise StateError(f"functional_call: {type(net).__name__} has no parameter named {', '.join(map(repr, unknown))}")
-    own = [(part, part.now()) for part in (slots, buffers)]
-    with borrowing():
-        for part, before in own:
-            part.fill([parameters.get(name, old) for name, old in zip(part.names, before, strict=True)])
-        try:
-            return net(*args, **kwargs)
-        finally:
-            for part, before in own:
-                part.fill(before)
+    with ExitStack() as stack:
+        for part in (slots, buffers):
+            given = [parameters.get(name, own) for name, own in zip(part.names, part.now(), strict=True)]
+            surroundings = partial(standing, part, given)
+            stack.enter_context(surroundings())
+            stack.enter_context(within(surroundings))
+        return net(*args, **kwargs)
 
 
 class EngineType(ModuleType):

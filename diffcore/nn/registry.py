@@ -36,6 +36,18 @@ def borrowing() -> Iterator[None]:
         Structure.borrowed -= 1
 
 
+@contextmanager
+def standing(slots: Slots, values: Sequence[Any]) -> Iterator[None]:
+    """With `values` in the places of the parameters, and afterwards again what stood there before."""
+    before = slots.now()
+    with borrowing():
+        slots.fill(values)
+        try:
+            yield
+        finally:
+            slots.fill(before)
+
+
 def _noted(method: Callable[..., Any]) -> Callable[..., Any]:
     """`method` of a dict, counted as a change of structure."""
 

@@ -15,7 +15,7 @@ from compare.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
-SMALL = Settings(steps=30, rounds=2, agreement_steps=10, width=8, batch=32)
+SMALL = Settings(engines=("all", "reverse-checkpoint"), steps=30, rounds=2, agreement_steps=10, width=8, batch=32)
 """A run of a second or two."""
 
 INLINE = {"span", "b", "code", "small"}

@@ -16,8 +16,8 @@ from diffcore.errors import MemoryBudgetError
 
 OURS, ALLOWED = "dualdiff", "memory + primal"
 SUBJECTS = (MEDIUM, Subject("lenet", (1, 28, 28), 6, 2, 4))
-PARTS = ((1, "all directions at once"), (4, "a quarter of that"), (16, "a sixteenth"), (None, "one direction"))
-"""Budgets: parts of what all directions need, and the least that is accepted."""
+PARTS = ((2, "budget 1/2"), (4, "budget 1/4"), (16, "budget 1/16"), (None, "least budget"))
+"""Budgets: parts of what all directions at once need, and the least that is accepted, which is for one direction at a time."""
 
 
 def contests(wanted: Wanted) -> list[Contest]:
