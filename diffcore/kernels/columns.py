@@ -82,7 +82,7 @@ def _flipped(weight: Any, groups: int) -> Any:
     """The kernel over the opposite windows: `[o, c / groups, *taps]` as `[c, o / groups, *taps]`, with the taps in reverse."""
     o, c, *taps = weight.shape
     flipped = weight[:, :, *(slice(None, None, -1),) * len(taps)].reshape((groups, o // groups, c, *taps))
-    return flipped.swapaxes(1, 2).reshape((groups * c, o // groups, *taps))
+    return flipped.swapaxes(1, 2).copy().reshape((groups * c, o // groups, *taps))  # a copy always: products with negative strides are slow
 
 
 class _Patches:
