@@ -119,6 +119,30 @@ def listed(data: bool, as_json: bool) -> int:
 
 
 @cli.command()
+@click.option("--saved", is_flag=True, help="What reverse mode keeps for the backward pass of one step.")
+@click.option("--network", default=_DEFAULTS.network, metavar="NAME", help="Network; `list` shows them.")
+@click.option("--data", default=None, metavar="NAME", help=f"Data set, {' or '.join(OWN)}; `list --data` shows them.  {_PRESET}")
+@click.option("--batch", type=int, help=f"Examples in a batch.  {_PRESET}")
+@click.option("--dtype", default=_DEFAULTS.dtype, metavar="NAME", help=f"Numbers: {' or '.join(DTYPES)}.")
+@click.option("--width", type=int, help=f"Width of the network, as `list` says.  {_PRESET}")
+@click.option("--depth", type=int, help=f"Depth of the network, as `list` says.  {_PRESET}")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(saved: bool, as_json: bool, batch: int | None, **options: Any) -> int:
+    """Show what a network has about it, from shapes alone.
+
+    --saved lists every array that reverse mode keeps for the backward pass: the
+    operation, the layer, shape, dtype and bytes, the line of code, and the total.
+    It takes seconds and no memory, whatever the batch.
+    """
+    if not saved:
+        raise click.UsageError("nothing to show: say what, with --saved")
+    settings = Settings(**options)
+    from compare import commands
+
+    return commands.show_saved(settings, batch, as_json=as_json)
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="PATH", show_default=False, help="The report.  [default: FILE with .html]"

@@ -96,6 +96,20 @@ def env(*, as_json: bool) -> int:
     return 0
 
 
+def show_saved(settings: Settings, batch: int | None, *, as_json: bool) -> int:
+    """Print what reverse mode keeps for the backward pass of one step. Returns the exit code."""
+    from compare import show
+
+    found = show.saved(settings, batch)
+    batch = batch or settings.batch
+    if as_json:
+        print(json.dumps({"network": settings.network, "batch": batch, "dtype": settings.dtype, **found.to_dict()}, indent=2))
+        return 0
+    print(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}\n")
+    print(found)
+    return 0
+
+
 def bench(wanted: Wanted, folder: Path, *, as_json: bool) -> int:
     """Measure what is wanted, write the records and the page into `folder`, print the table (or JSON). Returns the exit code."""
     # Before numpy, jax and torch are loaded, which read the variables only then.

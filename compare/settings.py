@@ -76,11 +76,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for engine in self.engines:
             choose("engine", engine, [ALL, *STRATEGIES])
         for name in ("steps", "batch", "width", "depth", "rounds", "agreement_steps"):
-            _require_count(name, getattr(self, name), least=1)
+            require_count(name, getattr(self, name), least=1)
         for name in ("width", "depth"):
             if name not in preset.knobs and getattr(self, name) != getattr(preset, name):
                 raise InputError(f"`{name}` (={getattr(self, name)}) cannot be set: {self.network} has no {name} to choose")
-        _require_count("seed", self.seed, least=0)
+        require_count("seed", self.seed, least=0)
         _check_fit(preset, self.dataset)
         if self.batch > self.dataset.trained_on:
             raise InputError(f"`batch` (={self.batch}) must be at most {self.dataset.trained_on}, the training examples of {self.data}")
@@ -202,7 +202,8 @@ def _slug(data: str) -> str:
     return f"{kind}-{kept}" if colon else kind
 
 
-def _require_count(name: str, value: int, *, least: int) -> None:
+def require_count(name: str, value: int, *, least: int) -> None:
+    """Raise `InputError` unless `value` is a whole number that the setting `name` may have."""
     most = LARGEST_OF.get(name, LARGEST)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InputError(f"`{name}` (={value!r}) must be a whole number from {least} to {most}")

@@ -102,11 +102,14 @@ class Arguments:
             yield number, build, values[start : start + count]
             start += count
 
-    def unpack(self, values: Any, what: str) -> list[Any]:
-        """One value per primal from `values`, which has the structure that `pack` gives. Raises `GradientError` where it has not."""
+    def unpack(self, values: Any, what: str, *, missing: bool = False) -> list[Any]:
+        """One value per primal from `values`, which has the structure that `pack` gives. Raises `GradientError` where it has not.
+
+        With `missing`, a `None` in `values` stands for `None` for all primals there.
+        """
         arguments = (values,) if self.single else values
         patterns = tuple(dict.fromkeys(b.names, 0) if isinstance(b, Slots) else b([0] * count) for count, b in self._builds)
-        return tree.leaves_as(arguments, patterns, what)
+        return tree.leaves_as(arguments, patterns, what, missing=missing)
 
     def pack(self, values: Sequence[Any]) -> Any:
         """One value per primal, in the structure of the arguments: a dict by name for a module, else the argument's own."""

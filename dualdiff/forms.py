@@ -12,9 +12,10 @@ import math
 from typing import Any
 
 from diffcore.kernels.broadcast import fill
+from diffcore.kernels.indexing import scatter_index
 from diffcore.ops import permute
-from diffcore.seeds import eye_of
-from dualdiff.seeding import Seed, Site, Variable
+from diffcore.seeds import eye_of, range_array
+from dualdiff.seeding import Seed, Site, Spread, Variable
 
 
 class Diagonal:
@@ -70,16 +71,21 @@ def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
     """`form` of a tensor (`primal`, of `shape`) as a dense tangent `[k, *shape]`."""
     if not isinstance(form, Diagonal):
         return form
-    assert isinstance(seed, Site | Variable)
+    assert isinstance(seed, Site | Spread | Variable)
     scale = form.scale
     if seed.examples:
         batch, features = shape[0], math.prod(shape[1:])
         eye = eye_of(primal, features, seed.rows)
         eye = eye.reshape((eye.shape[0], 1, *shape[1:]))
         return fill(eye, shape, 1) if scale is None else eye * scale.reshape((1, batch, *shape[1:]))
-    eye = eye_of(primal, math.prod(shape), seed.rows)
-    eye = eye.reshape((eye.shape[0], *shape))
-    return eye if scale is None else eye * scale
+    size = math.prod(shape)
+    if scale is None:
+        eye = eye_of(primal, size, seed.rows)
+        return eye.reshape((eye.shape[0], *shape))
+    on_diagonal = scale.reshape(-1)[seed.rows]
+    k = on_diagonal.shape[0]
+    at = range_array(k), range_array(k) + (seed.rows.start or 0)
+    return scatter_index(on_diagonal, index=at, shape=(k, size)).reshape((k, *shape))
 
 
 def contract(form: Form, seed: Seed, row: Any, shape: tuple[int, ...]) -> Any:

@@ -61,6 +61,10 @@ def seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Ten
     return tensors, seeds
 
 
+Plant = Callable[[Arguments, int, Seeding], tuple[list[Tensor], list[Variable]]]
+"""How variables are seeded: `seeded`, or in its manner with fewer directions."""
+
+
 class Run(NamedTuple):
     """One run of a function: the directions planted, and for all runs but the first what stands as it did when the evaluation started."""
 
@@ -76,7 +80,7 @@ class Run(NamedTuple):
 
 
 class Plans:
-    """How one transform of `function` seeds its runs: in `mode`, and within `memory` bytes unless that is `None`.
+    """How one transform of `function` seeds its runs: in `mode`, within `memory` bytes unless that is `None`
 
     Raises `ValueError` for a mode or a budget that is none.
     """
@@ -88,8 +92,8 @@ class Plans:
         self._budget = None if memory is None else parse_bytes(memory)
         self._kept: dict[Hashable, _Plan] = {}
 
-    def evaluate(self, arguments: Arguments, work: Callable[[Sequence[Run]], _R]) -> _R:
-        """What `work` makes of the runs of one evaluation."""
+    def evaluate(self, arguments: Arguments, work: Callable[[Sequence[Run]], _R], plant: Plant = seeded) -> _R:
+        """What `work` makes of the runs of one evaluation, in which it seeds the variables by `plant`."""
         if self._budget is None:
             return work((Run(Seeding(self._mode)),))
         start = _Start(arguments)
@@ -100,19 +104,19 @@ class Plans:
                 return work(kept.runs(start))
             except LeftPlan:
                 start.restore()
-        made = self._made(arguments, start)
+        made = self._made(arguments, start, plant)
         if signature is not None:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             self._kept[signature] = made
         return work(made.runs(start))
 
-    def _made(self, arguments: Arguments, start: _Start) -> _Plan:
+    def _made(self, arguments: Arguments, start: _Start, plant: Plant) -> _Plan:
         """`"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes
         examples turns those into all parameter directions at once).
         """
         assert self._budget is not None
-        run = _abstract(self._function, arguments, start)
+        run = _abstract(self._function, arguments, start, plant)
         try:
             return _Plan(self._mode, plan(run, self._mode, self._budget))
         except MemoryBudgetError:
@@ -231,7 +235,7 @@ def _signature(arguments: Arguments) -> Hashable | None:
     return signature
 
 
-def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start) -> Callable[[Seeding], Any]:
+def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start, plant: Plant = seeded) -> Callable[[Seeding], Any]:
     """The function as a program on abstract arrays, for planning."""
 
     def run(seeding: Seeding) -> Any:
@@ -240,7 +244,7 @@ def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start)
         arguments.primals = [_shadow(p) for p in whole]
         try:
             with start.again(_shadow):
-                tensors, _ = seeded(arguments, level, seeding)
+                tensors, _ = plant(arguments, level, seeding)
                 out = call(function, arguments, tensors, level, _shadow)
                 return [_delivered(y, level) for y in tree.flatten(out)[0]]
         finally:

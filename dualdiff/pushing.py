@@ -14,6 +14,7 @@ from typing import Any
 from diffcore import anomaly
 from diffcore.aliasing import changes, check_saved
 from diffcore.arrays import is_float, is_mutable
+from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call, Kernel
@@ -21,9 +22,10 @@ from diffcore.ledger import label, state
 from diffcore.modes import Mode
 from diffcore.ops import permute
 from diffcore.seeds import ones_of
+from diffcore.structured import mixes_elements, mixes_examples
 from diffcore.watch import watch
 from dualdiff.forms import IDENTITY, Aside, Diagonal, Form, array_of, contract, dense
-from dualdiff.seeding import Directions, Seed, Site, Variable, features_of
+from dualdiff.seeding import Elements, Features, Seed, Site, Spread, Variable, features_of
 
 Tangents = dict[Seed, Form]
 
@@ -62,20 +64,29 @@ def push(call: Call, carried: list[Tangents]) -> Tangents:
     groups = _by_seed(call, carried, result)
     contracts = math.prod(call.shape) == 1 and call.kernel.pullback is not None
     if contracts and any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms):
-        alone: dict[Seed, dict[int, Form]] = {s: f for s, f in groups.items() if isinstance(s, Directions) and s.lead == 0}
+        alone: dict[Seed, dict[int, Form]] = {s: f for s, f in groups.items() if s.lead == 0 or isinstance(s, Features | Elements)}
         _contract_all(call, {s: f for s, f in groups.items() if s not in alone}, result)
         groups = alone
     for seed, forms in groups.items():
         axis = _axis_of_examples(call, forms) if seed.examples else 0
         if axis is None:
+            if isinstance(seed, Features):
+                raise mixes_examples(call.kernel)
             for variable, forms_of_variable in _expanded(call, seed, forms).items():
-                _add(result, variable, _push_one(call, variable, forms_of_variable))
+                made = _push_one(call, variable, forms_of_variable)
+                if isinstance(result.get(variable), Diagonal):
+                    result[variable] = dense(result[variable], variable, call.out, call.shape)
+                _add(result, variable, made)
         elif axis or any(isinstance(form, Aside) for form in forms.values()):
             given = {i: form.tangent if isinstance(form, Aside) else form for i, form in forms.items()}
             made = _push_one(call, seed, given)
             _add(result, seed, made if made is None or not axis else Aside(made, axis))
+        elif type(seed) is Variable and _is_spread(call, forms) and Spread(seed) not in groups:
+            made = _push_diagonal(call, forms)
+            _add(result, Spread(seed), made if made is None or made.scale is None else Diagonal(fill(made.scale, call.shape, 0)))
         else:
-            _add(result, seed, _push_one(call, seed, forms))
+            made = _push_one(call, seed, forms)
+            _add(result, seed, made if seed not in result or not isinstance(made, Diagonal) else dense(made, seed, call.out, call.shape))
     if watch.count and state.ledger is not None:
         for form in result.values():
             label(array_of(form), "tangent")
@@ -137,6 +148,13 @@ def _plant(call: Call, targets: list[tuple[int, Variable]], result: Tangents) ->
     return True
 
 
+def _is_spread(call: Call, forms: dict[int, Form]) -> bool:
+    """Whether diagonals meet an elementwise kernel that broadcasts them to as many rows as its result has."""
+    if not call.kernel.partials or len(call.shape) < 2 or call.shape[0] == 1:
+        return False
+    return all(isinstance(form, Diagonal) and call.shapes[i] == call.shape[1:] for i, form in forms.items())
+
+
 def _push_one(call: Call, seed: Seed, forms: dict[int, Form]) -> Form | None:
     """Push the tangents of one seed through the kernel, in the cheapest form that the kernel keeps."""
     kernel = call.kernel
@@ -147,6 +165,8 @@ def _push_one(call: Call, seed: Seed, forms: dict[int, Form]) -> Form | None:
         if kernel.keeps_order and (not seed.examples or call.shape[:1] == call.shapes[0][:1]):
             scale = forms[0].scale
             return Diagonal() if scale is None else Diagonal(kernel.pushforward(call, (scale,)))  # type: ignore[misc]
+        if isinstance(seed, Elements):
+            raise mixes_elements(kernel)
     total = None
     rest: list[Any] = [None] * len(call.shapes)
     for i, form in forms.items():
@@ -216,7 +236,7 @@ def _contract_all(call: Call, groups: dict[Seed, dict[int, Form]], result: Tange
         total = None
         for i, form in forms.items():
             if rows[i] is not None:
-                part = contract(form, seed, rows[i], call.shapes[i])
+                part = _contracted(form, seed, rows[i], call.shapes[i])
                 total = part if total is None else total + part
         if total is None:
             continue
@@ -224,7 +244,18 @@ def _contract_all(call: Call, groups: dict[Seed, dict[int, Form]], result: Tange
             for variable, gradient in collect(seed, total):
                 _add(result, variable, gradient.reshape((-1, *call.shape)))
         else:
-            _add(result, seed, total.reshape((-1, *call.shape)))
+            _add(result, _own(seed), total.reshape((-1, *call.shape)))
+
+
+def _own(seed: Seed) -> Seed:
+    """The seed whose directions these are."""
+    return seed.variable if isinstance(seed, Spread) else seed
+
+
+def _contracted(form: Form, seed: Seed, row: Any, shape: tuple[int, ...]) -> Any:
+    """`contract`, with the rows of a `Spread` added up."""
+    total = contract(form, seed, row, shape)
+    return total.sum(axis=0) if isinstance(seed, Spread) else total
 
 
 def collect(site: Site, derivative: Any) -> list[tuple[Variable, Any]]:
@@ -262,6 +293,8 @@ def _expanded(call: Call, seed: Seed, forms: dict[int, Form]) -> dict[Seed, dict
 
     `T[j, b, ...] = sum over f of P[j, b, f] t[f, b, ...]`, where `P` is what the textbook's seeding would have at the site.
     """
+    if isinstance(seed, Spread):
+        return {seed.variable: {i: _unspread(form, seed, call.primals[i], call.shapes[i]) for i, form in forms.items()}}
     assert isinstance(seed, Site)
     result: dict[Seed, dict[int, Form]] = {}
     for i, form in forms.items():
@@ -269,6 +302,11 @@ def _expanded(call: Call, seed: Seed, forms: dict[int, Form]) -> dict[Seed, dict
             before = result.setdefault(variable, {}).get(i)
             result[variable][i] = tangent if before is None else before + tangent
     return result
+
+
+def _unspread(form: Form, seed: Spread, primal: Any, shape: tuple[int, ...]) -> Any:
+    """A tangent of a broadcast variable as a dense one of the variable."""
+    return form.tangent if isinstance(form, Aside) else dense(form, seed, primal, shape)
 
 
 def expand(site: Site, form: Form, primal: Any, shape: tuple[int, ...]) -> list[tuple[Variable, Any]]:
@@ -311,6 +349,9 @@ def by_variable(tangents: Tangents, primal: Any, *, cotangent: Any = None) -> di
     for seed, form in tangents.items():
         if isinstance(seed, Variable) and seed.is_active():
             add(seed, dense(form, seed, primal, shape) if cotangent is None else contract(form, seed, cotangent, shape))
+        elif isinstance(seed, Spread):
+            value = _unspread(form, seed, primal, shape) if cotangent is None else _contracted(form, seed, cotangent, shape)
+            add(seed.variable, value)
         elif isinstance(seed, Site) and cotangent is None:
             for variable, tangent in expand(seed, form, primal, shape):
                 add(variable, tangent)

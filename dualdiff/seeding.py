@@ -94,6 +94,45 @@ class Variable(Seed):
         return self.window is not None
 
 
+class Features(Variable):
+    """The directions of a variable with examples along axis 0, one per feature, which all examples share. `shape` is that of one example.
+
+    A kernel that mixes examples is an error.
+    """
+
+    __slots__ = ()
+    examples = True
+
+
+class Elements(Variable):
+    """The directions of a variable of which each is to touch one element to the end. A kernel that does not keep that is an error."""
+
+    __slots__ = ()
+
+
+class Spread(Seed):
+    """The directions of `variable` where an elementwise kernel has broadcast it to many rows: direction `f` is feature `f` of every row.
+
+    There the variable's diagonal stays one, with the rows for examples. Where these mix, its directions are dense as they would have been.
+    """
+
+    __slots__ = ("variable",)
+    examples = True
+
+    def __init__(self, variable: Variable) -> None:
+        self.variable = variable
+
+    @property
+    def rows(self) -> slice:
+        return self.variable.rows
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spread) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return hash((Spread, self.variable))
+
+
 class Site(Seed):
     """Directions on the result of `call`: one per feature (axes after the first), or per element where there is no batch.
 

@@ -15,9 +15,10 @@ import numpy as np
 from numpy import ndarray
 
 from diffcore.dispatch import clock
-from diffcore.kernels.record import Call, Kernel
+from diffcore.kernels.record import Call, Kernel, Rule
 from diffcore.nn.chain import Chain
-from revdiff.node import Node, mode
+from revdiff.node import CHAIN, Node, mode
+from revdiff.residuals import settle
 
 if TYPE_CHECKING:
     from revdiff.tensor import Tensor
@@ -27,12 +28,12 @@ _primals, _carried, _levels, _dtypes, _kernels = map(attrgetter, ("primal", "car
 _ARRAYS, _LEAVES = {ndarray}, {None}
 _NO_PARAMS: dict[str, Any] = {}
 
-CHAIN = Kernel("chain", (), lambda xp: None)
-"""Stands in a closed node in the place of a kernel; the calls are the node's `aux`."""
-
 
 class Recorded(NamedTuple):
-    """A step of a chain, and what of its call is kept (see `diffcore.kernels.record.Plan`); `needs` is empty where nothing is recorded."""
+    """A step of a chain, and what of its call is kept (see `diffcore.kernels.record.Plan`); `needs` is empty where nothing is recorded.
+
+    `stand_in` is that of the kernel where the next step does not keep the result as its operand.
+    """
 
     kernel: Kernel
     start: int
@@ -41,15 +42,18 @@ class Recorded(NamedTuple):
     drop: tuple[int, ...] = ()
     keep_out: bool = False
     keep_aux: tuple[bool, ...] | None = None
+    stand_in: Rule | None = None
 
 
 def _plan(chain: Chain, needed: bool) -> list[Recorded]:
     """What is kept of every step. Whether a cotangent of its first operand is `needed` is given for the first, and so known for all."""
-    found = []
+    found: list[Recorded] = []
     for kernel, start, stop in chain.steps:
         mask = (2 << stop - start) - 1 - (not needed)
         found.append(Recorded(kernel, start, stop, *kernel.plan(mask, 1 + stop - start)) if mask else Recorded(kernel, start, stop, ()))
         needed = needed or bool(mask)
+        if len(found) > 1 and 0 in found[-1].drop:
+            found[-2] = found[-2]._replace(stand_in=found[-2].kernel.stand_in)
     return found
 
 
@@ -79,7 +83,7 @@ def through(x: Tensor, chain: Chain) -> Tensor | None:
             if plan is None:
                 plan = chain.plans[what is None] = _plan(chain, what is not None)
             calls: list[Call] = []
-            for kernel, start, stop, needs, drop, keep_out, keep_aux in plan:
+            for kernel, start, stop, needs, drop, keep_out, keep_aux, stand_in in plan:
                 operands = [value, *arrays[start:stop]]
                 if not needs:
                     value = kernel.compute(np, value)
@@ -95,7 +99,7 @@ def through(x: Tensor, chain: Chain) -> Tensor | None:
                 else:
                     value = kernel.compute(np, *operands)
                     call.aux = ()
-                call.out = value if keep_out else None
+                call.out = (value if stand_in is None else stand_in(value)) if keep_out else None
                 call.shape = value.shape
                 for i in drop:
                     operands[i] = None
@@ -110,6 +114,8 @@ def through(x: Tensor, chain: Chain) -> Tensor | None:
             node.shape = value.shape
             node.dtype = dtype
             node.order = next(clock)
+            if what is not None and what.kernel is not None and what.kernel.deferred:
+                settle(calls[0].kernel, what, calls[0].primals[0])
     except (ValueError, TypeError, IndexError):
         return None  # called one by one, the layer that fails says what does not fit
     result: Tensor = _new(x.box)  # type: ignore[assignment]

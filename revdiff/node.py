@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from diffcore.dispatch import clock
-from diffcore.kernels.record import Call
+from diffcore.kernels.record import Call, Kernel
 from diffcore.modes import Mode
 from diffcore.printing import backward_name
 
@@ -16,6 +16,10 @@ _new = object.__new__
 mode = Mode()
 """Whether operations are recorded in this thread; see `no_grad`."""
 
+CHAIN = Kernel("chain", (), lambda xp: None)
+"""Stands in a closed chain (see `revdiff.chains`) in the place of a kernel; the calls are the node's `aux`."""
+object.__setattr__(CHAIN, "deferred", True)  # its last operation's result may be
+
 
 class Node(Call):
     """One recorded operation. `parents[i]` is the node of operand `i`, or `None` where no cotangent is needed.
@@ -23,7 +27,7 @@ class Node(Call):
     Freed nodes have no parents left. A closed chain (see `revdiff.chains`) is one node for several operations.
     """
 
-    __slots__ = ("__weakref__", "_extras", "dtype", "gradient", "needs", "order", "parents")
+    __slots__ = ("__weakref__", "_extras", "_settled", "dtype", "gradient", "needs", "order", "parents")
     kernel: Any  # `None` for a leaf
     needs: tuple[bool, ...]
     dtype: Any
@@ -44,6 +48,15 @@ class Node(Call):
     @extras.setter
     def extras(self, value: Extras) -> None:
         self._extras = value
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is decided what stays of the result; see `revdiff.residuals.settle`."""
+        return getattr(self, "_settled", False)
+
+    @settled.setter
+    def settled(self, value: bool) -> None:
+        self._settled = value
 
     def name(self) -> str:
         """The name that PyTorch would give the node of such an operation, e.g. `MulBackward0`."""

@@ -11,18 +11,20 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from diffcore import anomaly
+from diffcore import anomaly, places
 from diffcore.aliasing import changes, check_saved
 from diffcore.arrays import is_float, is_mutable
 from diffcore.dispatch import Boxed, clock
 from diffcore.errors import GradientError
 from diffcore.hooks import called
+from diffcore.kernels.bits import Bits
 from diffcore.kernels.record import Call, Derived, Kernel
 from diffcore.ledger import label, state
 from diffcore.tensor import accumulated
 from diffcore.watch import watch
-from revdiff.chains import CHAIN, open_chain, pull
-from revdiff.node import Node, leaf, mode
+from revdiff.chains import open_chain, pull
+from revdiff.node import CHAIN, Node, leaf, mode
+from revdiff.residuals import residuals, settle
 
 __all__ = ["Extras", "Node", "backward", "extras_of", "leaf", "mode", "record", "replay"]
 
@@ -40,6 +42,9 @@ def record(
     shapes = [getattr(x, "shape", ()) for x in primals] if kernel.reads_shapes else ()
     for i in drop:
         primals[i] = None
+    for x, parent in zip(primals, parents):  # noqa: B905  # as many
+        if parent is not None and (maker := parent.kernel) is not None and maker.deferred:
+            settle(kernel, parent, x)
     if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node: Node = _new(Node)  # and filled in here: a call of the class would take as long as the rest
@@ -55,9 +60,9 @@ def record(
     node.dtype = dtype
     node.order = next(clock)
     if watch.count:
-        anomaly.note_place(node)
+        places.note(node)
         if state.ledger is not None:
-            for kept in (*primals, node.out, *aux):
+            for _, kept in residuals(node):
                 label(kept, "residual", only="activation")
                 label(kept, "residual", only="workspace")
     return node
@@ -123,7 +128,9 @@ def _hooked(node: Node, g: Any, box: Callable[[Any], Any]) -> Any:
 def replay(node: Node, box: type, level: int) -> Call:
     """`node` with its residuals as tensors of its own level, so that its pullback is recorded in turn."""
     primals = [box(x, level, p) if p is not None and x is not None else x for x, p in zip(node.primals, node.parents, strict=True)]
-    out = box(node.out, level, node) if node.out is not None else None
+    out = node.out.mask() if type(node.out) is Bits else node.out
+    if out is not None:
+        out = box(out, level, node)
     aux = node.aux
     if any(a is not None and is_float(a.dtype) for a in aux):
         definitions = node.kernel.aux.values()
@@ -159,6 +166,7 @@ def backward(
     if create is not None:
         mode.enabled = True
     parents: Any = roots
+    ours = False  # whether the cotangents at hand are held by nobody else, so that others may be added in their memory
     try:
         while True:
             ahead = None  # the only node that waits, if so: most graphs are chains, which need no heap
@@ -171,16 +179,16 @@ def backward(
                     label(g, "cotangent", only="workspace")
                 if node.kernel is None:
                     if node in found:
-                        waiting.add(found, node, g)
+                        waiting.add(found, node, g, ours)
                     else:
                         found[node] = g
                 elif ahead is None and not heap:
                     ahead, arrived = node, g
                 else:
                     if ahead is not None:
-                        waiting.put(ahead, arrived)
+                        waiting.put(ahead, arrived, False)
                         ahead = None
-                    waiting.put(node, g)
+                    waiting.put(node, g, ours)
             if ahead is not None:
                 node, g = ahead, arrived
             elif heap:
@@ -200,6 +208,7 @@ def backward(
                 )
             if node.kernel is CHAIN:
                 if not asked and node.order > changes.latest:
+                    ours = node.aux[1][0].kernel.makes
                     parents, cotangents = pull(node, g, found)
                     continue
                 parents = open_chain(node).parents
@@ -207,6 +216,7 @@ def backward(
                 check_saved(node, node.order)
             if watched:
                 state.kernel = node.kernel.name
+            ours = node.kernel.makes
             if create is not None:
                 cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)
             elif node.kernel.accumulate is not None:
@@ -234,21 +244,27 @@ class _Waiting:
         self._sums: dict[Node, Any] = {}
         self._owned: set[Node] = set()
 
-    def put(self, node: Node, g: Any) -> None:
-        """One more cotangent of `node`."""
+    def put(self, node: Node, g: Any, ours: bool) -> None:
+        """One more cotangent of `node`; `ours` says that nobody else holds it."""
         if node in self._sums:
-            self.add(self._sums, node, g)
+            self.add(self._sums, node, g, ours)
         else:
             self._sums[node] = g
+            if ours:
+                self._owned.add(node)
             heappush(self.heap, (-node.order, node))
 
-    def add(self, sums: dict[Node, Any], node: Node, g: Any) -> None:
-        """Add `g` to the sum of `node`: the first was kept as it is, the second makes a sum of ours, and later ones go into that."""
-        if node in self._owned and is_mutable(sums[node]) and not isinstance(g, Boxed):
-            sums[node] += g
+    def add(self, sums: dict[Node, Any], node: Node, g: Any, ours: bool) -> None:
+        """Add `g` to the sum of `node`, in the memory of either that is ours; where none is, the sum is a new array and ours."""
+        total = sums[node]
+        if node in self._owned and is_mutable(total) and is_mutable(g) and total.shape == g.shape:
+            total += g
+        elif ours and is_mutable(total) and is_mutable(g) and total.shape == g.shape:
+            g += total
+            sums[node] = g
         else:
-            sums[node] = sums[node] + g
-            self._owned.add(node)
+            sums[node] = total + g
+        self._owned.add(node)
 
     def take_part(self, found: dict[Node, Any], node: Node, g: Any) -> tuple[None]:
         """The cotangent of a part, added to that of the whole: the first part makes a whole one, the others go into that.

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.families import multilinear
+from diffcore.kernels.layout import in_order
 from diffcore.kernels.record import Call, Shape
 from diffcore.seeds import one_hot_of
 
@@ -66,28 +66,22 @@ def _rows_of_product(operand: int, shapes: tuple[Shape, ...], shape: Shape, para
 
 def diagonal_in_left(b: Any, scale: Any, rows: slice, batch: int) -> Any:
     """`a @ b` for a tangent of `a` `[batch, f]` whose direction `f` is column `f` of `scale`: an outer product `[k, batch, o]`."""
-    shared = _in_order(b[rows])
+    shared = in_order(b[rows])
     shared = shared.reshape((shared.shape[0], 1, shared.shape[1]))
     if scale is None:
         return fill(shared, (batch, b.shape[-1]), 1)
-    columns = _in_order(scale.T[rows])
+    columns = in_order(scale.T[rows])
     return columns.reshape((columns.shape[0], batch, 1)) * shared
-
-
-def _in_order(x: Any) -> Any:
-    """A small factor copied in C order where it can be, so that numpy lays the large product out so, directions first.
-
-    Otherwise the product takes its factors' order, and every later fold of its axes copies all directions.
-    """
-    return x.copy() if is_mutable(x) else x
 
 
 def diagonal_in_right(a: Any, scale: Any, inner: Any, outer: Any, columns: int) -> Any:
     """`a @ b` for tangents of `b` that touch one element (`inner[j]`, `outer[j]`) each, scaled by `scale[j]`: `[k, batch, columns]`."""
-    picked = a.T[inner]
+    # Of a vector, every element is touched once and in order.
+    picked = in_order(a.T[inner[0] : inner[-1] + 1]) if columns == 1 and len(inner) else a.T[inner]
     if scale is not None:
         picked = picked * scale.reshape((-1, 1))
-    return picked.reshape((*picked.shape, 1)) * one_hot_of(a, outer, columns).reshape((len(outer), 1, columns))
+    picked = picked.reshape((*picked.shape, 1))
+    return picked if columns == 1 else picked * one_hot_of(a, outer, columns).reshape((len(outer), 1, columns))
 
 
 def _picked(scale: Any, rows: slice) -> Any:
