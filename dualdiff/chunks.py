@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from diffcore.errors import MemoryBudgetError
 from diffcore.ledger import Ledger
-from dualdiff.seeding import Key, Seeding, Window
+from dualdiff.seeding import NOTHING, Key, Seeding, Window
 
 Windows = dict[Key, Window]
 
@@ -52,16 +52,24 @@ class _Added(NamedTuple):
     company: int
 
 
-def plan(run: Callable[[Seeding], object], mode: str, budget: int) -> list[Windows]:
+class Chunks(NamedTuple):
+    """The directions of each run, and every seed that the plan met with its size."""
+
+    windows: list[Windows]
+    met: dict[Key, int]
+
+
+def plan(run: Callable[[Seeding], object], mode: str, budget: int) -> Chunks:
     """Windows of as few runs as fit `budget` bytes each; together they cover every direction once.
 
     `run(seeding)` runs the function on abstract arrays. Raises `MemoryBudgetError` stating the least budget that would do.
     """
-    seeding = Seeding(mode, {}, planning=True)
-    primal = _booked(run, seeding).peak
+    primal = _booked(run, Seeding(mode, {}, planning=True)).peak
+    seeding = Seeding(mode, NOTHING, planning=True)
+    run(seeding)
 
     def added(windows: Windows) -> _Added:
-        ledger = _booked(run, Seeding(mode, windows))
+        ledger = _booked(run, Seeding(mode, _with_merged(windows, seeding)))
         return _Added(ledger.peak - primal, max(ledger.peak - primal, ledger.peaks.get("tangent", 0)))
 
     sizes = {key: size for key, size in (seeding.sizes or {}).items() if size}
@@ -72,11 +80,20 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int) -> list[Windo
         chunks = _packed(costs, single, shared)
         needed = [(len(windows) > 1, added(windows).alone) for windows in _distinct(chunks)]
         if all(nbytes <= budget for _, nbytes in needed):
-            return chunks or [{}]
+            return Chunks([_with_merged(windows, seeding) for windows in chunks] or [{}], seeding.met)
         of_single, of_shared = (max((nbytes for several, nbytes in needed if several == kind), default=0) for kind in (False, True))
         single = _tightened(single, of_single, budget)
         shared = _tightened(shared, of_shared, budget)
     raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
+
+
+def _with_merged(windows: Windows, seeding: Seeding) -> Windows:
+    """`windows`, and no directions of the sites for which one of these stands: they are met on the way, and carried as far as there."""
+    whole = dict(windows)
+    for key in windows:
+        while (key := seeding.merged.get(key)) is not None:  # type: ignore[assignment]
+            whole.setdefault(key, (0, 0))
+    return whole
 
 
 def _tightened(allowed: int, needed: int, budget: int) -> int:

@@ -25,8 +25,9 @@ from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal
 from dualdiff import pushing
-from dualdiff.chunks import Windows, plan
-from dualdiff.seeding import Key, LeftPlan, Seeding, Variable
+from dualdiff.forms import IDENTITY
+from dualdiff.chunks import Chunks, plan
+from dualdiff.seeding import NOTHING, Key, LeftPlan, Seeding, Variable
 from dualdiff.tensor import Tensor
 
 KEPT = 32
@@ -45,20 +46,44 @@ def call(
     """The function on tensors of `level`, with tangents carried whatever the surrounding `no_grad` says."""
     outer, pushing.mode.enabled = pushing.mode.enabled, True
     try:
+        if type(variables) is _Lifted:
+            return variables.call(function, arguments, level)
         return arguments.call(function, variables, lambda array: Tensor(constant(array), level))
     finally:
         pushing.mode.enabled = outer
 
 
-def seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Tensor], list[Variable]]:
-    """Variables of `level` that carry the identity, windowed as `seeding` says."""
-    tensors, seeds = [], []
+def seeded(arguments: Arguments, level: int, seeding: Seeding, *, lift: bool = False) -> tuple[list[Tensor], list[Variable]]:
+    """Variables of `level` that carry the identity, windowed as `seeding` says; with `lift` the parameters themselves where that can be."""
+    seeds = []
     for i, primal in enumerate(arguments.primals):
-        whole = Variable(tuple(primal.shape), seeding, ("variable", i))
-        seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
-        tensors.append(Tensor._seeded(primal, level, seed))
-        seeds.append(seed)
-    return tensors, seeds
+        whole = Variable(primal.shape, seeding, ("variable", i))
+        seeds.append(whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole))
+    parameters = arguments.lifted(Tensor) if lift else None
+    if parameters:
+        return _Lifted(parameters, seeds), seeds
+    return [Tensor._seeded(primal, level, seed) for primal, seed in zip(arguments.primals, seeds, strict=True)], seeds
+
+
+class _Lifted(list[Tensor]):
+    """Parameters that are raised to a transform's level for the time of a call, which is cheaper than stand-ins."""
+
+    def __init__(self, parameters: list[Tensor], seeds: list[Variable]) -> None:
+        self.parameters, self.seeds = parameters, seeds
+
+    def call(self, function: Callable[..., Any], arguments: Arguments, level: int) -> Any:
+        """The function on the parameters, which are put down again."""
+        before = [parameter.carried for parameter in self.parameters]
+        for parameter, seed in zip(self.parameters, self.seeds, strict=True):
+            parameter.level, parameter.carried = level, {seed: IDENTITY}
+        try:
+            out = arguments.call(function, self.parameters, lambda array: Tensor(array, level))
+            if type(out) is Tensor:
+                return out
+            return tree.map(lambda y: Tensor(y.primal, level, y.carried) if any(y is p for p in self.parameters) else y, out)
+        finally:
+            for parameter, carried in zip(self.parameters, before, strict=True):
+                parameter.level, parameter.carried = 0, carried
 
 
 class Run(NamedTuple):
@@ -137,7 +162,7 @@ def directions(
         run = _abstract(function, arguments, _Start(arguments))
         sizes: dict[Key, int] = {}
         # What is seeded, then what sites turn into.
-        for planted in (Seeding(seeding, {}, planning=True), Seeding(seeding, planning=True)):
+        for planted in (Seeding(seeding, NOTHING, planning=True), Seeding(seeding, planning=True)):
             run(planted)
             sizes |= planted.sizes or {}
         return sum(sizes.values())
@@ -148,12 +173,9 @@ def directions(
 class _Plan:
     """Windows of directions for each run, and the size of every seed that they divide."""
 
-    def __init__(self, mode: str, chunks: list[Windows]) -> None:
-        self.mode, self.chunks = mode, chunks
-        self.sizes: dict[Key, int] = {}
-        for windows in chunks:
-            for key, (_, stop) in windows.items():
-                self.sizes[key] = max(stop, self.sizes.get(key, 0))
+    def __init__(self, mode: str, chunks: Chunks) -> None:
+        self.mode, self.chunks = mode, chunks.windows
+        self.sizes = chunks.met
 
     def runs(self, start: _Start) -> list[Run]:
         return [Run(Seeding(self.mode, windows, known=self.sizes), start if i else None) for i, windows in enumerate(self.chunks)]
@@ -259,7 +281,7 @@ def _delivered(out: Any, level: int) -> Any:
     if not isinstance(out, Tensor) or out.level != level:
         return None
     row = ones_of(out.primal) if math.prod(out.shape) == 1 else None
-    return pushing.by_variable(out.tangents, out.primal, cotangent=row)
+    return pushing.by_variable(out.carried or {}, out.primal, cotangent=row)
 
 
 def below(out: Any, level: int) -> Any:

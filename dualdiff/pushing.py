@@ -1,6 +1,7 @@
 """One operation in forward mode: compute the value, then push every tangent through the kernel.
 
-Tangents are kept per seed. Where the kernel is linear in a freshly seeded variable, the directions move to its result (a site). At a
+A seed whose tangent is still a diagonal or an outer product is pushed by itself, which costs next to nothing. All others are one block
+per family. Where the kernel is linear in a freshly seeded variable, the directions move to its result (a site). At a
 result with one element the kernel's local Jacobian is a single row, so the row is computed once and contracts the
 tangents of all directions; there the directions of sites are collected into those of their variables.
 """
@@ -8,24 +9,28 @@ tangents of all directions; there the directions of sites are collected into tho
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from diffcore import anomaly
-from diffcore.aliasing import changes, check_saved
 from diffcore.arrays import is_float, is_mutable
 from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
-from diffcore.kernels.record import Call, Kernel
+from diffcore.kernels.record import Call, Kernel, Separable
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
-from diffcore.ops import permute
 from diffcore.seeds import ones_of
 from diffcore.watch import watch
-from dualdiff.forms import IDENTITY, Aside, Diagonal, Form, array_of, contract, dense
-from dualdiff.seeding import Directions, Seed, Site, Variable, features_of
+from dualdiff.blocks import Part, diagonal_through_matrix, in_dtype, pushed
+from dualdiff.forms import IDENTITY, Aside, Diagonal, Form, Outer, Rows, array_of, contract, dense
+from dualdiff.seeding import OWN, Directions, Family, Seed, Site, Variable, shared
+from dualdiff.sites import collect, expand, may_be_site, merged, planted
 
 Tangents = dict[Seed, Form]
+"""By seed a `Diagonal` or an `Outer`, by family `Rows`, by directions given from outside an array or `Rows`.
+
+At a tensor with one element, by variable the `Rows` of all its directions.
+"""
 
 
 mode = Mode()
@@ -42,7 +47,7 @@ def record(
     outer = state.phase, state.kernel
     state.phase, state.kernel = "tangent", kernel.name
     try:
-        made = push(call, [tangents or {} for tangents in carried])
+        made = push(call, carried)
         if watch.count:
             anomaly.check_tangents(kernel, _arrays(carried), _arrays([made]))
         return made or None
@@ -54,275 +59,466 @@ def _arrays(carried: Sequence[Tangents | None]) -> list[Any]:
     return [array_of(form) for tangents in carried for form in (tangents or {}).values()]
 
 
-def push(call: Call, carried: list[Tangents]) -> Tangents:
-    """The tangents of `call.out` from those of its operands, per seed."""
+class _Given:
+    """Stands for directions given from outside as the only member of their block."""
+
+    count, order = 0, 0
+
+
+_GIVEN = _Given()
+
+ONE: Any = object()
+"""The cotangent 1 of a tensor with one element."""
+
+Groups = dict[Seed, dict[int, Form]]
+"""Forms by seed or family, then by operand."""
+
+
+def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
+    """The tangents of `call.out` from those of its operands."""
     result: Tangents = {}
-    if call.kernel.keeps_order:
-        result, carried = _still_fresh(carried[0])
-    groups = _by_seed(call, carried, result)
-    contracts = math.prod(call.shape) == 1 and call.kernel.pullback is not None
-    if contracts and any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms):
-        alone: dict[Seed, dict[int, Form]] = {s: f for s, f in groups.items() if isinstance(s, Directions) and s.lead == 0}
-        _contract_all(call, {s: f for s, f in groups.items() if s not in alone}, result)
-        groups = alone
-    for seed, forms in groups.items():
-        axis = _axis_of_examples(call, forms) if seed.examples else 0
-        if axis is None:
-            for variable, forms_of_variable in _expanded(call, seed, forms).items():
-                _add(result, variable, _push_one(call, variable, forms_of_variable))
-        elif axis or any(isinstance(form, Aside) for form in forms.values()):
-            given = {i: form.tangent if isinstance(form, Aside) else form for i, form in forms.items()}
-            made = _push_one(call, seed, given)
-            _add(result, seed, made if made is None or not axis else Aside(made, axis))
+    groups = _grouped(call, carried, result)
+    if groups:
+        kernel, shape = call.kernel, call.shape
+        if math.prod(shape) == 1 and kernel.pullback is not None and _shrinks(call, groups):
+            alone = {seed: forms for seed, forms in groups.items() if seed.lead == 0}
+            _contract_all(call, {seed: forms for seed, forms in groups.items() if seed.lead}, result)
+            for seed, forms in alone.items():
+                _push_given(call, seed, forms, result)
+        elif kernel.partials and all([call.shapes[i] == shape for forms in groups.values() for i in forms]):
+            _push_elementwise(call, groups, result)
         else:
-            _add(result, seed, _push_one(call, seed, forms))
+            _push_all(call, groups, result)
     if watch.count and state.ledger is not None:
         for form in result.values():
             label(array_of(form), "tangent")
     return result
 
 
-def _axis_of_examples(call: Call, forms: dict[int, Form]) -> int | None:
-    """The axis of the result that the examples of a site come to lie along; `None` where the kernel mixes them, or two orders meet."""
-    found = None
+def _shrinks(call: Call, groups: Groups) -> bool:
+    return any([math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms])
+
+
+def _grouped(call: Call, carried: Sequence[Tangents | None], result: Tangents) -> Groups:
+    """Tangents grouped by seed, {operand position: form}; fresh variables at a site are replaced by the site's own seed in `result`."""
+    groups: Groups = {}
+    targets: list[tuple[int, Variable]] = []
+    kernel = call.kernel
+    for i, tangents in enumerate(carried):
+        if tangents is None:
+            continue
+        for seed, form in tangents.items():
+            if form is IDENTITY and type(seed) is Variable:
+                # Whether a run carries a variable's own directions is asked where they are used, so that all runs meet the same sites.
+                if kernel.keeps_order:
+                    result[seed] = form
+                    continue
+                if i in kernel.sites and may_be_site(call, i):
+                    targets.append((i, seed))
+                    continue
+                if not seed.is_active():
+                    continue
+            elif type(seed) is Directions and seed.lead and type(form) is not Rows:
+                form = Rows((_GIVEN,), form)
+            if seed in groups:
+                groups[seed][i] = form
+            else:
+                groups[seed] = {i: form}
+    if targets:
+        is_site, site = planted(call, targets)
+        if site is not None:
+            result[site] = IDENTITY
+        elif not is_site:
+            for i, variable in targets:
+                if variable.is_active():
+                    groups.setdefault(variable, {})[i] = IDENTITY
+    return groups
+
+
+# elementwise, on operands of the result's shape
+
+
+def _push_elementwise(call: Call, groups: Groups, result: Tangents) -> None:
+    """The partial derivatives are worked out once, and multiply what scales the tangents."""
+    rules, known = call.kernel.partials, dict[int, Any]()
+    joined: list[tuple[Seed, dict[int, Form]]] = []
+    for seed, forms in groups.items():
+        scaled: dict[int, Form] = {}
+        for i, form in forms.items():
+            if rules[i] is None:
+                continue
+            if i not in known:
+                rule = rules[i]
+                known[i] = rule(call) if callable(rule) else rule
+            scaled[i] = _scaled(form, known[i], call)
+        if not scaled:
+            continue
+        first, *others = scaled.values()
+        if seed.lead == 0:
+            result[seed] = sum(others, first)
+            continue
+        if not others and not (len(groups) > 1 and len(call.shapes) > 1):
+            result[seed] = first
+        elif type(first) is Diagonal and all([type(form) is Diagonal for form in others]) and not _is_in_block(seed, groups):
+            result[seed] = _sum_of_diagonals(list(scaled.values()), call)
+        elif (type(first) is Rows or not _is_in_block(seed, groups)) and all([_same_base(first, other) for other in others]):
+            result[seed] = first if not others else first.scaled(_total([form.scale for form in scaled.values()], call))
+        else:
+            joined.append((seed, scaled))
+    if joined:
+        taken = [part for seed, forms in joined for part in _parts_of(call, seed, forms)]
+        for family in dict.fromkeys([family for family, _ in taken]):
+            parts = [part for own, part in taken if own is family]
+            if family in result:
+                parts.append(Part(None, result[family].members, result[family]))
+            made = pushed(call, parts)
+            if made is not None:
+                result[family] = made
+
+
+def _same_base(first: Form, other: Form) -> bool:
+    return type(first) in (Rows, Outer) and first.same_base(other)
+
+
+def _is_in_block(seed: Seed, groups: Groups) -> bool:
+    """Whether another operand has the seed's directions in a block."""
+    for other, forms in groups.items():
+        if type(other) is Family:
+            for form in forms.values():
+                if seed in form.members:
+                    return True
+    return False
+
+
+def _parts_of(call: Call, seed: Seed, forms: dict[int, Form]) -> list[tuple[Seed, Part]]:
+    """Forms of the result, scaled already, as parts of their family's block."""
+    found = []
     for i, form in forms.items():
-        axis = form.axis if isinstance(form, Aside) else 0
-        after = call.kernel.axis_after(axis, i, call.shapes, call.shape, call.params)
-        if after is None or found is not None and after != found:
-            return None
-        found = after
+        family, members = seed, None
+        if type(form) is Rows:
+            members = form.members
+            if type(seed) is Variable and math.prod(call.shape) > 1:
+                family = OWN
+        elif type(seed) is Site or type(seed) is Variable:
+            if not seed.is_active():
+                continue
+            members = (seed,)
+            family = _family_of(seed) if math.prod(call.shape) > 1 or type(seed) is Site else seed
+            if type(form) is Diagonal:
+                form = dense(form, seed, call.primals[i], call.shape)
+        else:
+            members = (seed,)
+        found.append((family, Part(None, members, form)))
     return found
 
 
-def _still_fresh(tangents: Tangents) -> tuple[Tangents, list[Tangents]]:
-    """Tangents of a reshape's or cast's operand: variables that stay as fresh as they were, and the rest.
-
-    Whether a run carries a variable's own directions is asked where they are used, so that all runs meet the same sites.
-    """
-    fresh: Tangents = {seed: form for seed, form in tangents.items() if form is IDENTITY and type(seed) is Variable}
-    return fresh, [{seed: form for seed, form in tangents.items() if seed not in fresh}]
+def _family_of(seed: Seed) -> Family:
+    return shared(0) if seed.examples else OWN
 
 
-def _by_seed(call: Call, carried: list[Tangents], result: Tangents) -> dict[Seed, dict[int, Form]]:
-    """Tangents grouped by seed, {operand position: form}; fresh variables at a site are replaced by the site's own seed in `result`."""
-    groups: dict[Seed, dict[int, Form]] = {}
-    targets: list[tuple[int, Variable]] = []
-    for i, tangents in enumerate(carried):
-        for seed, form in tangents.items():
-            if form is IDENTITY and type(seed) is Variable and i in call.kernel.sites and _may_be_site(call, i):
-                targets.append((i, seed))
-            else:
-                groups.setdefault(seed, {})[i] = form
-    if targets and not _plant(call, targets, result):
-        for i, seed in targets:
-            groups.setdefault(seed, {})[i] = IDENTITY
-    return {seed: forms for seed, forms in groups.items() if not isinstance(seed, Variable) or seed.is_active()}
+def _scaled(form: Form, partial: Any, call: Call) -> Form:
+    """A form after multiplication by a partial derivative."""
+    if type(form) is Diagonal:
+        scale = _product(form.scale, partial, call, whole=True)
+        return form if scale is form.scale else Diagonal(scale)
+    if type(form) is Rows or type(form) is Outer:
+        if array_of(form).dtype != call.out.dtype:
+            form = _cast(form, call.out.dtype)
+        scale = _product(form.scale, partial, call, whole=False)
+        return form if scale is form.scale else form.scaled(scale)
+    return in_dtype(times(form, partial), call.out)
 
 
-def _may_be_site(call: Call, operand: int) -> bool:
-    """Elementwise kernels are sites for operands that they broadcast; products for their right factor."""
-    return not call.kernel.partials or call.shapes[operand] != call.shape
+def _cast(form: Form, dtype: Any) -> Form:
+    scale = form.scale.astype(dtype) if hasattr(form.scale, "dtype") else form.scale
+    if type(form) is Rows:
+        return Rows(form.members, form.array.astype(dtype), scale)
+    return Outer(None if form.left is None else form.left.astype(dtype), form.right.astype(dtype), scale)
 
 
-def _plant(call: Call, targets: list[tuple[int, Variable]], result: Tangents) -> bool:
-    """Seed the result of `call` in place of its variables, if that is preferred."""
-    size, examples = features_of(call.shape)
-    elements = sum(math.prod(variable.shape) for _, variable in targets)
-    seeding = targets[0][1].seeding
-    if math.prod(call.shape) == 1 or not seeding.prefers_site(size, elements) or call.kernel.partials and size > elements:
-        return False
-    window = seeding.next_site(size)
-    if window is not None:
-        result[Site(call, targets, window, size, examples)] = IDENTITY
-    return True
+def _product(scale: Any, partial: Any, call: Call, *, whole: bool) -> Any:
+    """`scale * partial`, where `None` stands for ones, in the dtype of the result; with `whole` an array unless it is `None`."""
+    if scale is None or not hasattr(scale, "dtype"):
+        if isinstance(partial, int | float):
+            made = partial if scale is None else scale * partial
+            if made == 1:
+                return None
+            return times(ones_of(call.out), made) if whole else made
+        if hasattr(partial, "dtype") and partial.dtype == call.out.dtype and tuple(partial.shape) == call.shape:
+            if scale is None:
+                if is_mutable(partial) and any([partial is x for x in (call.out, *call.primals)]):
+                    return partial.copy()  # the tensor may be changed in place, its tangent never
+                return partial
+            return partial * scale
+        made = times(ones_of(call.out), partial)
+        return in_dtype(made if scale is None else made * scale, call.out)
+    return in_dtype(times(scale, partial), call.out)
 
 
-def _push_one(call: Call, seed: Seed, forms: dict[int, Form]) -> Form | None:
-    """Push the tangents of one seed through the kernel, in the cheapest form that the kernel keeps."""
-    kernel = call.kernel
-    diagonal = [i for i, form in forms.items() if isinstance(form, Diagonal)]
-    if diagonal and len(diagonal) == len(forms):
-        if kernel.partials and all(call.shapes[i] == call.shape for i in forms):
-            return _push_diagonal(call, forms)
-        if kernel.keeps_order and (not seed.examples or call.shape[:1] == call.shapes[0][:1]):
-            scale = forms[0].scale
-            return Diagonal() if scale is None else Diagonal(kernel.pushforward(call, (scale,)))  # type: ignore[misc]
-    total = None
-    rest: list[Any] = [None] * len(call.shapes)
-    for i, form in forms.items():
-        pushed = None
-        if isinstance(form, Diagonal) and kernel.diagonal is not None:
-            pushed = kernel.diagonal(call, i, form.scale, seed.rows, seed.examples)  # type: ignore[attr-defined]
-        if pushed is None:
-            rest[i] = dense(form, seed, call.primals[i], call.shapes[i])
-        else:
-            total = pushed if total is None else total + pushed
-    if any(t is not None for t in rest):
-        pushed = kernel.pushforward(call, tuple(rest))  # type: ignore[misc]
-        total = pushed if total is None or pushed is None else total + pushed
-    if total is not None:
-        total = _in_dtype(total, call.out)
-    return total
+def _sum_of_diagonals(forms: list[Form], call: Call) -> Diagonal:
+    if len(forms) == 1:
+        return forms[0]
+    total = ones_of(call.out) if forms[0].scale is None else forms[0].scale
+    for form in forms[1:]:
+        total = total + (1 if form.scale is None else form.scale)
+    return Diagonal(in_dtype(total, call.out))
 
 
-def _in_dtype(tangent: Any, out: Any) -> Any:
-    """A tangent in the dtype of the result; a rule may have met operands of another."""
-    return tangent if tangent.dtype == out.dtype else tangent.astype(out.dtype)
+def _total(scales: list[Any], call: Call) -> Any:
+    """The sum of what scales the same tangents."""
+    total = 1 if scales[0] is None else scales[0]
+    for scale in scales[1:]:
+        total = total + (1 if scale is None else scale)
+    if hasattr(total, "dtype"):
+        return in_dtype(total, call.out)
+    return None if total == 1 else total
 
 
-def _push_diagonal(call: Call, forms: dict[int, Form]) -> Form | None:
-    """Elementwise on diagonals: scale times partial, summed over the operands."""
-    terms = [_scaled(form.scale, call.kernel.partials[i], call) for i, form in forms.items() if call.kernel.partials[i] is not None]
-    if not terms:
-        return None
-    if len(terms) == 1:
-        return Diagonal(terms[0] if terms[0] is None else _in_dtype(terms[0], call.out))
-    total = ones_of(call.out) if terms[0] is None else terms[0]
-    for term in terms[1:]:
-        total = total + (1 if term is None else term)
-    return Diagonal(_in_dtype(total, call.out))
+# every other kernel
 
 
-def _scaled(scale: Any, rule: Any, call: Call) -> Any:
-    """`scale * partial`, where `None` stands for ones."""
-    partial = rule(call) if callable(rule) else rule
-    if scale is not None:
-        return times(scale, partial)
-    if type(partial) is int and partial == 1:
-        return None
-    whole = hasattr(partial, "dtype") and partial.dtype == call.out.dtype and tuple(partial.shape) == call.shape
-    if not whole:
-        return times(ones_of(call.out), partial)
-    if is_mutable(partial) and any(partial is x for x in (call.out, *call.primals)):
-        return partial.copy()  # the tensor may be changed in place, its tangent never
-    return partial
-
-
-def _add(result: Tangents, seed: Seed, form: Form | None) -> None:
-    """Add a tangent to those of `seed`; only equal forms are ever added, because a seed is pushed once per operation."""
-    if form is None:
-        return
-    before = result.get(seed)
-    result[seed] = form if before is None else before + form
-
-
-def _contract_all(call: Call, groups: dict[Seed, dict[int, Form]], result: Tangents) -> None:
-    """At a result with one element: the kernel's gradient row against every tangent."""
-    if not groups:
-        return
-    needs = tuple(any(i in forms for forms in groups.values()) for i in range(len(call.shapes)))
-    rows = call.kernel.pullback(call, ones_of(call.out), needs)  # type: ignore[misc]
+def _push_all(call: Call, groups: Groups, result: Tangents) -> None:
+    """Push diagonals and factors as such where the kernel keeps them, and everything else as blocks."""
+    parts: dict[Seed, list[Part]] = {}
     for seed, forms in groups.items():
-        total = None
+        if seed.lead == 0:
+            _push_given(call, seed, forms, result)
+        elif type(seed) is Family or type(seed) is Directions:
+            _parts_of_block(call, seed, forms, parts)
+        else:
+            _parts_of_seed(call, seed, forms, len(groups) > 1 and _is_in_block(seed, groups), result, parts)
+    for family, own in parts.items():
+        made = pushed(call, own)
+        if made is not None:
+            result[family] = made
+
+
+def _push_given(call: Call, seed: Seed, forms: dict[int, Form], result: Tangents) -> None:
+    """Push a single direction."""
+    tangents = [forms.get(i) for i in range(len(call.shapes))]
+    made = call.kernel.pushforward(call, tuple(tangents))  # type: ignore[misc]
+    if made is not None:
+        result[seed] = in_dtype(made, call.out)
+
+
+def _parts_of_block(call: Call, seed: Seed, forms: dict[int, Form], parts: dict[Seed, list[Part]]) -> None:
+    kernel = call.kernel
+    for i, form in forms.items():
+        family: Seed = seed
+        if seed.examples:
+            axis = seed.axis  # type: ignore[attr-defined]
+            after = kernel.axis_after(axis, i, call.shapes, call.shape, call.params)
+            if after is None:
+                _add_expanded(call, i, form.members, form, axis, parts)
+                continue
+            family = shared(after)
+        if kernel.moves and hasattr(form.scale, "shape") and len(forms) == 1:
+            array, scale = (kernel.pushforward(call, (x,)) for x in (form.array, form.scale))  # type: ignore[misc]
+            form, i = Rows(form.members, array, scale), None  # type: ignore[assignment]
+        parts.setdefault(family, []).append(Part(i, form.members, form))
+
+
+def _parts_of_seed(call: Call, seed: Seed, forms: dict[int, Form], in_block: bool, result: Tangents, parts: dict[Seed, list[Part]]) -> None:
+    """A seed whose tangent is a diagonal or factors: kept so where that can be."""
+    kernel, single = call.kernel, len(forms) == 1 and not in_block
+    for i, form in forms.items():
+        shape = call.shapes[i]
+        if type(form) is Rows:  # of a variable, at a tensor with one element
+            parts.setdefault(OWN, []).append(Part(i, form.members, form))
+            continue
+        if single and kernel.keeps_order and (not seed.examples or call.shape[:1] == shape[:1]):
+            result[seed] = _in_order(call, form)
+            continue
+        if type(form) is Diagonal:
+            if single and type(seed) is Site:
+                merges, site = merged(call, i, seed, form.scale)
+                if site is not None:
+                    result[site] = IDENTITY
+                if merges:
+                    continue
+            if not seed.is_active():  # type: ignore[attr-defined]
+                continue
+            made = _through(call, i, form, seed)
+            if type(made) is Outer and single:
+                result[seed] = made
+                continue
+            if made is not None:
+                parts.setdefault(_family_of(seed), []).append(Part(None, (seed,), made))
+                continue
+        elif single and kernel.uniform(call.params) and (kernel.moves or form.scale is None) and _stays_in_front(call, i):
+            right = kernel(form.right, **call.params)
+            scale = kernel.pushforward(call, (form.scale,)) if hasattr(form.scale, "shape") else form.scale  # type: ignore[misc]
+            result[seed] = Outer(form.left, right, scale)
+            continue
+        elif single and form.scale is None and kernel.matrix is not None:
+            matrix = kernel.matrix(call, i)
+            if matrix is not None:
+                result[seed] = Outer(form.left, form.right @ matrix)
+                continue
+        family = _family_of(seed)
+        if seed.examples:
+            after = kernel.axis_after(0, i, call.shapes, call.shape, call.params)
+            if after is None:
+                _add_expanded(call, i, (seed,), form, 0, parts)
+                continue
+            family = shared(after)
+        if type(form) is Diagonal:
+            form = dense(form, seed, call.primals[i], shape)
+        parts.setdefault(family, []).append(Part(i, (seed,), form))
+
+
+def _stays_in_front(call: Call, operand: int) -> bool:
+    return call.kernel.axis_after(0, operand, call.shapes, call.shape, call.params) == 0
+
+
+def _in_order(call: Call, form: Form) -> Form:
+    """A diagonal or factors through a kernel that keeps the elements in order, and the examples."""
+    push = call.kernel.pushforward
+    scale = push(call, (form.scale,)) if hasattr(form.scale, "shape") else form.scale  # type: ignore[misc]
+    if type(form) is Diagonal:
+        return Diagonal(scale)
+    right = form.right.reshape((form.right.shape[0], *call.shape[1:]))
+    made = Outer(form.left, right, scale)
+    return made if right.dtype == call.out.dtype else _cast(made, call.out.dtype)
+
+
+def _through(call: Call, operand: int, form: Diagonal, seed: Any) -> Any:
+    """A diagonal through a kernel that has a short cut for it: an `Outer`, or an array; else `None`."""
+    kernel, shape = call.kernel, call.shapes[operand]
+    if kernel.matrix is not None:
+        matrix = kernel.matrix(call, operand)
+        if matrix is not None:
+            made = diagonal_through_matrix(matrix, form.scale, shape, seed.rows, seed.examples)
+            return made if type(made) is Outer else in_dtype(made, call.out)
+    if kernel.diagonal is None:
+        return None
+    made = kernel.diagonal(call, operand, form.scale, seed.rows, seed.examples)
+    if type(made) is Separable:
+        made = Outer(*made)
+        if not seed.examples:
+            made = made.array(shape[0])
+    return made if made is None or type(made) is Outer else in_dtype(made, call.out)
+
+
+def _add_expanded(call: Call, operand: int, members: tuple[Any, ...], form: Form, axis: int, parts: dict[Seed, list[Part]]) -> None:
+    """Tangents of sites about to meet a kernel that mixes examples, as tangents in the directions of their variables."""
+    for variable, tangent in _expanded(members, form, axis, call.shapes[operand]).items():
+        parts.setdefault(OWN, []).append(Part(operand, (variable,), tangent))
+
+
+def _expanded(members: tuple[Any, ...], form: Form, axis: int, shape: tuple[int, ...]) -> dict[Variable, Any]:
+    found: dict[Variable, Any] = {}
+    start = 0
+    for site in members:
+        if site.is_active():
+            part = form if type(form) is Diagonal or len(members) == 1 else form.part(start, start + site.count)
+            for variable, tangent in expand(site, part, axis, shape):
+                found[variable] = tangent if variable not in found else found[variable] + tangent
+        start += site.count
+    return found
+
+
+# results with one element, and the end
+
+
+def _contract_all(call: Call, groups: Groups, result: Tangents) -> None:
+    """At a result with one element: the kernel's gradient row against every tangent."""
+    needs = tuple([any([i in forms for forms in groups.values()]) for i in range(len(call.shapes))])
+    rows = call.kernel.pullback(call, ones_of(call.out), needs)  # type: ignore[misc]
+    found: dict[Any, Any] = {}
+    for seed, forms in groups.items():
         for i, form in forms.items():
             if rows[i] is not None:
-                part = contract(form, seed, rows[i], call.shapes[i])
-                total = part if total is None else total + part
-        if total is None:
-            continue
-        if isinstance(seed, Site):
-            for variable, gradient in collect(seed, total):
-                _add(result, variable, gradient.reshape((-1, *call.shape)))
-        else:
-            _add(result, seed, total.reshape((-1, *call.shape)))
+                _contract(seed, form, rows[i], call.shapes[i], found)
+    shape, dtype = (-1, *call.shape), call.out.dtype
+    for own, value in _collected(found):
+        value = value.reshape(shape)
+        if value.dtype != dtype:
+            value = value.astype(dtype)
+        result[own] = Rows((_GIVEN,) if type(own) is Directions else (own,), value if own not in result else result[own].array + value)
 
 
-def collect(site: Site, derivative: Any) -> list[tuple[Variable, Any]]:
-    """A derivative with respect to the result of the site's kernel, `[batch, k]` or `[k]`, as that with respect to its variables.
-
-    One adjoint of the site's own kernel; the result per variable has the variable's shape.
-    """
-    check_site(site)
-    start, stop = site.window
-    if stop - start != site.size:
-        derivative = _padded(derivative, site)
-    cotangent = derivative.reshape(site.call.shape)
-    wanted = [i for i, _ in site.targets]
-    needs = tuple(i in wanted for i in range(len(site.call.shapes)))
-    gradients = site.call.kernel.pullback(site.call, cotangent, needs)  # type: ignore[misc]
-    return [(variable.whole, gradients[i]) for i, variable in site.targets]
+def _contract(seed: Seed, form: Form, row: Any, shape: tuple[int, ...], found: dict[Any, Any]) -> None:
+    """Add the derivative of `<row, x>` to what is `found`, by seed: `[batch, k]` for sites whose examples share directions, else `[k]`."""
+    if type(seed) is Family:
+        whole, start = contract(form, seed, row, shape), 0
+        for member in form.members:
+            part = whole if len(form.members) == 1 else whole[..., start : start + member.count]
+            found[member] = part if member not in found else found[member] + part
+            start += member.count
+    elif type(seed) is Directions or seed.is_active():  # type: ignore[attr-defined]
+        part = contract(form, seed, row, shape)
+        found[seed] = part if seed not in found else found[seed] + part
 
 
-def check_site(site: Site) -> None:
-    """Raise `GradientError` if what the adjoints of the site's variables read has been changed in place since the site was planted."""
-    if site.time < changes.latest:
-        kernel = site.call.kernel
-        check_saved(site.call, site.time, frozenset[str]().union(*(kernel.keeps[i] for i, _ in site.targets)))
-
-
-def _padded(derivative: Any, site: Site) -> Any:
-    """A derivative of the site's window, with zeros for its other directions."""
-    shape = (*derivative.shape[:-1], site.size)
-    index = (*(slice(None),) * (len(shape) - 1), site.rows)
-    return scatter_index(derivative, index=index, shape=shape)
-
-
-def _expanded(call: Call, seed: Seed, forms: dict[int, Form]) -> dict[Seed, dict[int, Form]]:
-    """Tangents of a site about to meet a kernel that mixes examples, as tangents in the directions of its variables.
-
-    `T[j, b, ...] = sum over f of P[j, b, f] t[f, b, ...]`, where `P` is what the textbook's seeding would have at the site.
-    """
-    assert isinstance(seed, Site)
-    result: dict[Seed, dict[int, Form]] = {}
-    for i, form in forms.items():
-        for variable, tangent in expand(seed, form, call.primals[i], call.shapes[i]):
-            before = result.setdefault(variable, {}).get(i)
-            result[variable][i] = tangent if before is None else before + tangent
-    return result
-
-
-def expand(site: Site, form: Form, primal: Any, shape: tuple[int, ...]) -> list[tuple[Variable, Any]]:
-    """A site's tangent of a tensor (`primal`, of `shape`) as dense tangents `[n, *shape]` of the site's variables."""
-    check_site(site)
-    if isinstance(form, Aside):
-        ahead = form.in_front(form.tangent)
-        return [(whole, form.in_place(t)) for whole, t in expand(site, ahead, primal, tuple(ahead.shape[1:]))]
-    t = dense(form, site, primal, shape)
-    k, expanded = t.shape[0], []
-    for i, variable in site.targets:
-        whole = variable.whole
-        if whole.seeding.sizes is not None:
-            whole.seeding.note(whole.key, math.prod(whole.shape))
-        p = _push_one(site.call, whole, {i: IDENTITY})
-        n = p.shape[0]  # type: ignore[union-attr]
-        if site.examples:
-            batch = shape[0]
-            p = p.reshape((n, batch, site.size))[:, :, site.rows]  # type: ignore[union-attr]
-            mixed = permute(p, (1, 0, 2)) @ permute(t.reshape((k, batch, math.prod(shape[1:]))), (1, 0, 2))
-            tangent = permute(mixed, (1, 0, 2)).reshape((n, *shape))
-        else:
-            p = p.reshape((n, site.size))[:, site.rows]  # type: ignore[union-attr]
-            tangent = (p @ t.reshape((k, math.prod(shape)))).reshape((n, *shape))
-        expanded.append((whole, tangent))
-    return expanded
+def _collected(found: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """What was found, with that of sites collected into their variables."""
+    sites = {seed: derivative for seed, derivative in found.items() if type(seed) is Site}
+    if len(sites) < len(found):
+        yield from [(seed, derivative) for seed, derivative in found.items() if seed not in sites]
+    if sites:
+        yield from collect(sites)
 
 
 def by_variable(tangents: Tangents, primal: Any, *, cotangent: Any = None) -> dict[Variable, Any]:
     """The derivative of a tensor (`primal`) with respect to each variable it depends on, sites collected.
 
-    Dense `[n_window, *shape]` per variable seed; with a `cotangent` of the tensor's shape, the derivative of `<cotangent, x>`, `[n]`.
+    Dense `[n_window, *shape]` per variable seed; with a `cotangent` of the tensor's shape (or `ONE`), the derivative of
+    `<cotangent, x>`, `[n]`.
     """
-    shape = tuple(primal.shape)
     result: dict[Variable, Any] = {}
+    found: dict[Any, Any] = {}
+    shape = primal.shape
 
     def add(variable: Variable, value: Any) -> None:
         result[variable] = value if variable not in result else result[variable] + value
 
     for seed, form in tangents.items():
-        if isinstance(seed, Variable) and seed.is_active():
-            add(seed, dense(form, seed, primal, shape) if cotangent is None else contract(form, seed, cotangent, shape))
-        elif isinstance(seed, Site) and cotangent is None:
-            for variable, tangent in expand(seed, form, primal, shape):
+        if type(seed) is Directions:
+            continue
+        if type(seed) is Variable and type(form) is Rows and cotangent is not None:  # one element, collected already
+            factor = form.scale if cotangent is ONE else cotangent if form.scale is None else cotangent * form.scale
+            values = form.array.reshape(-1)
+            add(seed, values if factor is None else values * factor)
+        elif cotangent is not None:
+            _contract(seed, form, ones_of(primal) if cotangent is ONE else cotangent, shape, found)
+        elif seed.examples:
+            members, axis = (form.members, seed.axis) if type(seed) is Family else ((seed,), 0)  # type: ignore[attr-defined]
+            for variable, tangent in _expanded(members, form, axis, shape).items():
                 add(variable, tangent)
-        elif isinstance(seed, Site):
-            for variable, gradient in collect(seed, contract(form, seed, cotangent, shape)):
-                add(variable, gradient.reshape(-1))
+        else:
+            for own, tangent in split(seed, form, primal):
+                if type(own) is Site:
+                    for variable, of_variable in expand(own, tangent, 0, shape):
+                        add(variable, of_variable)
+                else:
+                    add(own, tangent)
+    if found:
+        for variable, gradient in _collected(found):
+            add(variable, gradient.reshape(-1))
     return result
+
+
+def split(seed: Seed, form: Form, primal: Any) -> list[tuple[Any, Any]]:
+    """A form by the seeds that its directions belong to, dense ones as arrays, moved ones in an `Aside`."""
+    if type(form) is Rows:
+        array, start, found = form.dense(), 0, []
+        if type(seed) is not Family:
+            return [(seed, array)]
+        for member in form.members:
+            part = array if len(form.members) == 1 else array[start : start + member.count]
+            found.append((member, Aside(part, seed.axis) if seed.axis else part))
+            start += member.count
+        return found
+    if type(form) is Outer:
+        return [(seed, form.array(primal.shape[0]))]
+    if type(form) is Diagonal and type(seed) is not Family:
+        return [(seed, dense(form, seed, primal, tuple(primal.shape)))] if seed.is_active() else []  # type: ignore[attr-defined]
+    return [(seed, form)]
 
 
 def placed(variable: Variable, block: Any, shape: tuple[int, ...]) -> Any:
     """A block `[k, *shape]` of the variable's window, as `[n, *shape]` with zeros elsewhere."""
-    n = math.prod(variable.shape)
-    if block.shape[0] == n:
+    if block.shape[0] == variable.elements:
         return block
-    return scatter_index(block, index=(variable.rows,), shape=(n, *shape))
+    return scatter_index(block, index=(variable.rows,), shape=(variable.elements, *shape))

@@ -4,7 +4,10 @@
 - `Variable`: one direction per element of a variable (the textbook's `n x m`).
 - `Site`: one direction per feature of a kernel's *result*, shared by all examples (axis 0). Where the kernel is linear in a
   variable, the derivative with respect to the result is turned into the variable's at the end by the kernel's own adjoint:
-  `d` directions instead of `d_in * d_out`. Exact as long as later kernels keep examples apart.
+  `d` directions instead of `d_in * d_out`. Exact as long as later kernels keep examples apart. Where directions that still touch one
+  feature each come to touch the same one (in pooling), they are the same but for a factor of each example: a site on that result stands
+  for them, and its derivative is turned into theirs by the adjoint of the kernel that merged them.
+- `Family`: the directions of many variables or sites, carried as one block.
 
 A window restricts a seed to some of its directions, so that a memory budget can be kept by running in chunks.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from diffcore.dispatch import clock
@@ -22,7 +26,7 @@ from diffcore.kernels.record import Call
 from diffcore.tensor import accumulated
 
 Window = tuple[int, int]
-Key = tuple[str, int]
+Key = tuple[Any, ...]
 
 
 class LeftPlan(GradientError):
@@ -54,15 +58,18 @@ class Variable(Seed):
     `gradient` is where an imperative backward pass delivers, in `dtype`.
     """
 
-    __slots__ = ("_hooks", "_whole", "dtype", "gradient", "key", "rows", "seeding", "shape", "window")
+    __slots__ = ("_hooks", "_whole", "count", "dtype", "elements", "gradient", "key", "order", "rows", "seeding", "shape", "window")
 
     def __init__(self, shape: tuple[int, ...], seeding: Seeding, key: Key, whole: Variable | None = None, dtype: Any = None) -> None:
         self.shape = shape
         self.dtype = dtype
         self.seeding = seeding
         self.key = key
-        self.window = (0, math.prod(shape)) if whole is None else seeding.window(key, math.prod(shape))
-        self.rows = slice(*(self.window or (0, 0)))
+        self.elements = math.prod(shape)
+        self.window = (0, self.elements) if whole is None else seeding.window(key, self.elements)
+        start, stop = self.window or (0, 0)
+        self.rows, self.count = slice(start, stop), stop - start
+        self.order = next(clock)
         self._whole = whole
         self.gradient: Any = None
         self._hooks: dict[int, Callable[[Any], Any]] | None = None
@@ -90,44 +97,88 @@ class Variable(Seed):
     def is_active(self) -> bool:
         """Whether tangents in these directions are carried in this run; asked when the variable is used other than at a site."""
         if self._whole is not None:
-            self.seeding.note(self.key, math.prod(self.shape))
-        return self.window is not None
+            self.seeding.note(self.key, self.elements)
+        return self.count > 0 or self.elements == 0
 
 
 class Site(Seed):
     """Directions on the result of `call`: one per feature (axes after the first), or per element where there is no batch.
 
-    `targets` lists (operand position, variable) of what is collected at the end, `time` is when it was planted.
+    `targets` lists (operand position, variable) of what is collected at the end; of a site that stands for the directions of another,
+    which had come as far as `call`, `merged` is that one and their scale. `order` is when it was planted.
     """
 
-    __slots__ = ("call", "examples", "rows", "size", "targets", "time", "window")
+    __slots__ = ("call", "children", "count", "examples", "key", "merged", "order", "rows", "seeding", "size", "targets", "window")
 
-    def __init__(self, call: Call, targets: list[tuple[int, Variable]], window: Window, size: int, examples: bool) -> None:
+    def __init__(
+        self,
+        call: Call,
+        targets: list[tuple[int, Variable]],
+        merged: tuple[Site, Any] | None,
+        seeding: Seeding,
+        key: Key,
+        window: Window,
+        size: int,
+        examples: bool,
+    ) -> None:
         self.call = call
         self.targets = targets
+        self.merged = merged
+        self.seeding = seeding
+        self.key = key
         self.window = window
         self.rows = slice(*window)
+        self.count = window[1] - window[0]
         self.size = size
         self.examples = examples
-        self.time = next(clock)
+        self.children = 0
+        self.order = next(clock)
+
+    def is_active(self) -> bool:
+        """Whether tangents in these directions are carried in this run; asked when they are needed as they are, and not as a site's."""
+        self.seeding.note(self.key, self.size)
+        return self.count > 0 or self.size == 0
 
 
-def features_of(shape: tuple[int, ...]) -> tuple[int, bool]:
-    """Number of directions a site on a result of `shape` needs, and whether examples share them."""
-    if len(shape) > 1 and shape[0] > 1:
-        return math.prod(shape[1:]), True
-    return math.prod(shape), False
+class Family(Seed):
+    """The seeds whose dense tangents are one block of a tensor: variables (`OWN`), or sites whose examples lie along `axis`."""
+
+    __slots__ = ("axis", "examples")
+
+    def __init__(self, axis: int | None) -> None:
+        self.examples = axis is not None
+        self.axis = axis or 0
+
+
+OWN = Family(None)
+
+
+@cache
+def shared(axis: int) -> Family:
+    """The family of sites whose examples lie along `axis`."""
+    return Family(axis)
+
+
+class _Nothing(dict[Key, Window]):
+    """No directions of any seed, and yet every seed is met."""
+
+    def get(self, key: Key, default: Any = None) -> Window:
+        return (0, 0)
+
+
+NOTHING = _Nothing()
 
 
 class Seeding:
     """How the variables of one level are seeded.
 
     `mode` is `"parameters"`, `"activations"` or `"auto"` (per site, whichever needs fewer directions). `windows` names the directions
-    of this run; `None` means all. `sizes` records, in order, every seed planted and its number of directions, which is what
-    chunks are cut from. `known` are the seeds that the plan met, with their sizes: meeting another would lose its derivative, and raises.
+    of this run; `None` means all. While planning, `sizes` records, in order, every seed whose directions are carried as such and their
+    number, which is what chunks are cut from; `met` every seed there is, and `merged` which site stands for the directions of which.
+    `known` are the seeds that the plan met, with their sizes: meeting another would lose its derivative, and raises.
     """
 
-    __slots__ = ("_sites", "known", "mode", "sizes", "windows")
+    __slots__ = ("_sites", "known", "merged", "met", "mode", "sizes", "windows")
     MODES = ("auto", "activations", "parameters")
 
     def __init__(
@@ -142,6 +193,8 @@ class Seeding:
         self.windows = windows
         self.known = known
         self.sizes: dict[Key, int] | None = {} if planning else None
+        self.met: dict[Key, int] = {}
+        self.merged: dict[Key, Key] = {}
         self._sites = 0
 
     def window(self, key: Key, size: int) -> Window | None:
@@ -150,13 +203,19 @@ class Seeding:
             return (0, size)
         return self.windows.get(key)
 
-    def note(self, key: Key, size: int) -> None:
-        """Seed `key` of `size` directions is in use. Raises `LeftPlan` when the plan did not meet it."""
+    def meet(self, key: Key, size: int) -> None:
+        """There is a seed `key` of `size` directions. Raises `LeftPlan` when the plan did not meet it."""
         if self.known is not None and size and self.known.get(key) != size:
             raise LeftPlan(
-                f"memory=...: the function took another path than when it was planned on abstract arrays (it now uses {key[0]} {key[1]}): "
-                f"leave `memory` out for functions that look at values"
+                f"memory=...: the function took another path than when it was planned on abstract arrays (it now uses {key[0]} "
+                f"{'.'.join(map(str, key[1:]))}): leave `memory` out for functions that look at values"
             )
+        if self.sizes is not None:
+            self.met[key] = size
+
+    def note(self, key: Key, size: int) -> None:
+        """The directions of seed `key` are carried as they are. Raises `LeftPlan` when the plan did not meet it."""
+        self.meet(key, size)
         if self.sizes is not None:
             self.sizes[key] = size
 
@@ -164,12 +223,10 @@ class Seeding:
         """Whether `features` directions on a result are to replace `elements` directions on variables."""
         return self.mode == "activations" or self.mode == "auto" and features <= elements
 
-    def next_site(self, size: int) -> Window | None:
-        """The window of the next site, in program order, which has `size` directions."""
-        key = ("site", self._sites)
+    def next_site(self) -> Key:
+        """The key of the next site, in program order."""
         self._sites += 1
-        self.note(key, size)
-        return self.window(key, size)
+        return ("site", self._sites - 1)
 
 
 IMPERATIVE = Seeding("auto")

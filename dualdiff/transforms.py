@@ -14,7 +14,7 @@ import numpy as np
 
 from diffcore import tree
 from diffcore.arrays import namespace, random
-from diffcore.dispatch import new_level
+from diffcore.dispatch import new_level, owner_of
 from diffcore.errors import GradientError
 from diffcore.ledger import label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
@@ -77,7 +77,8 @@ def value_and_grad(
     def differentiated(*args: Any) -> tuple[Any, Any]:
         arguments = arguments_of("value_and_grad", args, argnums)
         value, aux, gradients = plans.evaluate(arguments, lambda runs: _accumulated(function, arguments, runs, has_aux))
-        shaped = [zeros_of(p) if g is None else _shaped(g, p) for g, p in zip(gradients, arguments.primals, strict=True)]
+        taken: set[int] = set()
+        shaped = [zeros_of(p) if g is None else _own(_shaped(g, p), taken) for g, p in zip(gradients, arguments.primals, strict=True)]
         if state.ledger is not None:
             for g in shaped:
                 label(g, "gradient")
@@ -94,12 +95,12 @@ def _accumulated(
     value = aux = None
     for run in runs:
         level = new_level()
-        variables, seeds = seeded(arguments, level, run.seeding)
+        variables, seeds = seeded(arguments, level, run.seeding, lift=True)
         out = run.call(function, arguments, variables, level)
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
         value = below(scalar_of("value_and_grad", out), level)
-        carried = out.tangents if isinstance(out, Tensor) and out.level == level else {}
-        found = pushing.by_variable(carried, value, cotangent=ones_of(value))
+        carried = (out.carried or {}) if isinstance(out, Tensor) and out.level == level else {}
+        found = pushing.by_variable(carried, value, cotangent=pushing.ONE)
         for i, seed in enumerate(seeds):
             for own in dict.fromkeys((seed, seed.whole)):
                 if own in found:
@@ -112,6 +113,17 @@ def _shaped(gradient: Any, primal: Any) -> Any:
     """`gradient` in the shape and dtype of `primal`."""
     gradient = gradient.reshape(tuple(primal.shape))
     return gradient if gradient.dtype == primal.dtype else gradient.astype(primal.dtype)
+
+
+def _own(gradient: Any, taken: set[int]) -> Any:
+    """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
+    owner = owner_of(gradient)
+    if owner is None:
+        return gradient
+    if owner is not gradient and (owner.size != gradient.size or not gradient.flags.writeable) or id(owner) in taken:
+        owner = gradient = gradient.copy()
+    taken.add(id(owner))
+    return gradient
 
 
 def grad(
@@ -159,7 +171,7 @@ def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int) -> N
     """Add what one run found of `dy / d variable` to `row`, as `[n, *shape of y]` per variable."""
     if not isinstance(y, Tensor) or y.level != level:
         return
-    found = pushing.by_variable(y.tangents, y.primal)
+    found = pushing.by_variable(y.carried or {}, y.primal)
     for i, seed in enumerate(seeds):
         for own in dict.fromkeys((seed, seed.whole)):
             if own in found:

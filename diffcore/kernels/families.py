@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
-from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, register
+from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, no_params, register
 
 
 def _signature(compute: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -174,6 +174,16 @@ def _do_not_broadcast(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str 
     return None
 
 
+def alone(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    """`Kernel.merges` of kernels that give every element of the operand to at most one of the result."""
+    return True
+
+
+def always(params: dict[str, Any]) -> bool:
+    """`Kernel.uniform` of kernels whose parameters are of all examples alike."""
+    return True
+
+
 def _same_params(params: dict[str, Any], lead: Shape) -> dict[str, Any]:
     return params
 
@@ -189,6 +199,9 @@ def linear_map(
     carries_axis: Callable[..., int | None] | None = None,
     keeps_order: bool = False,
     view: bool = False,
+    moves: bool = False,
+    uniform: Callable[[dict[str, Any]], bool] = no_params,
+    merges: Callable[..., bool] = never,
     accumulate: Callable[[Call, Any, Any], Any] | None = None,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
@@ -220,6 +233,9 @@ def linear_map(
         carries_axis=carries_axis,
         keeps_order=keeps_order,
         view=view,
+        moves=moves,
+        uniform=uniform,
+        merges=merges,
         accumulate=accumulate,
         explain=explain,
     )
@@ -247,6 +263,7 @@ def multilinear(
     *,
     push: Callable[[Call, int, Any], Any],
     diagonal: Rule | None = None,
+    matrix: Rule | None = None,
     examples: Callable[..., bool] = never,
     carries_axis: Callable[..., int | None] | None = None,
     sites: tuple[int, ...] = (),
@@ -281,6 +298,7 @@ def multilinear(
             pullback,
             keeps=tuple(names.keeps(adjoints[n], given=2) for n in names.operands),
             diagonal=diagonal,
+            matrix=matrix,
             examples=examples,
             carries_axis=carries_axis,
             sites=sites,
@@ -334,6 +352,8 @@ def irregular(
     examples: Callable[..., bool] = never,
     sites: tuple[int, ...] = (),
     diagonal: Rule | None = None,
+    moves: bool = False,
+    merges: Callable[..., bool] = never,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel with both rules by hand, or with none (comparisons, `argmax`): then its result is a constant."""
@@ -351,6 +371,8 @@ def irregular(
             examples=examples,
             sites=sites,
             diagonal=diagonal,
+            moves=moves,
+            merges=merges,
             explain=explain,
         )
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from diffcore.arrays import is_mutable
 from diffcore.kernels.elementwise import abs, equal, exp, pow, sign, where
-from diffcore.kernels.families import irregular, linear_map
+from diffcore.kernels.families import alone, always, irregular, linear_map
 from diffcore.kernels.record import Call, Kernel, Shape
 from diffcore.kernels.shape import broadcast_to
 
@@ -61,7 +61,7 @@ def _mean(xp: Any, x: Any, *, axis: Axes, keepdims: bool = False) -> Any:
     return x.sum(axis=axis, keepdims=keepdims) / count(x.shape, axis)
 
 
-sum = linear_map("sum", _sum, spread, examples=apart)
+sum = linear_map("sum", _sum, spread, examples=apart, uniform=always, merges=alone)
 def _number(call: Call) -> int:
     """What a mean divides by; of no elements it is NaN, but its derivative is 0."""
     return builtins.max(count(call.shapes[0], call.params["axis"]), 1)
@@ -73,6 +73,8 @@ mean = linear_map(
     lambda g, call, lead: spread(g / _number(call), call, lead),
     push=lambda t, call, lead: sum(t, **call.params) / _number(call),
     examples=apart,
+    uniform=always,
+    merges=alone,
 )
 
 
@@ -103,6 +105,7 @@ def _extremum(name: str) -> Kernel:
         aux={"attained": lambda x, out, axis: equal(x, out.reshape(kept(x.shape, axis)))},
         keeps=(frozenset(("attained",)),),
         examples=apart,
+        merges=alone,
     )
 
 
