@@ -18,7 +18,7 @@ from diffcore.arrays import is_mutable
 from diffcore.kernels.families import times
 from diffcore.kernels.record import Call
 from diffcore.seeds import concatenate, one_hot_of, range_array, zeros_of
-from dualdiff.forms import Form, Outer, Rows
+from dualdiff.forms import Form, Outer, Rows, arrays_in
 from dualdiff.seeding import Seed
 
 TILE = 1 << 19
@@ -51,18 +51,18 @@ def pushed(call: Call, parts: list[Part]) -> Rows | None:
             return first.form if type(first.form) is Rows else Rows(first.members, whole(first.form, call.shape))
         array = _pushed(call, {first.operand: first.form}, _length(first.form), None)
         return None if array is None else Rows(first.members, array)
-    if all([part.members == first.members for part in parts]):
+    if all(part.members == first.members for part in parts):
         array = _segment(call, parts, _Segment(0, _length(first.form), dict.fromkeys(range(len(parts)), 0)), None)
         return None if array is None else Rows(first.members, array)
     members = _united([part.members for part in parts])
     segments = _segments(parts, members)
     count = segments[-1].stop
-    if all([_is_ours(call, {0: part.form}) for part in parts]):
+    if all(_is_ours(call, {0: part.form}) for part in parts):
         out = _empty(call, count)
         for segment in segments:
             _segment(call, parts, segment, out[segment.start : segment.stop])
         return Rows(members, out)
-    if len(segments) > len(parts):  # fewer, larger operations for a compiler
+    if len(segments) > len(parts) or len(segments) > 4:  # fewer, larger operations for a compiler
         padded = [Part(part.operand, members, _padded(call, part, segments, i)) for i, part in enumerate(parts)]
         array = _segment(call, padded, _Segment(0, count, dict.fromkeys(range(len(parts)), 0)), None)
         return None if array is None else Rows(members, array)
@@ -142,7 +142,7 @@ def _segment(call: Call, parts: list[Part], segment: _Segment, out: Any) -> Any:
     ready = []
     for i, row in segment.rows.items():
         part = parts[i]
-        form = part.form[row : row + n] if is_array_like(part.form) else part.form.part(row, row + n)
+        form = part.form[row : row + n] if _is_array(part.form) else part.form.part(row, row + n)
         if part.operand is None:
             ready.append(form)
         elif part.operand in forms:  # sites of one variable, expanded apart
@@ -165,7 +165,7 @@ def _segment(call: Call, parts: list[Part], segment: _Segment, out: Any) -> Any:
     return made if out is None else out
 
 
-def is_array_like(form: Form) -> bool:
+def _is_array(form: Form) -> bool:
     return type(form) is not Rows and type(form) is not Outer
 
 
@@ -211,7 +211,7 @@ def _operands(call: Call, forms: dict[int, Form], start: int, stop: int) -> tupl
     """Directions `start` to `stop` of every operand, dense."""
     tangents: list[Any] = [None] * len(call.shapes)
     for i, form in forms.items():
-        if is_array_like(form):
+        if _is_array(form):
             tangents[i] = form[start:stop]
         else:
             tangents[i] = whole(form.part(start, stop), call.shapes[i])
@@ -220,15 +220,7 @@ def _operands(call: Call, forms: dict[int, Form], start: int, stop: int) -> tupl
 
 def _is_ours(call: Call, forms: dict[int, Form]) -> bool:
     """Whether everything is numpy's, or abstract, and no tensor of an outer transform is among it."""
-    return is_mutable(call.out) and all(is_mutable(x) for form in forms.values() for x in _arrays_in(form))
-
-
-def _arrays_in(form: Form) -> tuple[Any, ...]:
-    if type(form) is Outer:
-        return tuple([x for x in (form.left, form.right, form.scale) if hasattr(x, "shape")])
-    if type(form) is Rows:
-        return (form.array, form.scale) if hasattr(form.scale, "shape") else (form.array,)
-    return (form,)
+    return is_mutable(call.out) and all(is_mutable(x) for form in forms.values() for x in arrays_in(form))
 
 
 def _step(nbytes: int) -> int:
@@ -240,7 +232,7 @@ def _through_matrix(call: Call, form: Form, operand: int, matrix: Any, n: int, o
     """Directions of `x` in `x @ matrix`: they and all axes of `x` but the last fold into the rows of one product."""
     shape, (inner, columns) = call.shapes[operand], matrix.shape
     mutable = is_mutable(matrix) and _is_ours(call, {operand: form})
-    mixed = call.out.dtype != matrix.dtype or any(x.dtype != matrix.dtype for x in _arrays_in(form))
+    mixed = call.out.dtype != matrix.dtype or any(x.dtype != matrix.dtype for x in arrays_in(form))
     if not mutable or mixed:
         made = in_dtype(_by_whole(call, form, shape, matrix, n), call.out)
         if out is None:
@@ -255,11 +247,12 @@ def _through_matrix(call: Call, form: Form, operand: int, matrix: Any, n: int, o
             out *= form.left.T.reshape(n, shape[0], 1)
         return out
     flat = out.reshape(-1, columns)
-    if type(form) is not Outer and (is_array_like(form) or form.scale is None):
-        array = form if is_array_like(form) else form.array
-        return out if np.matmul(array.reshape(-1, inner), matrix, out=flat) is None else out
+    if type(form) is not Outer and (_is_array(form) or form.scale is None):
+        array = form if _is_array(form) else form.array
+        np.matmul(array.reshape(-1, inner), matrix, out=flat)
+        return out
     rows = math.prod(shape[:-1])
-    step = min(_step(call.out.dtype.itemsize * math.prod(shape)), n)
+    step = max(min(_step(call.out.dtype.itemsize * math.prod(shape)), n), 1)
     tile = np.empty_like(call.out, shape=(step, *shape), order="C")
     for start in range(0, n, step):
         stop = min(start + step, n)
@@ -322,7 +315,7 @@ def diagonal_through_matrix(matrix: Any, scale: Any, shape: tuple[int, ...], row
         at = one_hot_of(matrix, place, places).reshape((k, places, 1))
         right = (at * matrix[column].reshape((k, 1, matrix.shape[1]))).reshape((k, *middle, matrix.shape[1]))
     if examples:
-        return Outer(None if scale is None else scale.reshape((shape[0], places * inner))[:, rows], right)
+        return Outer((), None if scale is None else scale.reshape((shape[0], places * inner))[:, rows], right)
     if scale is None:
         return right
     return times(right, scale.reshape(-1)[rows].reshape((-1, *(1,) * (len(shape)))))

@@ -16,10 +16,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import times
 from diffcore.ops import permute
-from diffcore.seeds import eye_of
+from diffcore.seeds import array_under, concatenate, eye_of, ones_of
 from dualdiff.seeding import Family, Seed, Site, Variable
 
 
@@ -36,26 +37,32 @@ IDENTITY = Diagonal()
 
 
 class Outer:
-    """Tangents `left[b, f] * right[f, ...] * scale[b, ...]` of examples `b`: `left` `[batch, k]` and `scale` may be `None` for ones."""
+    """Tangents `left[b, f] * right[f, ...] * scale[b, ...]` of examples `b`, in the directions of `members` one after the other.
 
-    __slots__ = ("left", "right", "scale")
+    `left` `[batch, k]` and `scale` may be `None` for ones.
+    """
 
-    def __init__(self, left: Any, right: Any, scale: Any = None) -> None:
+    __slots__ = ("left", "members", "right", "scale")
+
+    def __init__(self, members: tuple[Any, ...], left: Any, right: Any, scale: Any = None) -> None:
+        self.members = members
         self.left = left
         self.right = right
         self.scale = scale
 
     def scaled(self, scale: Any) -> Outer:
-        return Outer(self.left, self.right, scale)
+        return Outer(self.members, self.left, self.right, scale)
 
     def same_base(self, other: Any) -> bool:
         """Whether the forms differ in their scale alone."""
         return type(other) is Outer and self.left is other.left and self.right is other.right
 
     def part(self, start: int, stop: int) -> Outer:
-        """Directions `start` to `stop`."""
+        """Directions `start` to `stop`, without saying whose."""
+        if stop - start == self.right.shape[0]:
+            return self
         left = None if self.left is None else self.left[:, start:stop]
-        return Outer(left, self.right[start:stop], self.scale)
+        return Outer((), left, self.right[start:stop], self.scale)
 
     def array(self, batch: int) -> Any:
         """The dense tangent `[k, batch, ...]`."""
@@ -125,11 +132,15 @@ def _moved(ndim: int, start: int, stop: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def array_of(form: Form) -> Any:
-    """The largest array in `form`; `None` for a seed on which nothing has been done yet."""
+def arrays_in(form: Form) -> list[Any]:
+    """The arrays that make up `form`; none for a seed on which nothing has been done yet."""
     if isinstance(form, Diagonal):
-        return form.scale
-    return form.right if isinstance(form, Outer) else form.array if isinstance(form, Rows) else form
+        return [] if form.scale is None else [form.scale]
+    if isinstance(form, Outer):
+        return [x for x in (form.right, form.left, form.scale) if hasattr(x, "dtype")]
+    if isinstance(form, Rows):
+        return [form.array, form.scale] if hasattr(form.scale, "dtype") else [form.array]
+    return [form]
 
 
 def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
@@ -152,6 +163,37 @@ def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
     eye = eye_of(primal, math.prod(shape), seed.rows)
     eye = eye.reshape((eye.shape[0], *shape))
     return eye if scale is None else eye * scale
+
+
+def together(diagonals: list[tuple[Site | Variable, Any]], primal: Any, shape: tuple[int, ...]) -> list[tuple[tuple[Any, ...], Any]]:
+    """Diagonals (their scales by seed) of a tensor as dense tangents, of as many seeds at once as can be."""
+    first = diagonals[0][0]
+    if len(diagonals) == 1 or not first.examples or is_mutable(array_under(primal)):
+        return [((seed,), dense(Diagonal(scale), seed, primal, shape)) for seed, scale in diagonals]
+    features = math.prod(shape[1:])
+    whole = [(seed, scale) for seed, scale in diagonals if seed.count == features and scale is not None]
+    rest = [(seed, scale) for seed, scale in diagonals if seed.count != features or scale is None]
+    found: list[tuple[tuple[Any, ...], Any]] = [((seed,), dense(Diagonal(scale), seed, primal, shape)) for seed, scale in rest]
+    if whole:
+        scales = concatenate([scale.reshape((1, *shape)) for _, scale in whole]).reshape((len(whole), 1, *shape))
+        eye = eye_of(primal, features).reshape((features, 1, *shape[1:]))
+        found.append((tuple([seed for seed, _ in whole]), (scales * eye).reshape((len(whole) * features, *shape))))
+    return found
+
+
+def joined(factors: list[Outer], batch: int) -> Outer:
+    """Factors without a scale as one."""
+    if len(factors) == 1:
+        return factors[0]
+    lefts = [form.left for form in factors]
+    if all(left is None for left in lefts):
+        left = None
+    else:
+        shapes = [(form.right.shape[0], batch) for form in factors]
+        left = concatenate(
+            [ones_of(form.right, shape) if form.left is None else form.left.mT for form, shape in zip(factors, shapes, strict=True)]
+        ).mT
+    return Outer(tuple([seed for form in factors for seed in form.members]), left, concatenate([form.right for form in factors]))
 
 
 def contract(form: Form, seed: Seed, row: Any, shape: tuple[int, ...]) -> Any:

@@ -8,14 +8,14 @@ that is no argument) is noticed by its seeds, and planned anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import is_array, random
+from diffcore.arrays import is_array, is_traced, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed, new_level
@@ -25,8 +25,9 @@ from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal
 from dualdiff import pushing
-from dualdiff.forms import IDENTITY
 from dualdiff.chunks import Chunks, plan
+from dualdiff.costs import preferred
+from dualdiff.forms import IDENTITY
 from dualdiff.seeding import NOTHING, Key, LeftPlan, Seeding, Variable
 from dualdiff.tensor import Tensor
 
@@ -112,11 +113,12 @@ class Plans:
         self._function, self._mode = function, mode
         self._budget = None if memory is None else parse_bytes(memory)
         self._kept: dict[Hashable, _Plan] = {}
+        self._own: dict[Hashable, frozenset[Key] | None] = {}
 
-    def evaluate(self, arguments: Arguments, work: Callable[[Sequence[Run]], _R]) -> _R:
+    def evaluate(self, arguments: Arguments, work: Callable[[Iterable[Run]], _R]) -> _R:
         """What `work` makes of the runs of one evaluation."""
         if self._budget is None:
-            return work((Run(Seeding(self._mode)),))
+            return work((Run(Seeding(self._mode, own=self._chosen(arguments) if self._mode == "auto" else None)),))
         start = _Start(arguments)
         signature = _signature(arguments)
         kept = self._kept.get(signature) if signature is not None else None
@@ -127,23 +129,46 @@ class Plans:
                 start.restore()
         made = self._made(arguments, start)
         if signature is not None:
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            self._kept[signature] = made
+            _remember(self._kept, signature, made)
         return work(made.runs(start))
 
+    def _chosen(self, arguments: Arguments) -> frozenset[Key] | None:
+        """Which variables have directions of their own, by cost; `None` to go by their numbers.
+
+        Finding out takes about as long as a run, so it is left until arguments like these are met again, except while a function is
+        traced, which happens once.
+        """
+        signature = _signature(arguments)
+        if signature is None:
+            return None
+        if signature in self._own:
+            own = self._own[signature]
+            if own is not None:
+                return own
+        elif not any(is_traced(array_under(primal)) for primal in arguments.primals):
+            _remember(self._own, signature, None)
+            return None
+        own = _preferred(self._function, arguments, _Start(arguments))
+        _remember(self._own, signature, own)
+        return own
+
     def _made(self, arguments: Arguments, start: _Start) -> _Plan:
-        """`"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes
-        examples turns those into all parameter directions at once).
+        """`"auto"` falls back to parameter directions where the budget is too small for its choice (a kernel that mixes examples turns
+        activation directions into all parameter directions at once).
         """
         assert self._budget is not None
         run = _abstract(self._function, arguments, start)
+        own = _preferred(self._function, arguments, start) if self._mode == "auto" else None
         try:
-            return _Plan(self._mode, plan(run, self._mode, self._budget))
-        except MemoryBudgetError:
+            return _Plan(self._mode, plan(run, self._mode, self._budget, own), own)
+        except MemoryBudgetError as error:
             if self._mode != "auto":
                 raise
-        return _Plan("parameters", plan(run, "parameters", self._budget))
+            first = error
+        try:
+            return _Plan("parameters", plan(run, "parameters", self._budget), None)
+        except MemoryBudgetError as error:
+            raise min(first, error, key=lambda e: e.least) from None
 
 
 def directions(
@@ -159,10 +184,12 @@ def directions(
 
     def counted(*args: Any) -> int:
         arguments = Arguments("directions", args, argnums)
-        run = _abstract(function, arguments, _Start(arguments))
+        start = _Start(arguments)
+        run = _abstract(function, arguments, start)
+        own = _preferred(function, arguments, start) if seeding == "auto" else None
         sizes: dict[Key, int] = {}
         # What is seeded, then what sites turn into.
-        for planted in (Seeding(seeding, NOTHING, planning=True), Seeding(seeding, planning=True)):
+        for planted in (Seeding(seeding, NOTHING, planning=True, own=own), Seeding(seeding, planning=True, own=own)):
             run(planted)
             sizes |= planted.sizes or {}
         return sum(sizes.values())
@@ -170,15 +197,23 @@ def directions(
     return counted
 
 
+def _remember(kept: dict[Hashable, Any], signature: Hashable, value: Any) -> None:
+    if len(kept) >= KEPT and signature not in kept:
+        kept.clear()
+    kept[signature] = value
+
+
 class _Plan:
     """Windows of directions for each run, and the size of every seed that they divide."""
 
-    def __init__(self, mode: str, chunks: Chunks) -> None:
-        self.mode, self.chunks = mode, chunks.windows
+    def __init__(self, mode: str, chunks: Chunks, own: frozenset[Key] | None) -> None:
+        self.mode, self.chunks, self.own = mode, chunks.windows, own
         self.sizes = chunks.met
 
-    def runs(self, start: _Start) -> list[Run]:
-        return [Run(Seeding(self.mode, windows, known=self.sizes), start if i else None) for i, windows in enumerate(self.chunks)]
+    def runs(self, start: _Start) -> Iterator[Run]:
+        """One after the other, because there may be as many as there are parameters."""
+        for i, windows in enumerate(self.chunks):
+            yield Run(Seeding(self.mode, windows, known=self.sizes, own=self.own), start if i else None)
 
 
 class _Buffer(NamedTuple):
@@ -269,6 +304,19 @@ def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start)
             arguments.primals = whole
 
     return run
+
+
+def _preferred(function: Callable[..., Any], arguments: Arguments, start: _Start) -> frozenset[Key] | None:
+    """Which variables have directions of their own; `None` for a function that looks at values, or otherwise cannot run on shapes alone."""
+    whole = arguments.primals
+    arguments.primals = [_shadow(p) for p in whole]
+    try:
+        with start.again(_shadow):
+            return preferred(function, arguments, _shadow)
+    except Exception:  # whatever is wrong with the function shows when it runs on values
+        return None
+    finally:
+        arguments.primals = whole
 
 
 def _shadow(primal: Any) -> AbstractArray:

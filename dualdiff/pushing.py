@@ -21,13 +21,13 @@ from diffcore.ledger import label, state
 from diffcore.modes import Mode
 from diffcore.seeds import ones_of
 from diffcore.watch import watch
-from dualdiff.blocks import Part, diagonal_through_matrix, in_dtype, pushed
-from dualdiff.forms import IDENTITY, Aside, Diagonal, Form, Outer, Rows, array_of, contract, dense
-from dualdiff.seeding import OWN, Directions, Family, Seed, Site, Variable, shared
+from dualdiff.blocks import Part, diagonal_through_matrix, in_dtype, pushed, whole
+from dualdiff.forms import IDENTITY, Aside, Diagonal, Form, Outer, Rows, arrays_in, contract, dense, joined, together
+from dualdiff.seeding import FACTORED, OWN, Directions, Family, Seed, Site, Variable, shared
 from dualdiff.sites import collect, expand, may_be_site, merged, planted
 
 Tangents = dict[Seed, Form]
-"""By seed a `Diagonal` or an `Outer`, by family `Rows`, by directions given from outside an array or `Rows`.
+"""By seed a `Diagonal`, by family an `Outer` or `Rows`, by directions given from outside an array or `Rows`.
 
 At a tensor with one element, by variable the `Rows` of all its directions.
 """
@@ -56,7 +56,7 @@ def record(
 
 
 def _arrays(carried: Sequence[Tangents | None]) -> list[Any]:
-    return [array_of(form) for tangents in carried for form in (tangents or {}).values()]
+    return [array for tangents in carried for form in (tangents or {}).values() for array in arrays_in(form)]
 
 
 class _Given:
@@ -85,18 +85,19 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
             _contract_all(call, {seed: forms for seed, forms in groups.items() if seed.lead}, result)
             for seed, forms in alone.items():
                 _push_given(call, seed, forms, result)
-        elif kernel.partials and all([call.shapes[i] == shape for forms in groups.values() for i in forms]):
+        elif kernel.partials and all(call.shapes[i] == shape for forms in groups.values() for i in forms):
             _push_elementwise(call, groups, result)
         else:
             _push_all(call, groups, result)
     if watch.count and state.ledger is not None:
         for form in result.values():
-            label(array_of(form), "tangent")
+            for array in arrays_in(form):
+                label(array, "tangent")
     return result
 
 
 def _shrinks(call: Call, groups: Groups) -> bool:
-    return any([math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms])
+    return any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms)
 
 
 def _grouped(call: Call, carried: Sequence[Tangents | None], result: Tangents) -> Groups:
@@ -141,7 +142,7 @@ def _grouped(call: Call, carried: Sequence[Tangents | None], result: Tangents) -
 def _push_elementwise(call: Call, groups: Groups, result: Tangents) -> None:
     """The partial derivatives are worked out once, and multiply what scales the tangents."""
     rules, known = call.kernel.partials, dict[int, Any]()
-    joined: list[tuple[Seed, dict[int, Form]]] = []
+    joint: list[tuple[Seed, dict[int, Form]]] = []
     for seed, forms in groups.items():
         scaled: dict[int, Form] = {}
         for i, form in forms.items():
@@ -159,19 +160,20 @@ def _push_elementwise(call: Call, groups: Groups, result: Tangents) -> None:
             continue
         if not others and not (len(groups) > 1 and len(call.shapes) > 1):
             result[seed] = first
-        elif type(first) is Diagonal and all([type(form) is Diagonal for form in others]) and not _is_in_block(seed, groups):
+        elif _meets(seed, scaled, groups):
+            joint.append((seed, scaled))
+        elif type(first) is Diagonal and all(type(form) is Diagonal for form in others):
             result[seed] = _sum_of_diagonals(list(scaled.values()), call)
-        elif (type(first) is Rows or not _is_in_block(seed, groups)) and all([_same_base(first, other) for other in others]):
+        elif all(_same_base(first, other) for other in others):
             result[seed] = first if not others else first.scaled(_total([form.scale for form in scaled.values()], call))
         else:
-            joined.append((seed, scaled))
-    if joined:
-        taken = [part for seed, forms in joined for part in _parts_of(call, seed, forms)]
-        for family in dict.fromkeys([family for family, _ in taken]):
-            parts = [part for own, part in taken if own is family]
+            joint.append((seed, scaled))
+    if joint:
+        parts = _parts_of(call, joint)
+        for family, own in parts.items():
             if family in result:
-                parts.append(Part(None, result[family].members, result[family]))
-            made = pushed(call, parts)
+                own.append(Part(None, result[family].members, result[family]))
+            made = pushed(call, own)
             if made is not None:
                 result[family] = made
 
@@ -180,36 +182,38 @@ def _same_base(first: Form, other: Form) -> bool:
     return type(first) in (Rows, Outer) and first.same_base(other)
 
 
-def _is_in_block(seed: Seed, groups: Groups) -> bool:
-    """Whether another operand has the seed's directions in a block."""
+def _meets(seed: Seed, own: dict[int, Form], groups: Groups) -> bool:
+    """Whether other operands have directions of the seed in another form, a dearer one."""
+    if type(seed) is Family and seed is not FACTORED:
+        return False
     for other, forms in groups.items():
-        if type(other) is Family:
+        if other is not seed and type(other) is Family:
             for form in forms.values():
-                if seed in form.members:
+                if seed is FACTORED:
+                    if any(not set(mine.members).isdisjoint(form.members) for mine in own.values()):
+                        return True
+                elif seed in form.members:
                     return True
     return False
 
 
-def _parts_of(call: Call, seed: Seed, forms: dict[int, Form]) -> list[tuple[Seed, Part]]:
-    """Forms of the result, scaled already, as parts of their family's block."""
-    found = []
-    for i, form in forms.items():
-        family, members = seed, None
-        if type(form) is Rows:
-            members = form.members
-            if type(seed) is Variable and math.prod(call.shape) > 1:
-                family = OWN
-        elif type(seed) is Site or type(seed) is Variable:
-            if not seed.is_active():
-                continue
-            members = (seed,)
-            family = _family_of(seed) if math.prod(call.shape) > 1 or type(seed) is Site else seed
-            if type(form) is Diagonal:
-                form = dense(form, seed, call.primals[i], call.shape)
-        else:
-            members = (seed,)
-        found.append((family, Part(None, members, form)))
-    return found
+def _parts_of(call: Call, joint: list[tuple[Seed, dict[int, Form]]]) -> dict[Seed, list[Part]]:
+    """Forms of the result, scaled already, as parts of the blocks of their families."""
+    parts: dict[Seed, list[Part]] = {}
+    diagonals: dict[tuple[Seed, int], list[tuple[Any, Any]]] = {}
+    scalar = math.prod(call.shape) == 1
+    for seed, forms in joint:
+        for i, form in forms.items():
+            if type(form) is not Diagonal:
+                family = shared(0) if seed is FACTORED else OWN if type(seed) is Variable and not scalar else seed
+                parts.setdefault(family, []).append(Part(None, form.members, form))
+            elif seed.is_active():  # type: ignore[attr-defined]
+                family = seed if scalar and type(seed) is Variable else _family_of(seed)
+                diagonals.setdefault((family, i), []).append((seed, form.scale))
+    for (family, i), own in diagonals.items():
+        for members, array in together(own, call.primals[i], call.shape):
+            parts.setdefault(family, []).append(Part(None, members, array))
+    return parts
 
 
 def _family_of(seed: Seed) -> Family:
@@ -222,7 +226,7 @@ def _scaled(form: Form, partial: Any, call: Call) -> Form:
         scale = _product(form.scale, partial, call, whole=True)
         return form if scale is form.scale else Diagonal(scale)
     if type(form) is Rows or type(form) is Outer:
-        if array_of(form).dtype != call.out.dtype:
+        if arrays_in(form)[0].dtype != call.out.dtype:
             form = _cast(form, call.out.dtype)
         scale = _product(form.scale, partial, call, whole=False)
         return form if scale is form.scale else form.scaled(scale)
@@ -233,7 +237,7 @@ def _cast(form: Form, dtype: Any) -> Form:
     scale = form.scale.astype(dtype) if hasattr(form.scale, "dtype") else form.scale
     if type(form) is Rows:
         return Rows(form.members, form.array.astype(dtype), scale)
-    return Outer(None if form.left is None else form.left.astype(dtype), form.right.astype(dtype), scale)
+    return Outer(form.members, None if form.left is None else form.left.astype(dtype), form.right.astype(dtype), scale)
 
 
 def _product(scale: Any, partial: Any, call: Call, *, whole: bool) -> Any:
@@ -246,7 +250,7 @@ def _product(scale: Any, partial: Any, call: Call, *, whole: bool) -> Any:
             return times(ones_of(call.out), made) if whole else made
         if hasattr(partial, "dtype") and partial.dtype == call.out.dtype and tuple(partial.shape) == call.shape:
             if scale is None:
-                if is_mutable(partial) and any([partial is x for x in (call.out, *call.primals)]):
+                if is_mutable(partial) and any(partial is x for x in (call.out, *call.primals)):
                     return partial.copy()  # the tensor may be changed in place, its tangent never
                 return partial
             return partial * scale
@@ -279,18 +283,47 @@ def _total(scales: list[Any], call: Call) -> Any:
 
 def _push_all(call: Call, groups: Groups, result: Tangents) -> None:
     """Push diagonals and factors as such where the kernel keeps them, and everything else as blocks."""
-    parts: dict[Seed, list[Part]] = {}
+    work = _Work()
     for seed, forms in groups.items():
         if seed.lead == 0:
             _push_given(call, seed, forms, result)
+        elif seed is FACTORED:
+            _push_factors(call, forms, len(groups) > 1 and _meets(seed, forms, groups), work)
         elif type(seed) is Family or type(seed) is Directions:
-            _parts_of_block(call, seed, forms, parts)
+            _push_block(call, seed, forms, work)
         else:
-            _parts_of_seed(call, seed, forms, len(groups) > 1 and _is_in_block(seed, groups), result, parts)
-    for family, own in parts.items():
-        made = pushed(call, own)
+            _push_seed(call, seed, forms, len(groups) > 1 and _meets(seed, forms, groups), result, work)
+    for (family, i), own in work.diagonals.items():
+        for members, array in together(own, call.primals[i], call.shapes[i]):
+            work.add(family, Part(i, members, array))
+    if work.factors:
+        kept = [form for form in work.factors if form.scale is None]
+        if len(work.factors) == 1:
+            result[FACTORED] = work.factors[0]
+        else:
+            if kept:
+                result[FACTORED] = joined(kept, call.shape[0])
+            for form in work.factors:
+                if form.scale is not None:
+                    work.add(shared(0), Part(None, form.members, form))
+    for family, parts in work.parts.items():
+        made = pushed(call, parts)
         if made is not None:
             result[family] = made
+
+
+class _Work:
+    """What is to be pushed: parts of blocks by family, diagonals of one operand that will be parts, and factors of the result."""
+
+    __slots__ = ("diagonals", "factors", "parts")
+
+    def __init__(self) -> None:
+        self.parts: dict[Seed, list[Part]] = {}
+        self.diagonals: dict[tuple[Seed, int], list[tuple[Any, Any]]] = {}
+        self.factors: list[Outer] = []
+
+    def add(self, family: Seed, part: Part) -> None:
+        self.parts.setdefault(family, []).append(part)
 
 
 def _push_given(call: Call, seed: Seed, forms: dict[int, Form], result: Tangents) -> None:
@@ -301,7 +334,7 @@ def _push_given(call: Call, seed: Seed, forms: dict[int, Form], result: Tangents
         result[seed] = in_dtype(made, call.out)
 
 
-def _parts_of_block(call: Call, seed: Seed, forms: dict[int, Form], parts: dict[Seed, list[Part]]) -> None:
+def _push_block(call: Call, seed: Seed, forms: dict[int, Form], work: _Work) -> None:
     kernel = call.kernel
     for i, form in forms.items():
         family: Seed = seed
@@ -309,66 +342,73 @@ def _parts_of_block(call: Call, seed: Seed, forms: dict[int, Form], parts: dict[
             axis = seed.axis  # type: ignore[attr-defined]
             after = kernel.axis_after(axis, i, call.shapes, call.shape, call.params)
             if after is None:
-                _add_expanded(call, i, form.members, form, axis, parts)
+                _add_expanded(call, i, form.members, form, axis, work)
                 continue
             family = shared(after)
         if kernel.moves and hasattr(form.scale, "shape") and len(forms) == 1:
             array, scale = (kernel.pushforward(call, (x,)) for x in (form.array, form.scale))  # type: ignore[misc]
-            form, i = Rows(form.members, array, scale), None  # type: ignore[assignment]
-        parts.setdefault(family, []).append(Part(i, form.members, form))
+            work.add(family, Part(None, form.members, Rows(form.members, array, scale)))
+        else:
+            work.add(family, Part(i, form.members, form))
 
 
-def _parts_of_seed(call: Call, seed: Seed, forms: dict[int, Form], in_block: bool, result: Tangents, parts: dict[Seed, list[Part]]) -> None:
-    """A seed whose tangent is a diagonal or factors: kept so where that can be."""
-    kernel, single = call.kernel, len(forms) == 1 and not in_block
+def _push_factors(call: Call, forms: dict[int, Form], meets: bool, work: _Work) -> None:
+    """Factors stay so where the kernel does the same to what all examples share."""
+    kernel = call.kernel
+    for i, form in forms.items():
+        after = kernel.axis_after(0, i, call.shapes, call.shape, call.params)
+        if after is None:
+            _add_expanded(call, i, form.members, form, 0, work)
+            continue
+        if after == 0 and len(forms) == 1 and not meets:
+            if kernel.keeps_order:
+                work.factors.append(_in_order(call, form))
+                continue
+            if kernel.uniform(call.params) and (kernel.moves or form.scale is None):
+                scale = kernel.pushforward(call, (form.scale,)) if hasattr(form.scale, "shape") else form.scale  # type: ignore[misc]
+                work.factors.append(Outer(form.members, form.left, kernel(form.right, **call.params), scale))
+                continue
+            matrix = kernel.matrix(call, i) if kernel.matrix is not None and form.scale is None else None
+            if matrix is not None:
+                work.factors.append(Outer(form.members, form.left, form.right @ matrix))
+                continue
+        work.add(shared(after), Part(i, form.members, form))
+
+
+def _push_seed(call: Call, seed: Any, forms: dict[int, Form], meets: bool, result: Tangents, work: _Work) -> None:
+    """A seed whose tangent is a diagonal: kept so where that can be."""
+    kernel, single = call.kernel, len(forms) == 1 and not meets
     for i, form in forms.items():
         shape = call.shapes[i]
         if type(form) is Rows:  # of a variable, at a tensor with one element
-            parts.setdefault(OWN, []).append(Part(i, form.members, form))
+            work.add(OWN, Part(i, form.members, form))
             continue
         if single and kernel.keeps_order and (not seed.examples or call.shape[:1] == shape[:1]):
             result[seed] = _in_order(call, form)
             continue
-        if type(form) is Diagonal:
-            if single and type(seed) is Site:
-                merges, site = merged(call, i, seed, form.scale)
-                if site is not None:
-                    result[site] = IDENTITY
-                if merges:
-                    continue
-            if not seed.is_active():  # type: ignore[attr-defined]
+        if single and type(seed) is Site:
+            merges, site = merged(call, i, seed, form.scale)
+            if site is not None:
+                result[site] = IDENTITY
+            if merges:
                 continue
-            made = _through(call, i, form, seed)
-            if type(made) is Outer and single:
-                result[seed] = made
-                continue
-            if made is not None:
-                parts.setdefault(_family_of(seed), []).append(Part(None, (seed,), made))
-                continue
-        elif single and kernel.uniform(call.params) and (kernel.moves or form.scale is None) and _stays_in_front(call, i):
-            right = kernel(form.right, **call.params)
-            scale = kernel.pushforward(call, (form.scale,)) if hasattr(form.scale, "shape") else form.scale  # type: ignore[misc]
-            result[seed] = Outer(form.left, right, scale)
+        if not seed.is_active():
             continue
-        elif single and form.scale is None and kernel.matrix is not None:
-            matrix = kernel.matrix(call, i)
-            if matrix is not None:
-                result[seed] = Outer(form.left, form.right @ matrix)
-                continue
+        made = _through(call, i, form, seed)
+        if type(made) is Outer and single:
+            work.factors.append(made)
+            continue
         family = _family_of(seed)
+        if made is not None:
+            work.add(family, Part(None, (seed,), made))
+            continue
         if seed.examples:
             after = kernel.axis_after(0, i, call.shapes, call.shape, call.params)
             if after is None:
-                _add_expanded(call, i, (seed,), form, 0, parts)
+                _add_expanded(call, i, (seed,), form, 0, work)
                 continue
             family = shared(after)
-        if type(form) is Diagonal:
-            form = dense(form, seed, call.primals[i], shape)
-        parts.setdefault(family, []).append(Part(i, (seed,), form))
-
-
-def _stays_in_front(call: Call, operand: int) -> bool:
-    return call.kernel.axis_after(0, operand, call.shapes, call.shape, call.params) == 0
+        work.diagonals.setdefault((family, i), []).append((seed, form.scale))
 
 
 def _in_order(call: Call, form: Form) -> Form:
@@ -378,7 +418,7 @@ def _in_order(call: Call, form: Form) -> Form:
     if type(form) is Diagonal:
         return Diagonal(scale)
     right = form.right.reshape((form.right.shape[0], *call.shape[1:]))
-    made = Outer(form.left, right, scale)
+    made = Outer(form.members, form.left, right, scale)
     return made if right.dtype == call.out.dtype else _cast(made, call.out.dtype)
 
 
@@ -389,21 +429,24 @@ def _through(call: Call, operand: int, form: Diagonal, seed: Any) -> Any:
         matrix = kernel.matrix(call, operand)
         if matrix is not None:
             made = diagonal_through_matrix(matrix, form.scale, shape, seed.rows, seed.examples)
-            return made if type(made) is Outer else in_dtype(made, call.out)
+            if type(made) is not Outer:
+                return in_dtype(made, call.out)
+            made.members = (seed,)
+            return made if made.right.dtype == call.out.dtype else _cast(made, call.out.dtype)
     if kernel.diagonal is None:
         return None
     made = kernel.diagonal(call, operand, form.scale, seed.rows, seed.examples)
     if type(made) is Separable:
-        made = Outer(*made)
+        made = Outer((seed,), *made)
         if not seed.examples:
             made = made.array(shape[0])
     return made if made is None or type(made) is Outer else in_dtype(made, call.out)
 
 
-def _add_expanded(call: Call, operand: int, members: tuple[Any, ...], form: Form, axis: int, parts: dict[Seed, list[Part]]) -> None:
+def _add_expanded(call: Call, operand: int, members: tuple[Any, ...], form: Form, axis: int, work: _Work) -> None:
     """Tangents of sites about to meet a kernel that mixes examples, as tangents in the directions of their variables."""
     for variable, tangent in _expanded(members, form, axis, call.shapes[operand]).items():
-        parts.setdefault(OWN, []).append(Part(operand, (variable,), tangent))
+        work.add(OWN, Part(operand, (variable,), tangent))
 
 
 def _expanded(members: tuple[Any, ...], form: Form, axis: int, shape: tuple[int, ...]) -> dict[Variable, Any]:
@@ -423,7 +466,7 @@ def _expanded(members: tuple[Any, ...], form: Form, axis: int, shape: tuple[int,
 
 def _contract_all(call: Call, groups: Groups, result: Tangents) -> None:
     """At a result with one element: the kernel's gradient row against every tangent."""
-    needs = tuple([any([i in forms for forms in groups.values()]) for i in range(len(call.shapes))])
+    needs = tuple([any(i in forms for forms in groups.values()) for i in range(len(call.shapes))])
     rows = call.kernel.pullback(call, ones_of(call.out), needs)  # type: ignore[misc]
     found: dict[Any, Any] = {}
     for seed, forms in groups.items():
@@ -441,9 +484,9 @@ def _contract_all(call: Call, groups: Groups, result: Tangents) -> None:
 def _contract(seed: Seed, form: Form, row: Any, shape: tuple[int, ...], found: dict[Any, Any]) -> None:
     """Add the derivative of `<row, x>` to what is `found`, by seed: `[batch, k]` for sites whose examples share directions, else `[k]`."""
     if type(seed) is Family:
-        whole, start = contract(form, seed, row, shape), 0
+        all_of_them, start = contract(form, seed, row, shape), 0
         for member in form.members:
-            part = whole if len(form.members) == 1 else whole[..., start : start + member.count]
+            part = all_of_them if len(form.members) == 1 else all_of_them[..., start : start + member.count]
             found[member] = part if member not in found else found[member] + part
             start += member.count
     elif type(seed) is Directions or seed.is_active():  # type: ignore[attr-defined]
@@ -483,7 +526,7 @@ def by_variable(tangents: Tangents, primal: Any, *, cotangent: Any = None) -> di
         elif cotangent is not None:
             _contract(seed, form, ones_of(primal) if cotangent is ONE else cotangent, shape, found)
         elif seed.examples:
-            members, axis = (form.members, seed.axis) if type(seed) is Family else ((seed,), 0)  # type: ignore[attr-defined]
+            members, axis = (form.members, seed.axis) if type(seed) is Family else ((seed,), 0)
             for variable, tangent in _expanded(members, form, axis, shape).items():
                 add(variable, tangent)
         else:
@@ -501,18 +544,16 @@ def by_variable(tangents: Tangents, primal: Any, *, cotangent: Any = None) -> di
 
 def split(seed: Seed, form: Form, primal: Any) -> list[tuple[Any, Any]]:
     """A form by the seeds that its directions belong to, dense ones as arrays, moved ones in an `Aside`."""
-    if type(form) is Rows:
-        array, start, found = form.dense(), 0, []
-        if type(seed) is not Family:
-            return [(seed, array)]
+    if type(seed) is Family:
+        array, start, found = whole(form, tuple(primal.shape)), 0, []
         for member in form.members:
             part = array if len(form.members) == 1 else array[start : start + member.count]
             found.append((member, Aside(part, seed.axis) if seed.axis else part))
             start += member.count
         return found
-    if type(form) is Outer:
-        return [(seed, form.array(primal.shape[0]))]
-    if type(form) is Diagonal and type(seed) is not Family:
+    if type(form) is Rows:
+        return [(seed, form.dense())]
+    if type(form) is Diagonal:
         return [(seed, dense(form, seed, primal, tuple(primal.shape)))] if seed.is_active() else []  # type: ignore[attr-defined]
     return [(seed, form)]
 

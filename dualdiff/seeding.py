@@ -141,7 +141,10 @@ class Site(Seed):
 
 
 class Family(Seed):
-    """The seeds whose dense tangents are one block of a tensor: variables (`OWN`), or sites whose examples lie along `axis`."""
+    """The seeds whose tangents are one block of a tensor: variables (`OWN`), or sites whose examples lie along `axis`.
+
+    `FACTORED` are sites whose tangents are factors of which the block is the product; their examples lie along axis 0.
+    """
 
     __slots__ = ("axis", "examples")
 
@@ -150,7 +153,7 @@ class Family(Seed):
         self.axis = axis or 0
 
 
-OWN = Family(None)
+OWN, FACTORED = Family(None), Family(0)
 
 
 @cache
@@ -175,10 +178,11 @@ class Seeding:
     `mode` is `"parameters"`, `"activations"` or `"auto"` (per site, whichever needs fewer directions). `windows` names the directions
     of this run; `None` means all. While planning, `sizes` records, in order, every seed whose directions are carried as such and their
     number, which is what chunks are cut from; `met` every seed there is, and `merged` which site stands for the directions of which.
+    `own` are the variables that `"auto"` gives directions of their own; without it, it goes by the numbers of directions at each site.
     `known` are the seeds that the plan met, with their sizes: meeting another would lose its derivative, and raises.
     """
 
-    __slots__ = ("_sites", "known", "merged", "met", "mode", "sizes", "windows")
+    __slots__ = ("_planted", "_sites", "known", "merged", "met", "mode", "own", "sizes", "windows")
     MODES = ("auto", "activations", "parameters")
 
     def __init__(
@@ -188,8 +192,12 @@ class Seeding:
         *,
         planning: bool = False,
         known: Mapping[Key, int] | None = None,
+        own: frozenset[Key] | None = None,
+        once: bool = True,
     ) -> None:
         self.mode = mode
+        self.own = own
+        self._planted: dict[Key, int] | None = {} if once else None
         self.windows = windows
         self.known = known
         self.sizes: dict[Key, int] | None = {} if planning else None
@@ -219,9 +227,22 @@ class Seeding:
         if self.sizes is not None:
             self.sizes[key] = size
 
-    def prefers_site(self, features: int, elements: int) -> bool:
-        """Whether `features` directions on a result are to replace `elements` directions on variables."""
-        return self.mode == "activations" or self.mode == "auto" and features <= elements
+    def prefers_site(self, features: int, variables: list[Variable]) -> bool:
+        """Whether `features` directions on a result are to replace those of the variables that it is linear in."""
+        if self.mode != "auto":
+            return self.mode == "activations"
+        if self.own is not None:
+            return not any(variable.key in self.own for variable in variables)
+        if features > sum([variable.elements for variable in variables]):
+            return False
+        if self._planted is not None:
+            for variable in variables:
+                planted = self._planted.get(variable.key, 0)
+                if planted and planted + features > variable.elements:  # at many sites it would have more directions than elements
+                    return False
+            for variable in variables:
+                self._planted[variable.key] = self._planted.get(variable.key, 0) + features
+        return True
 
     def next_site(self) -> Key:
         """The key of the next site, in program order."""
@@ -229,5 +250,5 @@ class Seeding:
         return ("site", self._sites - 1)
 
 
-IMPERATIVE = Seeding("auto")
+IMPERATIVE = Seeding("auto", once=False)
 """Seeding of the imperative level: per site by the number of directions, all at once."""

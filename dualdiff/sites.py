@@ -34,9 +34,10 @@ def may_be_site(call: Call, operand: int) -> bool:
 def planted(call: Call, targets: list[tuple[int, Variable]]) -> tuple[bool, Site | None]:
     """Whether the result of `call` is to be seeded in place of its variables, and the site where this run carries it."""
     size, examples = features_of(call.shape)
-    elements = sum(variable.elements for _, variable in targets)
     seeding = targets[0][1].seeding
-    if math.prod(call.shape) == 1 or not seeding.prefers_site(size, elements) or call.kernel.partials and size > elements:
+    if math.prod(call.shape) == 1 or call.kernel.partials and size > sum([variable.elements for _, variable in targets]):
+        return False, None
+    if not seeding.prefers_site(size, [variable for _, variable in targets]):
         return False, None
     key = seeding.next_site()
     seeding.meet(key, size)

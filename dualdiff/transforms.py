@@ -7,7 +7,7 @@ Each takes a fresh level, so they nest in each other and in those of `revdiff` i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,10 +88,11 @@ def value_and_grad(
 
 
 def _accumulated(
-    function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run], has_aux: bool
+    function: Callable[..., Any], arguments: Arguments, runs: Iterable[Run], has_aux: bool
 ) -> tuple[Any, Any, list[Any]]:
     """The value of `function`, its second result, and the gradient of each variable as the sum of what the runs find."""
     gradients: list[Any] = [None] * len(arguments.primals)
+    taken: set[int] = set()
     value = aux = None
     for run in runs:
         level = new_level()
@@ -99,14 +100,31 @@ def _accumulated(
         out = run.call(function, arguments, variables, level)
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
         value = below(scalar_of("value_and_grad", out), level)
-        carried = (out.carried or {}) if isinstance(out, Tensor) and out.level == level else {}
-        found = pushing.by_variable(carried, value, cotangent=pushing.ONE)
+        found = pushing.by_variable((out.carried or {}) if _is_of(out, level) else {}, value, cotangent=pushing.ONE)
+        out = None  # or its tangents would live until the next run has its own
         for i, seed in enumerate(seeds):
             for own in dict.fromkeys((seed, seed.whole)):
                 if own in found:
-                    part = pushing.placed(own, found[own], ())
-                    gradients[i] = part if gradients[i] is None else gradients[i] + part
+                    gradients[i] = _added(gradients[i], own, found.pop(own), taken)
     return value, tree.map(lambda y: below(y, level), aux) if has_aux else None, gradients
+
+
+def _is_of(out: Any, level: int) -> bool:
+    return isinstance(out, Tensor) and out.level == level
+
+
+def _added(total: Any, variable: Variable, part: Any, taken: set[int]) -> Any:
+    """`total` `[n]` with what one run found of the gradient of a variable, `[n]` or that of its window, in place where that can be."""
+    if total is None and part.shape[0] == variable.elements:
+        return _own(part, taken)
+    if type(part) is not np.ndarray or total is not None and type(total) is not np.ndarray:
+        part = pushing.placed(variable, part, ())
+        return part if total is None else total + part
+    if total is None:
+        total = np.zeros_like(part, shape=(variable.elements,))
+    place = total if part.shape[0] == variable.elements else total[variable.rows]
+    place += part
+    return total
 
 
 def _shaped(gradient: Any, primal: Any) -> Any:
@@ -151,7 +169,7 @@ def jacobian(
     return differentiated
 
 
-def _blocks(function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run]) -> tuple[list[list[Any]], list[Any], Any]:
+def _blocks(function: Callable[..., Any], arguments: Arguments, runs: Iterable[Run]) -> tuple[list[list[Any]], list[Any], Any]:
     """Per output of `function` the derivative by each variable, `[n, *shape]`; its values; and how it is built of outputs."""
     rows: list[list[Any]] = []
     values: list[Any] = []

@@ -317,7 +317,7 @@ def _push_features(call: Call, scale: Any, rows: slice) -> Any:
 
 def _responses(call: Call, weight: Any, start: int, stop: int) -> Any:
     """The responses `[stop - start, o, *windows]` to images of one element each: copies of the filters, put where they meet it."""
-    groups, (_, channels, *size) = call.params["groups"], call.shapes[0]
+    groups, (_, _, *size) = call.params["groups"], call.shapes[0]
     (o, inner, *taps), (_, _, *counts) = call.shapes[1], call.shape
     window = window_of(tuple(size), tuple(taps), *(call.params[name] for name in ("stride", "padding", "dilation")))
     pixels, first = math.prod(size), start // max(math.prod(size), 1)

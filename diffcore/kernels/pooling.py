@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from diffcore.dispatch import unboxed
-from diffcore.kernels.elementwise import where
 from diffcore.kernels.families import always, irregular, linear_map
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.windows import Window, covers, inside, placed, reaches, tap_slices

@@ -44,7 +44,7 @@ class Call:
 
 
 class Separable(NamedTuple):
-    """Tangents `left[b, j] * right[j, ...]` of example `b` in direction `j`: `left` is `[batch, k]` (`None` for ones), `right` `[k, ...]`."""
+    """Tangents `left[b, j] * right[j, ...]` of example `b` in direction `j`: `left` `[batch, k]` (`None` for ones), `right` `[k, ...]`."""
 
     left: Any
     right: Any
