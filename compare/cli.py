@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from compare.bench.wanted import GROUPS, Wanted
 from compare.datasets import OWN
 from compare.errors import CompareError, account, one_line, suggestion
 from compare.notes.catalogue import CLAIMS
@@ -84,7 +85,12 @@ def cli(context: click.Context) -> None:
 @click.option("--optimizer", metavar="NAME", help=f"Optimizer: {', '.join(OPTIMIZERS)}.  {_PRESET}")
 @click.option("--lr", type=float, help=f"Learning rate.  {_PRESET}")
 @click.option("--momentum", type=float, help=f"Momentum, of {', '.join(WITH_MOMENTUM)}.  {_PRESET}")
-@click.option("--memory", default=AUTO, metavar="BYTES", help="Bytes that tangents may take (or 256MB); beyond it they go in chunks.")
+@click.option(
+    "--memory",
+    default=AUTO,
+    metavar="BYTES",
+    help="Bytes that tangents may take (or 256MB), beyond which they go in chunks, and what reverse-checkpoint may take.",
+)
 @click.option("--rounds", default=_DEFAULTS.rounds, help="Timing rounds, interleaved over the engines.")
 @click.option("--agreement-steps", default=_DEFAULTS.agreement_steps, help="Steps of the comparison in float64.")
 @click.option("--full", is_flag=True, help="Lift the limits on steps that are dear.")
@@ -118,12 +124,46 @@ def listed(data: bool, as_json: bool) -> int:
 
 
 @cli.command()
+@click.option("--saved", is_flag=True, help="What reverse mode keeps for the backward pass of one step.")
+@click.option("--schedule", is_flag=True, help="By which reverse-checkpoint runs the network forward and backward.")
+@click.option("--network", default=_DEFAULTS.network, metavar="NAME", help="Network; `list` shows them.")
+@click.option("--data", default=None, metavar="NAME", help=f"Data set, {' or '.join(OWN)}; `list --data` shows them.  {_PRESET}")
+@click.option("--batch", type=int, help=f"Examples in a batch.  {_PRESET}")
+@click.option("--dtype", default=_DEFAULTS.dtype, metavar="NAME", help=f"Numbers: {' or '.join(DTYPES)}.")
+@click.option("--width", type=int, help=f"Width of the network, as `list` says.  {_PRESET}")
+@click.option("--depth", type=int, help=f"Depth of the network, as `list` says.  {_PRESET}")
+@click.option("--memory", default=AUTO, metavar="BYTES", help="Bytes that the schedule may take (or 64MB).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(saved: bool, schedule: bool, as_json: bool, batch: int | None, **options: Any) -> int:
+    """Show what a network has about it, from shapes alone.
+
+    --saved lists every array that reverse mode keeps for the backward pass: the
+    operation, the layer, shape, dtype and bytes, the line of code, and the total.
+
+    --schedule draws how reverse-checkpoint goes about it: which values between
+    layers are kept, which layers are run again and when, with the bytes alive at
+    each action, by the cheapest schedule within --memory (without that, by square
+    root checkpointing).
+
+    It takes seconds and no memory, whatever the batch.
+    """
+    if saved == schedule:
+        raise click.UsageError("nothing to show: say what, with --saved or --schedule" if not saved else "either --saved or --schedule")
+    if saved and options["memory"] != AUTO:
+        raise click.UsageError("--memory bounds a schedule, and what --saved lists has none")
+    settings = Settings(**options)
+    from compare import commands
+
+    return (commands.show_saved if saved else commands.show_schedule)(settings, batch, as_json=as_json)
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="PATH", show_default=False, help="The report.  [default: FILE with .html]"
 )
 def report(file: Path, output: Path | None) -> int:
-    """Make the report again from the records in FILE."""
+    """Make the page of `run` or `bench` again from the records in FILE."""
     from compare import commands
 
     return commands.report(file, output)
@@ -139,16 +179,23 @@ def env(as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--rounds", default=30, help="Interleaved rounds; ratios are of medians over them.")
-def bench(rounds: int, as_json: bool) -> int:
-    """Time both engines against a hand-written pass and jax.jacfwd.
+@click.option("--only", multiple=True, metavar="GROUP", help=f"Group, can be repeated: {', '.join(GROUPS)}.  [default: all]")
+@click.option("--rounds", type=int, metavar="N", help="Rounds of every contest.  [default: up to 30, in a few seconds each]")
+@click.option("--quick", is_flag=True, help="Few rounds, no networks of full size.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@click.option("--output", default="reports", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the page.")
+def bench(output: Path, as_json: bool, **options: Any) -> int:
+    """Measure both engines against their peers, in a few minutes.
 
-    In one process, on the network 64-32-10, batch 64, float32.
+    Seconds, operations and bytes beside hand-written numpy, jax, PyTorch and
+    HIPS autograd (the last two where they are installed), as ratios with
+    the bounds they are wanted to keep. Leaves FOLDER/bench.html, and
+    FOLDER/bench.jsonl, the records that it is made from.
     """
+    wanted = Wanted(**options)
     from compare import commands
 
-    return commands.bench(rounds, as_json=as_json)
+    return commands.bench(wanted, output, as_json=as_json)
 
 
 @cli.command()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from compare import environment, experiment, files, records
 from compare.agreement import disagreement
+from compare.bench.wanted import Wanted
 from compare.check.selection import Selection
 from compare.errors import InputError
 from compare.records import Line
@@ -41,23 +42,40 @@ def run(settings: Settings, folder: Path) -> int:
 
 
 def report(source: Path, target: Path | None) -> int:
-    """Make the report of the records in `source` at `target` (beside them by default), print the table. Returns the exit code."""
-    from compare.report import render_html
-
+    """Make the page of the records in `source` at `target` (beside them by default), print the table. Returns the exit code."""
     if not source.name:
         raise InputError(f"cannot read records file {str(source)!r}: it is a folder")
     target = target or source.with_suffix(".html")
     if source.resolve() == target.resolve():
         raise InputError(f"`--output` (={str(target)!r}) is the records file itself")
     try:
-        lines = records.read(source)
-        page = render_html(lines).encode()
+        page, show = _of_bench(source) if records.kind(source) == "benchheader" else _of_run(source)
     except records.RecordsError as error:
         raise InputError(str(error)) from None
     with files.destination(target):
-        files.write({target: page})
-    _show(lines, target)
+        files.write({target: page.encode()})
+    console = Console()
+    show(console)
+    _wrote((target,), console)
     return 0
+
+
+def _of_run(source: Path) -> tuple[str, Callable[[Console], None]]:
+    """The page of the records of a run, and what prints them."""
+    from compare.report import print_report, render_html
+
+    lines = records.read(source)
+    return render_html(lines), lambda console: print_report(lines, console)
+
+
+def _of_bench(source: Path) -> tuple[str, Callable[[Console], None]]:
+    """The page of the records of a benchmark, and what prints them."""
+    from compare.bench.records import read
+    from compare.bench.terminal import print_table
+    from compare.report.bench import render
+
+    lines = read(source)
+    return render(lines), lambda console: print_table(lines, console)
 
 
 def env(*, as_json: bool) -> int:
@@ -78,19 +96,59 @@ def env(*, as_json: bool) -> int:
     return 0
 
 
-def bench(rounds: int, *, as_json: bool) -> int:
-    """Time the engines against a hand-written pass and against `jax.jacfwd`, print the ratios. Returns the exit code."""
-    if not 1 <= rounds <= 10_000:
-        raise InputError(f"`--rounds` (={rounds}) must be from 1 to 10000")
-    # Before numpy and jax are loaded, which read the variables only then.
-    environment.limit_threads()
-    from compare import bench as benchmark
+def show_saved(settings: Settings, batch: int | None, *, as_json: bool) -> int:
+    """Print what reverse mode keeps for the backward pass of one step. Returns the exit code."""
+    from compare import show
 
-    result = benchmark.measure(rounds)
+    found = show.saved(settings, batch)
+    batch = batch or settings.batch
     if as_json:
-        print(json.dumps(result.as_dict(), indent=2))
-    else:
-        benchmark.show(result, Console(highlight=False))
+        print(json.dumps({"network": settings.network, "batch": batch, "dtype": settings.dtype, **found.to_dict()}, indent=2))
+        return 0
+    print(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}\n")
+    print(found)
+    return 0
+
+
+def show_schedule(settings: Settings, batch: int | None, *, as_json: bool) -> int:
+    """Print the schedule by which the network is checkpointed. Returns the exit code."""
+    from compare import show
+
+    found = show.scheduled(settings, batch)
+    batch = batch or settings.batch
+    if as_json:
+        print(json.dumps({"network": settings.network, "batch": batch, "dtype": settings.dtype, **found.to_dict()}, indent=2))
+        return 0
+    print(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}\n")
+    print(found)
+    return 0
+
+
+def bench(wanted: Wanted, folder: Path, *, as_json: bool) -> int:
+    """Measure what is wanted, write the records and the page into `folder`, print the table (or JSON). Returns the exit code."""
+    # Before numpy, jax and torch are loaded, which read the variables only then.
+    environment.limit_threads()
+    from compare.bench import runner
+    from compare.bench.as_json import as_json as told
+    from compare.bench.records import encode
+    from compare.bench.terminal import print_table
+    from compare.progress import Bar
+    from compare.report.bench import render
+
+    page, kept = folder / "bench.html", folder / "bench.jsonl"
+    with files.destination(page, kept):
+        with Bar() as bar:
+            contests = wanted.contests()
+            phase = bar.phase("benchmark", len(contests))
+            lines = runner.run(wanted, contests, phase.advance)
+            contents = {kept: encode(lines), page: render(lines).encode()}
+        files.write(contents)
+    if as_json:
+        print(json.dumps(told(lines), indent=2))
+        return 0
+    console = Console()
+    print_table(lines, console)
+    _wrote((page, kept), console)
     return 0
 
 

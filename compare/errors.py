@@ -3,7 +3,8 @@
     CompareError           exit code 1   the work could not be done
     ├── InputError         exit code 2   (ValueError)  something asked for that cannot be: a name, a value, a folder, a file
     ├── WorkerError        exit code 1   a measuring process failed, died or fell silent
-    └── TrainingError      exit code 1   training left the finite numbers
+    ├── TrainingError      exit code 1   training left the finite numbers
+    └── DisagreementError  exit code 3   what should compute the same does not
 
 The command line prints the message and ends with the code.
 """
@@ -34,6 +35,12 @@ class WorkerError(CompareError):
 
 class TrainingError(CompareError):
     """Training left the finite numbers."""
+
+
+class DisagreementError(CompareError):
+    """What should compute the same does not, so that nothing can be measured."""
+
+    exit_code = 3
 
 
 def suggestion(value: str, allowed: Iterable[str]) -> str:

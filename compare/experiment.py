@@ -117,7 +117,7 @@ class Experiment:
             prepared, steps = self._prepared[strategy.name], len(training.losses)
             note = strategy.account
             if prepared.memory is not None:
-                note += f"; in chunks of directions that keep the tangents within {prepared.memory / 1e6:,.0f} MB (--memory)"
+                note += f"; {strategy.within} {_megabytes(prepared.memory)} MB (--memory)"
             if steps < settings.steps:
                 cost = sum(prepared.flops.values())
                 note += (
@@ -207,6 +207,11 @@ class Experiment:
         trained = _expect(Trained, worker.ask(Train(steps, dtype), phase.advance))
         phase.advance(steps)
         return trained
+
+
+def _megabytes(nbytes: int) -> str:
+    """Whole ones from 10 on, two digits below."""
+    return f"{nbytes / 1e6:,.0f}" if nbytes >= 10e6 else f"{nbytes / 1e6:.2g}"
 
 
 _Reply = TypeVar("_Reply", Prepared, Timed, Trained, Weighed)

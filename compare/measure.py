@@ -51,18 +51,21 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
     """What one step costs by the ledger: the engine runs it on abstract arrays, which have a shape and a dtype but no data.
 
     The step is the second one, so that the optimizer's state is there as it is in every step but the first. Where tangents would take
-    more than the budget of `settings` they go in chunks. Raises `InputError` for a step that is too dear, before it is counted to its
-    end, for a budget that cannot be kept, and for a network that cannot be made.
+    more than the budget of `settings` they go in chunks; a checkpointed step keeps to it if one is given. Raises `InputError` for a step
+    that is too dear, before it is counted to its end, for a budget that cannot be kept, and for a network that cannot be made.
     """
-    whole = _counted(settings, strategy, dtype, None)
-    if strategy.seeding is None or _above_rest(whole) <= settings.budget:
-        return whole
+    budget = settings.budget_of(strategy)
+    if not strategy.checkpoints or budget is None:
+        whole = _counted(settings, strategy, dtype, None)
+        if budget is None or _above_rest(whole) <= budget:
+            return whole
     try:
-        return _counted(settings, strategy, dtype, settings.budget)
+        return _counted(settings, strategy, dtype, budget)
     except MemoryBudgetError as error:
         if settings.memory != AUTO:
+            what = "segment" if strategy.checkpoints else "direction"
             raise InputError(
-                f"`memory` (={settings.memory} bytes) is below what one direction of {strategy.name} needs for {settings.network}"
+                f"`memory` (={settings.memory} bytes) is below what one {what} of {strategy.name} needs for {settings.network}"
                 f" {settings.shape}: at least {error.least} would do"
             ) from None
         return _counted(settings, strategy, dtype, error.least)

@@ -57,7 +57,7 @@ class Prepared(Message, frozen=True):
     """Reply: the number of scalar parameters, and what one step costs by the ledger (operations, bytes).
 
     `directions` are the tangent directions carried, None in reverse; `memory` the bytes that tangents are kept within by chunks of
-    directions, None where all go at once.
+    directions, or a checkpointed network by its schedule, None where nothing is bounded.
     """
 
     parameters: int

@@ -8,7 +8,7 @@ told from a whole one. Reports are made from these records alone. Units: seconds
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -103,7 +103,7 @@ class Memory(Record, frozen=True):
 
 
 class Arithmetic(Record, frozen=True):
-    """Operations of one step by phase (`primal`, `tangent`, `adjoint`, `update`); transcendentals are counted apart."""
+    """Operations of one step by phase (`primal`, `tangent`, `adjoint`, `recompute`, `update`); transcendentals are counted apart."""
 
     strategy: str
     flops: dict[str, int]
@@ -144,18 +144,20 @@ def encode(records: list[Line]) -> bytes:
 
 def read(path: Path) -> list[Line]:
     """The records of a file without its footer. Raises `RecordsError` when it is not a whole file of this version."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise RecordsError(f"cannot read records file {str(path)!r}: {error.strerror}") from None
+    return read_lines(path, _decoder, "header", VERSION)
+
+
+def read_lines(path: Path, decoder: msgspec.json.Decoder[Any], head: str, version: int) -> list[Any]:
+    """The records of a file that begins with a record of kind `head` and ends with a `Footer`, which is left out."""
+    raw = _bytes(path)
     lines = raw.splitlines()
     if not lines:
         raise RecordsError(f"records file {str(path)!r} is empty")
-    _check_version(path, lines[0])
-    records: list[Line] = []
+    _check_version(path, lines[0], head, version)
+    records: list[Any] = []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(_decoder.decode(line))
+            records.append(decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             _refuse(path, number, last=number == len(lines), reason=str(error))
     footer = records.pop()
@@ -164,15 +166,31 @@ def read(path: Path) -> list[Line]:
     return records
 
 
-def _check_version(path: Path, line: bytes) -> None:
+def kind(path: Path) -> object:
+    """The kind of the first record of a file, None where there is none. Raises `RecordsError` when it cannot be read."""
+    return _tag(_bytes(path).partition(b"\n")[0]).get("kind")
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        head = _tagged.decode(line)
+        return path.read_bytes()
+    except OSError as error:
+        raise RecordsError(f"cannot read records file {str(path)!r}: {error.strerror}") from None
+
+
+def _tag(line: bytes) -> dict[str, object]:
+    try:
+        return _tagged.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        head = {}
-    if head.get("kind") != "header":
+        return {}
+
+
+def _check_version(path: Path, line: bytes, head: str, version: int) -> None:
+    found = _tag(line)
+    if found.get("kind") != head:
         raise RecordsError(f"{str(path)!r} is not a records file: its first line is not a header")
-    if head.get("version") != VERSION:
-        raise RecordsError(f"records file {str(path)!r} has version {head.get('version')!r}; this program reads version {VERSION}")
+    if found.get("version") != version:
+        raise RecordsError(f"records file {str(path)!r} has version {found.get('version')!r}; this program reads version {version}")
 
 
 def _refuse(path: Path, number: int, *, last: bool, reason: str) -> NoReturn:

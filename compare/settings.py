@@ -38,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `steps` are training steps of `batch` examples; `width` and `depth` shape the network; these, `data`, `optimizer`, `lr` and `momentum`
     are those of the network's preset where they are not given. `memory` is what the tangents of forward mode may take, in bytes or as
-    `"256MB"`, beyond which they are computed in chunks; `rounds` are the interleaved timing rounds; `full` lets strategies whose step is
+    `"256MB"`, beyond which they are computed in chunks, and what checkpointed reverse mode may take beside parameters and gradients (by
+    default it keeps what square root checkpointing does); `rounds` are the interleaved timing rounds; `full` lets strategies whose step is
     dear run, and train for all steps; `agreement_steps` is the length of the float64 comparison; `name` names the files and
     defaults to network, data and backend.
     """
@@ -76,11 +77,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for engine in self.engines:
             choose("engine", engine, [ALL, *STRATEGIES])
         for name in ("steps", "batch", "width", "depth", "rounds", "agreement_steps"):
-            _require_count(name, getattr(self, name), least=1)
+            require_count(name, getattr(self, name), least=1)
         for name in ("width", "depth"):
             if name not in preset.knobs and getattr(self, name) != getattr(preset, name):
                 raise InputError(f"`{name}` (={getattr(self, name)}) cannot be set: {self.network} has no {name} to choose")
-        _require_count("seed", self.seed, least=0)
+        require_count("seed", self.seed, least=0)
         _check_fit(preset, self.dataset)
         if self.batch > self.dataset.trained_on:
             raise InputError(f"`batch` (={self.batch}) must be at most {self.dataset.trained_on}, the training examples of {self.data}")
@@ -124,7 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def strategies(self) -> list[Strategy]:
         """The strategies asked for, each once, the reference first."""
-        return [strategy for name, strategy in STRATEGIES.items() if ALL in self.engines or name in self.engines]
+        return [each for name, each in STRATEGIES.items() if name in self.engines or (each.by_default and ALL in self.engines)]
 
     @property
     def title(self) -> str:
@@ -146,11 +147,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Bytes that the tangents of forward mode may take."""
         return AUTO_BYTES[self.backend] if isinstance(self.memory, str) else self.memory
 
+    def budget_of(self, strategy: Strategy) -> int | None:
+        """Bytes that a strategy is told to keep to, None where it is told none."""
+        if strategy.checkpoints:
+            return None if self.memory == AUTO else self.budget
+        return self.budget if strategy.bounded else None
+
     @property
     def command(self) -> str:
         """The command that repeats this run, every setting written out so that it outlives a change of defaults."""
         words = ["python", "-m", "compare", "run"]
-        for engine in [ALL] if len(self.strategies) == len(STRATEGIES) else [strategy.name for strategy in self.strategies]:
+        names = [strategy.name for strategy in self.strategies]
+        usual = [name for name, strategy in STRATEGIES.items() if strategy.by_default]
+        for engine in [ALL, *(name for name in names if name not in usual)] if {*usual} <= {*names} else names:
             words += ["--engine", engine]
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
@@ -202,7 +211,8 @@ def _slug(data: str) -> str:
     return f"{kind}-{kept}" if colon else kind
 
 
-def _require_count(name: str, value: int, *, least: int) -> None:
+def require_count(name: str, value: int, *, least: int) -> None:
+    """Raise `InputError` unless `value` is a whole number that the setting `name` may have."""
     most = LARGEST_OF.get(name, LARGEST)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InputError(f"`{name}` (={value!r}) must be a whole number from {least} to {most}")

@@ -10,23 +10,40 @@ import msgspec
 
 
 class Strategy(msgspec.Struct, frozen=True):
-    """One way of differentiating: an engine, and for the forward engine where it puts its directions."""
+    """One way of differentiating: an engine, where the forward one puts its directions, and whether the reverse one checkpoints.
+
+    `within` tells of a memory budget that is kept: what it bounds, and how. `by_default` strategies are those that `ALL` stands for.
+    """
 
     name: str
     module: str
     seeding: str | None
     title: str
     account: str
+    checkpoints: bool = False
+    within: str = ""
+    by_default: bool = True
 
     def engine(self) -> Any:
         """The engine's package, imported now."""
         return importlib.import_module(self.module)
 
     def value_and_grad(self, loss: Callable[..., Any], memory: int | None = None) -> Callable[..., Any]:
-        """The engine's `value_and_grad(loss)` with this strategy's seeding, its tangents within `memory` bytes where that is given."""
+        """The engine's `value_and_grad(loss)` of this strategy, within `memory` bytes where that is given.
+
+        They bound the tangents of the forward engine, and what a checkpointed network makes; a plain reverse pass takes what it takes.
+        """
+        engine = self.engine()
+        if self.checkpoints:
+            loss = _checkpointed(loss, engine.checkpoint, memory)
         options = {} if self.seeding is None else {"seeding": self.seeding, "memory": memory}
-        differentiated: Callable[..., Any] = self.engine().value_and_grad(loss, **options)
+        differentiated: Callable[..., Any] = engine.value_and_grad(loss, **options)
         return differentiated
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a memory budget means something to this strategy."""
+        return self.seeding is not None or self.checkpoints
 
     def directions(self, loss: Callable[..., Any], *arguments: Any) -> int | None:
         """Tangent directions that are carried to differentiate `loss(*arguments)`, or None in reverse, which carries none."""
@@ -35,16 +52,50 @@ class Strategy(msgspec.Struct, frozen=True):
         return int(self.engine().directions(loss, seeding=self.seeding)(*arguments))
 
 
+def _checkpointed(loss: Callable[..., Any], checkpoint: Callable[..., Any], memory: int | None) -> Callable[..., Any]:
+    """`loss` with its network checkpointed: within `memory` bytes, or between some sqrt(n) groups of its n layers."""
+    options = {"schedule": "sqrt"} if memory is None else {"memory": memory}
+    return lambda net, *data: loss(_Checkpointed(net, checkpoint, options), *data)
+
+
+class _Checkpointed:
+    """A network that is checkpointed when it is called, and itself in all else."""
+
+    def __init__(self, net: Any, checkpoint: Callable[..., Any], options: dict[str, Any]) -> None:
+        self._net, self._checkpoint, self._options = net, checkpoint, options
+
+    def __call__(self, inputs: Any) -> Any:
+        return self._checkpoint(self._net, inputs, **self._options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._net, name)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._net[index]
+
+
+CHUNKS = "in chunks of directions that keep the tangents within"
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
         Strategy("reverse", "revdiff", None, "reverse", "a tape is kept and one cotangent runs back over it"),
+        Strategy(
+            "reverse-checkpoint",
+            "revdiff",
+            None,
+            "reverse, checkpoints",
+            "some values between layers are kept, and the tape is made again from these, group by group",
+            checkpoints=True,
+            within="by the cheapest schedule that keeps values, tape and cotangents within",
+            by_default=False,
+        ),
         Strategy(
             "forward-activations",
             "dualdiff",
             "activations",
             "forward, activation directions",
             "one tangent direction per output feature of each layer, shared by the batch",
+            within=CHUNKS,
         ),
         Strategy(
             "forward-parameters",
@@ -52,10 +103,12 @@ STRATEGIES: dict[str, Strategy] = {
             "parameters",
             "forward, parameter directions",
             "the textbook: one tangent direction per scalar parameter",
+            within=CHUNKS,
         ),
     )
 }
 """Every strategy, by name, the reference first."""
+CHECKPOINTED = STRATEGIES["reverse-checkpoint"]
 
 ALL = "all"
-"""The name that stands for every strategy."""
+"""The name that stands for every strategy that is compared by default."""

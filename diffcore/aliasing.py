@@ -67,6 +67,12 @@ class _Changes:
 changes = _Changes()
 
 
+def buffer_of(array: Any) -> Any:
+    """What stands for the memory of `array`, the same object for all arrays that share it; on jax, where none do, the array itself."""
+    owner = owner_of(array)
+    return getattr(array, "storage", array) if owner is None else owner
+
+
 def check_saved(call: Call, time: int, names: frozenset[str] | None = None) -> None:
     """Raise `GradientError` when a residual of `call` (one of `names`), recorded at `time`, has been changed in place since.
 

@@ -5,24 +5,17 @@ An operation makes one when what it got was finite and what it returned is not; 
 
 from __future__ import annotations
 
-import linecache
-import os
-import sys
 import threading
-import weakref
 from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
 
+from diffcore import places
 from diffcore.arrays import is_array, is_float
 from diffcore.errors import AnomalyError
 from diffcore.ledger import state
 from diffcore.seeds import array_under
-from diffcore.watch import watch
-
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OURS = tuple(os.path.join(_ROOT, package, "") for package in ("diffcore", "revdiff", "dualdiff"))
 
 
 class _Mode(threading.local):
@@ -30,7 +23,6 @@ class _Mode(threading.local):
 
 
 _mode = _Mode()
-_places: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 
 def is_anomaly_enabled() -> bool:
@@ -53,7 +45,7 @@ class set_detect_anomaly:
     def _set(mode: bool) -> None:
         if mode != _mode.enabled:
             _mode.enabled = mode
-            watch.add(1 if mode else -1)
+            places.want(1 if mode else -1)
 
     def __enter__(self) -> None:
         pass
@@ -80,13 +72,13 @@ class detect_anomaly:
 def check_value(kernel: Any, operands: Iterable[Any], params: dict[str, Any], out: Any) -> None:
     """Raise `AnomalyError` if `out` is not finite though the operands and numbers among `params` are. Rules are not checked here."""
     if _mode.enabled and state.phase == "primal" and (kind := _flaw(out)) and not any(map(_flaw, (*operands, *params.values()))):
-        raise AnomalyError(f"{kernel.name} made {kind} in its value, of shape {tuple(out.shape)}, from finite operands, at {_line()}")
+        raise AnomalyError(f"{kernel.name} made {kind} in its value, of shape {tuple(out.shape)}, from finite operands, at {places.here()}")
 
 
 def check_tangents(kernel: Any, given: Iterable[Any], made: Iterable[Any]) -> None:
     """Raise `AnomalyError` if a tangent in `made` is not finite though those `given` are."""
     if _mode.enabled and (kinds := [kind for t in made if (kind := _flaw(t))]) and not any(map(_flaw, given)):
-        raise AnomalyError(f"{kernel.name} made {kinds[0]} in the tangent of its result from finite tangents, at {_line()}")
+        raise AnomalyError(f"{kernel.name} made {kinds[0]} in the tangent of its result from finite tangents, at {places.here()}")
 
 
 def check_cotangents(node: Any, given: Any, made: Iterable[Any]) -> None:
@@ -95,17 +87,11 @@ def check_cotangents(node: Any, given: Any, made: Iterable[Any]) -> None:
         return
     for name, g in zip(node.kernel.names(len(node.needs)), made, strict=True):
         if g is not None and (kind := _flaw(g)):
-            place = _places.get(node, "a line unknown, since it ran before anomaly detection was switched on")
+            place = places.place_of(node) or "a line unknown, since it ran before anomaly detection was switched on"
             raise AnomalyError(
                 f"the backward pass of {node.kernel.name} made {kind} in the cotangent of `{name}` from a finite one; "
                 f"{node.kernel.name} was called at {place}"
             )
-
-
-def note_place(node: Any) -> None:
-    """Remember the line that is recording `node`."""
-    if _mode.enabled:
-        _places[node] = _line()
 
 
 def _flaw(value: Any) -> str:
@@ -122,13 +108,3 @@ def _flaw(value: Any) -> str:
     if np.isfinite(array).all():
         return ""
     return "a NaN" if np.isnan(array).any() else "an infinity"
-
-
-def _line() -> str:
-    """The innermost line outside of the packages: file, number, function and text."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
-        frame = frame.f_back
-    file, number = frame.f_code.co_filename, frame.f_lineno
-    text = linecache.getline(file, number).strip()
-    return f"{file}:{number} in {frame.f_code.co_name}" + (f": `{text}`" if text else "")

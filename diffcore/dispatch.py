@@ -60,6 +60,10 @@ class Boxed:
     """The class of the engine's results."""
 
     @staticmethod
+    def through(x: Any, chain: Any) -> Any:
+        """The tensor that the layers of `chain` (see `diffcore.nn.chain`) make of `x`, or `None` to have them called one by one."""
+
+    @staticmethod
     def follow(kernel: Kernel, primals: list[Any], carried: list[Any], mask: int, out: Any, aux: Any, params: dict[str, Any]) -> Any:
         """What a box around `out = kernel(*primals)` carries, given what its operands have `carried`.
 

@@ -5,6 +5,7 @@
     ├── ArgumentError        (ValueError, RuntimeError)   an argument whose value is out of its range
     ├── DTypeError           (TypeError, RuntimeError)    an element type the op cannot work with
     ├── GradientError        (RuntimeError)               a derivative that was asked for in the wrong way
+    │   └── CheckpointError                           a checkpointed function that did something else when it was recomputed
     ├── DeviceError          (RuntimeError)               a device that is not there
     ├── StateError           (RuntimeError)               names or shapes of parameters that do not fit a network
     ├── FormatError          (ValueError)                 a file that is torn, or not of the format it should be
@@ -38,6 +39,10 @@ class DTypeError(DiffError, TypeError, RuntimeError):
 
 class GradientError(DiffError, RuntimeError):
     """A derivative asked for in the wrong way: no history, a freed graph, a missing cotangent."""
+
+
+class CheckpointError(GradientError):
+    """A checkpointed function that did something else when it was recomputed; the message names the operation."""
 
 
 class DeviceError(DiffError, RuntimeError):

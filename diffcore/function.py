@@ -133,7 +133,8 @@ class _Application:
             forward=lambda xp, *arrays: (value, ()),  # not the record's own, with which it would refer to itself
             pushforward=self._pushforward,
             pullback=self._pullback if self._has("backward") or self.function.kind.engine == "revdiff" else None,
-            keeps=tuple(frozenset((*names, "out")) for _ in names),
+            keeps=(self._kept(names),) * len(names),
+            holds=tuple(x for what, x in self.sources.get("backward", ()) if what == "constant"),
         )
         packed = apply(kernel, *operands)
         outs: list[Any] = []
@@ -198,6 +199,11 @@ class _Application:
         if len(moving) == 1:
             return moving[0]
         return namespace(moving).concatenate([v.reshape(-1) for v in moving])
+
+    def _kept(self, names: tuple[str, ...]) -> frozenset[str]:
+        """The operands among what `forward` saved for `backward`, and `out` where a result is."""
+        kinds = {"arg": lambda i: names[i], "out": lambda i: "out"}
+        return frozenset(kinds[what](i) for what, i in self.sources.get("backward", ()) if what in kinds)
 
     # the derivatives
     def _has(self, rule: str) -> bool:

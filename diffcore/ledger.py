@@ -40,16 +40,20 @@ state = _State()
 
 
 class Storage:
-    """One buffer of `nbytes` bytes; arrays that alias it share the object, so it is counted once and until the last dies."""
+    """One buffer of `nbytes` bytes; arrays that alias it share the object, so it is counted once and until the last dies.
 
-    __slots__ = ("ledger", "nbytes", "role")
+    `number` counts the buffers that its ledger has seen made.
+    """
+
+    __slots__ = ("ledger", "nbytes", "number", "role")
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
         self.role = state.role
         self.ledger = state.ledger
+        self.number = 0
         if self.ledger is not None:
-            self.ledger._change(self.role, nbytes)
+            self.number = self.ledger._made(self.role, nbytes)
 
     def relabel(self, role: str) -> None:
         """Book the bytes under another role from now on."""
@@ -81,6 +85,7 @@ class Ledger:
         self.peak_roles: dict[str, int] = {}
         self.peaks: dict[str, int] = {}
         self._total = 0
+        self._count = 0
         self._outer: tuple[Any, ...] = ()
 
     def __enter__(self) -> Ledger:
@@ -117,6 +122,12 @@ class Ledger:
         self.flops[phase] += flops
         self.transcendentals[phase] += transcendentals
         self.by_kernel[phase, state.kernel] += flops
+
+    def _made(self, role: str, nbytes: int) -> int:
+        """Book a buffer that is made, and number it."""
+        self._count += 1
+        self._change(role, nbytes)
+        return self._count
 
     def _change(self, role: str, nbytes: int) -> None:
         self.live[role] += nbytes

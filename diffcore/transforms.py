@@ -7,7 +7,8 @@ structure of arrays (its leaves). The function is called with tensors of a fresh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from contextlib import ExitStack
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from diffcore.arrays import is_array, is_float
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import GradientError
 from diffcore.nn.module import Module
-from diffcore.nn.registry import Slots, borrowing
+from diffcore.nn.registry import Slots, standing
+from diffcore.replay import within
 
 
 def as_primal(value: Any) -> Any:
@@ -68,19 +70,15 @@ class Arguments:
         args = [constant(x) if type(x) is np.ndarray else _constants(x, constant) for x in self.args]
         if variables is self._lifted:  # these are in their places already
             return function(*args)
-        nets = []
-        with borrowing():
-            try:
-                for number, build, own in self._parts(variables):
-                    if type(build) is Slots:
-                        nets.append(build)
-                        build.fill(own)
-                    else:
-                        args[number] = build(own)
-                return function(*args)
-            finally:
-                for slots in nets:
-                    slots.fill(slots.values)
+        with ExitStack() as stack:
+            for number, build, own in self._parts(variables):
+                if type(build) is Slots:
+                    surroundings = partial(standing, build, own)
+                    stack.enter_context(surroundings())
+                    stack.enter_context(within(surroundings))
+                else:
+                    args[number] = build(own)
+            return function(*args)
 
     def lifted(self, kind: type[Boxed]) -> list[Any] | None:
         """The parameters of the one net to differentiate by, if all are at level 0 and of class `kind`.
@@ -102,11 +100,14 @@ class Arguments:
             yield number, build, values[start : start + count]
             start += count
 
-    def unpack(self, values: Any, what: str) -> list[Any]:
-        """One value per primal from `values`, which has the structure that `pack` gives. Raises `GradientError` where it has not."""
+    def unpack(self, values: Any, what: str, *, missing: bool = False) -> list[Any]:
+        """One value per primal from `values`, which has the structure that `pack` gives. Raises `GradientError` where it has not.
+
+        With `missing`, a `None` in `values` stands for `None` for all primals there.
+        """
         arguments = (values,) if self.single else values
         patterns = tuple(dict.fromkeys(b.names, 0) if isinstance(b, Slots) else b([0] * count) for count, b in self._builds)
-        return tree.leaves_as(arguments, patterns, what)
+        return tree.leaves_as(arguments, patterns, what, missing=missing)
 
     def pack(self, values: Sequence[Any]) -> Any:
         """One value per primal, in the structure of the arguments: a dict by name for a module, else the argument's own."""

@@ -32,20 +32,25 @@ def _visit(tree: Any, leaves: list[Any]) -> Callable[[Any], Any]:
     return next
 
 
-def leaves_as(tree: Any, like: Any, what: str) -> list[Any]:
-    """The leaves of `tree` in the order of those of `like`. Raises `GradientError` naming `what` and where their structures differ."""
+def leaves_as(tree: Any, like: Any, what: str, *, missing: bool = False) -> list[Any]:
+    """The leaves of `tree` in the order of those of `like`. Raises `GradientError` naming `what` and where their structures differ.
+
+    With `missing`, a `None` in `tree` stands for `None` at every leaf that `like` has there.
+    """
     leaves: list[Any] = []
-    _pair(tree, like, what, "", leaves)
+    _pair(tree, like, what, "", leaves, missing)
     return leaves
 
 
-def _pair(tree: Any, like: Any, what: str, path: str, leaves: list[Any]) -> None:
-    if isinstance(like, dict) and isinstance(tree, dict) and like.keys() == tree.keys():
+def _pair(tree: Any, like: Any, what: str, path: str, leaves: list[Any], missing: bool) -> None:
+    if tree is None and missing:
+        leaves += [None] * len(flatten(like)[0])
+    elif isinstance(like, dict) and isinstance(tree, dict) and like.keys() == tree.keys():
         for key in like:
-            _pair(tree[key], like[key], what, f"{path}[{key!r}]", leaves)
+            _pair(tree[key], like[key], what, f"{path}[{key!r}]", leaves, missing)
     elif isinstance(like, list | tuple) and isinstance(tree, list | tuple) and len(like) == len(tree):
         for i, (value, pattern) in enumerate(zip(tree, like, strict=True)):
-            _pair(value, pattern, what, f"{path}[{i}]", leaves)
+            _pair(value, pattern, what, f"{path}[{i}]", leaves, missing)
     elif isinstance(like, dict | list | tuple) or isinstance(tree, dict | list | tuple) or (like is None) != (tree is None):
         where = f"at {path}, " if path else ""
         raise GradientError(f"{what}: the structures differ: {where}expected {_shown(like)}, got {_shown(tree)}")

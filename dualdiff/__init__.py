@@ -15,13 +15,15 @@ from diffcore.ops import *
 from diffcore.printing import set_printoptions
 from diffcore.serialize import save
 from diffcore.size import Size
+from diffcore.sparsity import hessian_sparsity, jacobian_sparsity
 from dualdiff import autograd, creation, cuda, distributions, nn, optim, utils
 from dualdiff.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from dualdiff.creation import *
 from dualdiff.graph import graph
+from dualdiff.jacobians import jacobian
 from dualdiff.plans import directions
 from dualdiff.tensor import Tensor, tensor
-from dualdiff.transforms import ForwardGradient, forward_gradient, grad, hessian, hvp, jacobian, jvp, value_and_grad
+from dualdiff.transforms import ForwardGradient, forward_gradient, grad, hessian, hvp, jvp, value_and_grad
 
 __all__ = [
     "ForwardGradient",
@@ -38,11 +40,13 @@ __all__ = [
     "grad",
     "graph",
     "hessian",
+    "hessian_sparsity",
     "hvp",
     "inference_mode",
     "initial_seed",
     "is_grad_enabled",
     "jacobian",
+    "jacobian_sparsity",
     "jvp",
     "linalg",
     "manual_seed",

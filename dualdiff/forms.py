@@ -19,9 +19,10 @@ from typing import Any
 from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import times
+from diffcore.kernels.indexing import scatter_index
 from diffcore.ops import permute
-from diffcore.seeds import array_under, concatenate, eye_of, ones_of
-from dualdiff.seeding import Family, Seed, Site, Variable
+from diffcore.seeds import array_under, concatenate, eye_of, ones_of, range_array
+from dualdiff.seeding import Family, Seed, Site, Spread, Variable
 
 
 class Diagonal:
@@ -114,6 +115,26 @@ class Aside:
 Form = Any
 """A `Diagonal`, an `Outer`, `Rows`, or an array: the tangents of directions given from outside."""
 
+KINDS = (Diagonal, Rows, Outer)
+
+Tangents = dict[Seed, Form]
+"""What a tensor carries: by seed a `Diagonal`, by family an `Outer` or `Rows`, by directions given from outside an array or `Rows`.
+
+At a tensor with one element, by variable the `Rows` of all its directions.
+"""
+
+Groups = dict[Seed, dict[int, Form]]
+"""Forms by seed or family, then by operand."""
+
+
+class _Given:
+    """Stands for directions given from outside as the only member of their block."""
+
+    count, order = 0, 0
+
+
+GIVEN = _Given()
+
 
 def in_front(x: Any, axis: int, lead: int = 0) -> Any:
     """`x` with the examples, which lie along `axis` (after `lead` axes), as its first axis (after those)."""
@@ -143,6 +164,14 @@ def arrays_in(form: Form) -> list[Any]:
     return [form]
 
 
+def cast(form: Form, dtype: Any) -> Form:
+    """Factors or a block in another dtype."""
+    scale = form.scale.astype(dtype) if hasattr(form.scale, "dtype") else form.scale
+    if type(form) is Rows:
+        return Rows(form.members, form.array.astype(dtype), scale)
+    return Outer(form.members, None if form.left is None else form.left.astype(dtype), form.right.astype(dtype), scale)
+
+
 def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
     """`form` of a tensor (`primal`, of `shape`) as a dense tangent `[k, *shape]`."""
     if isinstance(form, Rows):
@@ -153,16 +182,21 @@ def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
         return form.tangent
     if not isinstance(form, Diagonal):
         return form
-    assert isinstance(seed, Site | Variable)
+    assert isinstance(seed, Site | Spread | Variable)
     scale = form.scale
     if seed.examples:
         batch, features = shape[0], math.prod(shape[1:])
         eye = eye_of(primal, features, seed.rows)
         eye = eye.reshape((eye.shape[0], 1, *shape[1:]))
         return fill(eye, shape, 1) if scale is None else eye * scale.reshape((1, batch, *shape[1:]))
-    eye = eye_of(primal, math.prod(shape), seed.rows)
-    eye = eye.reshape((eye.shape[0], *shape))
-    return eye if scale is None else eye * scale
+    size = math.prod(shape)
+    if scale is None:
+        eye = eye_of(primal, size, seed.rows)
+        return eye.reshape((eye.shape[0], *shape))
+    on_diagonal = scale.reshape(-1)[seed.rows]
+    k = on_diagonal.shape[0]
+    at = range_array(k), range_array(k) + (seed.rows.start or 0)
+    return scatter_index(on_diagonal, index=at, shape=(k, size)).reshape((k, *shape))
 
 
 def together(diagonals: list[tuple[Site | Variable, Any]], primal: Any, shape: tuple[int, ...]) -> list[tuple[tuple[Any, ...], Any]]:

@@ -24,7 +24,7 @@ from diffcore.nn.module import Module
 from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal
-from dualdiff import pushing
+from dualdiff import collecting, pushing
 from dualdiff.chunks import Chunks, plan
 from dualdiff.costs import preferred
 from dualdiff.forms import IDENTITY
@@ -87,6 +87,10 @@ class _Lifted(list[Tensor]):
                 parameter.level, parameter.carried = 0, carried
 
 
+Plant = Callable[[Arguments, int, Seeding], tuple[list[Tensor], list[Variable]]]
+"""How variables are seeded: `seeded`, or in its manner with fewer directions."""
+
+
 class Run(NamedTuple):
     """One run of a function: the directions planted, and for all runs but the first what stands as it did when the evaluation started."""
 
@@ -102,7 +106,7 @@ class Run(NamedTuple):
 
 
 class Plans:
-    """How one transform of `function` seeds its runs: in `mode`, and within `memory` bytes unless that is `None`.
+    """How one transform of `function` seeds its runs: in `mode`, within `memory` bytes unless that is `None`
 
     Raises `ValueError` for a mode or a budget that is none.
     """
@@ -115,10 +119,10 @@ class Plans:
         self._kept: dict[Hashable, _Plan] = {}
         self._own: dict[Hashable, frozenset[Key] | None] = {}
 
-    def evaluate(self, arguments: Arguments, work: Callable[[Iterable[Run]], _R]) -> _R:
-        """What `work` makes of the runs of one evaluation."""
+    def evaluate(self, arguments: Arguments, work: Callable[[Iterable[Run]], _R], plant: Plant = seeded) -> _R:
+        """What `work` makes of the runs of one evaluation, in which it seeds the variables by `plant`."""
         if self._budget is None:
-            return work((Run(Seeding(self._mode, own=self._chosen(arguments) if self._mode == "auto" else None)),))
+            return work((Run(Seeding(self._mode, own=self._chosen(arguments) if self._mode == "auto" and plant is seeded else None)),))
         start = _Start(arguments)
         signature = _signature(arguments)
         kept = self._kept.get(signature) if signature is not None else None
@@ -127,7 +131,7 @@ class Plans:
                 return work(kept.runs(start))
             except LeftPlan:
                 start.restore()
-        made = self._made(arguments, start)
+        made = self._made(arguments, start, plant)
         if signature is not None:
             _remember(self._kept, signature, made)
         return work(made.runs(start))
@@ -152,13 +156,13 @@ class Plans:
         _remember(self._own, signature, own)
         return own
 
-    def _made(self, arguments: Arguments, start: _Start) -> _Plan:
+    def _made(self, arguments: Arguments, start: _Start, plant: Plant) -> _Plan:
         """`"auto"` falls back to parameter directions where the budget is too small for its choice (a kernel that mixes examples turns
         activation directions into all parameter directions at once).
         """
         assert self._budget is not None
-        run = _abstract(self._function, arguments, start)
-        own = _preferred(self._function, arguments, start) if self._mode == "auto" else None
+        run = _abstract(self._function, arguments, start, plant)
+        own = _preferred(self._function, arguments, start) if self._mode == "auto" and plant is seeded else None
         try:
             return _Plan(self._mode, plan(run, self._mode, self._budget, own), own)
         except MemoryBudgetError as error:
@@ -288,7 +292,7 @@ def _signature(arguments: Arguments) -> Hashable | None:
     return signature
 
 
-def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start) -> Callable[[Seeding], Any]:
+def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start, plant: Plant = seeded) -> Callable[[Seeding], Any]:
     """The function as a program on abstract arrays, for planning."""
 
     def run(seeding: Seeding) -> Any:
@@ -297,7 +301,7 @@ def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start)
         arguments.primals = [_shadow(p) for p in whole]
         try:
             with start.again(_shadow):
-                tensors, _ = seeded(arguments, level, seeding)
+                tensors, _ = plant(arguments, level, seeding)
                 out = call(function, arguments, tensors, level, _shadow)
                 return [_delivered(y, level) for y in tree.flatten(out)[0]]
         finally:
@@ -329,7 +333,7 @@ def _delivered(out: Any, level: int) -> Any:
     if not isinstance(out, Tensor) or out.level != level:
         return None
     row = ones_of(out.primal) if math.prod(out.shape) == 1 else None
-    return pushing.by_variable(out.carried or {}, out.primal, cotangent=row)
+    return collecting.by_variable(out.carried or {}, out.primal, cotangent=row)
 
 
 def below(out: Any, level: int) -> Any:

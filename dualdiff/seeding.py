@@ -101,6 +101,57 @@ class Variable(Seed):
         return self.count > 0 or self.elements == 0
 
 
+class Features(Variable):
+    """The directions of a variable with examples along axis 0, one per feature, which all examples share. `shape` is that of one example.
+
+    A kernel that mixes examples is an error.
+    """
+
+    __slots__ = ()
+    examples = True
+
+
+class Elements(Variable):
+    """The directions of a variable of which each is to touch one element to the end. A kernel that does not keep that is an error."""
+
+    __slots__ = ()
+
+
+class Spread(Seed):
+    """The directions of `variable` where an elementwise kernel has broadcast it to many rows: direction `f` is feature `f` of every row.
+
+    There the variable's diagonal stays one, with the rows for examples. Where these mix, its directions are dense as they would have been.
+    """
+
+    __slots__ = ("variable",)
+    examples = True
+
+    def __init__(self, variable: Variable) -> None:
+        self.variable = variable
+
+    @property
+    def rows(self) -> slice:
+        return self.variable.rows
+
+    @property
+    def count(self) -> int:
+        return self.variable.count
+
+    @property
+    def order(self) -> int:
+        return self.variable.order
+
+    def is_active(self) -> bool:
+        """As for the variable."""
+        return self.variable.is_active()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spread) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return hash((Spread, self.variable))
+
+
 class Site(Seed):
     """Directions on the result of `call`: one per feature (axes after the first), or per element where there is no batch.
 
@@ -143,14 +194,16 @@ class Site(Seed):
 class Family(Seed):
     """The seeds whose tangents are one block of a tensor: variables (`OWN`), or sites whose examples lie along `axis`.
 
-    `FACTORED` are sites whose tangents are factors of which the block is the product; their examples lie along axis 0.
+    `FACTORED` are sites whose tangents are factors of which the block is the product; their examples lie along axis 0. With `strict`,
+    examples that mix are an error.
     """
 
-    __slots__ = ("axis", "examples")
+    __slots__ = ("axis", "examples", "strict")
 
-    def __init__(self, axis: int | None) -> None:
+    def __init__(self, axis: int | None, strict: bool = False) -> None:
         self.examples = axis is not None
         self.axis = axis or 0
+        self.strict = strict
 
 
 OWN, FACTORED = Family(None), Family(0)
@@ -170,6 +223,21 @@ class _Nothing(dict[Key, Window]):
 
 
 NOTHING = _Nothing()
+
+
+@cache
+def _strict(axis: int) -> Family:
+    return Family(axis, strict=True)
+
+
+def family_of(seed: Seed) -> Family:
+    """The family that the dense tangents of a seed belong to, examples along axis 0."""
+    return _strict(0) if isinstance(seed, Features) else shared(0) if seed.examples else OWN
+
+
+def moved(family: Family, axis: int) -> Family:
+    """The same family with its examples along another axis."""
+    return _strict(axis) if family.strict else shared(axis)
 
 
 class Seeding:

@@ -10,9 +10,8 @@ from diffcore.dispatch import unboxed
 from diffcore.errors import GradientError
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.tensor import TensorSurface, check_cotangent, own_memory, tensor_of
-from dualdiff import pushing
-from dualdiff.forms import IDENTITY, dense
-from dualdiff.pushing import Tangents
+from dualdiff import collecting, pushing
+from dualdiff.forms import IDENTITY, Tangents, dense
 from dualdiff.seeding import IMPERATIVE, Seed, Variable
 
 
@@ -41,7 +40,7 @@ class Tensor(TensorSurface):
     def tangents(self) -> Tangents:
         """The tangents per seed, none for a constant; those of one block are taken apart."""
         carried = self.carried if self.requires_grad else None
-        return {own: form for seed, part in (carried or {}).items() for own, form in pushing.split(seed, part, self.primal)}
+        return {own: form for seed, part in (carried or {}).items() for own, form in collecting.split(seed, part, self.primal)}
 
     def _like(self, primal: Any) -> Tensor:
         return Tensor(primal, self.level)
@@ -81,7 +80,7 @@ class Tensor(TensorSurface):
         seed = variable.variable if isinstance(variable, Tensor) else None
         if seed is None:
             raise GradientError("jacobian: the variable must be a leaf tensor that requires grad")
-        blocks = pushing.by_variable(self.carried or {}, self.primal)
+        blocks = collecting.by_variable(self.carried or {}, self.primal)
         block = blocks.get(seed)
         if block is None:
             return zeros_of(self.primal, (*self.shape, *variable.shape))
@@ -121,7 +120,7 @@ def delivered(y: Tensor, gradient: Any, create_graph: bool, position: int = 0) -
         row = row.astype(y.dtype)
     taken = {id(row)}
     found = {}
-    for variable, value in pushing.by_variable(y.carried or {}, y.primal, cotangent=row).items():
+    for variable, value in collecting.by_variable(y.carried or {}, y.primal, cotangent=row).items():
         if value.dtype != variable.dtype:
             value = value.astype(variable.dtype)
         found[variable] = Tensor(own_memory(value.reshape(variable.shape), taken))

@@ -18,29 +18,38 @@ from diffcore.dispatch import new_level, owner_of
 from diffcore.errors import GradientError
 from diffcore.ledger import label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
+from diffcore.sparsity import Patterns, detected_twice
+from diffcore.structured import check_options
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
-from dualdiff import pushing
+from dualdiff import collecting
 from dualdiff.forms import contract
+from dualdiff.jacobians import jacobian, sparse_jacobian
 from dualdiff.plans import Plans, Run, below, call, seeded
 from dualdiff.seeding import Directions, Variable
-from dualdiff.tensor import Tensor, directions_last, tangent_of
+from dualdiff.tensor import Tensor, tangent_of
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """`function(*primals)` and its directional derivative `J tangents`, in one pass; both have the structure of the result.
 
     **Arguments:** `primals`, `tangents`: tuples of arrays or of nested structures of arrays, equal in structure, shapes and floating dtype.
+    `None` in place of a tangent (or of a structure of them) is a symbolic zero: that primal is a constant, which costs nothing, and whole
+    arguments of any kind may be left constant so. An array of zeros is a direction like any other: values are never looked at.
     Raises `TypeError` when they are not tuples or lists, `GradientError` when they do not match.
     """
     if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
         raise TypeError(
             f"primal and tangent arguments to jvp must be tuples or lists; found {type(primals).__name__} and {type(tangents).__name__}"
         )
-    arguments = Arguments("jvp", tuple(primals), tuple(range(len(primals))))
-    given = arguments.unpack(tangents, "jvp: the tangents must be like the primals")
-    given = [_direction(t, p) for t, p in zip(given, arguments.primals, strict=True)]
+    moving = list(range(len(primals)))
+    if len(tangents) == len(primals) and any(t is None for t in tangents):
+        moving = [i for i in moving if tangents[i] is not None]
+        tangents = [tangents[i] for i in moving]
+    arguments = Arguments("jvp", tuple(primals), tuple(moving))
+    given = arguments.unpack(tangents, "jvp: the tangents must be like the primals", missing=True)
+    given = [None if t is None else _direction(t, p) for t, p in zip(given, arguments.primals, strict=True)]
     level, seed = new_level(), Directions(0)
-    variables = [Tensor(p, level, {seed: t}) for p, t in zip(arguments.primals, given, strict=True)]
+    variables = [Tensor(p, level, None if t is None else {seed: t}) for p, t in zip(arguments.primals, given, strict=True)]
     outs, build = tree.flatten(call(function, arguments, variables, level))
     pushed = [tangent_of(y, seed) if isinstance(y, Tensor) and y.level == level else zeros_of(as_primal(y)) for y in outs]
     return build([below(y, level) for y in outs]), build(pushed)
@@ -100,7 +109,7 @@ def _accumulated(
         out = run.call(function, arguments, variables, level)
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
         value = below(scalar_of("value_and_grad", out), level)
-        found = pushing.by_variable((out.carried or {}) if _is_of(out, level) else {}, value, cotangent=pushing.ONE)
+        found = collecting.by_variable((out.carried or {}) if _is_of(out, level) else {}, value, cotangent=collecting.ONE)
         out = None  # or its tangents would live until the next run has its own
         for i, seed in enumerate(seeds):
             for own in dict.fromkeys((seed, seed.whole)):
@@ -118,7 +127,7 @@ def _added(total: Any, variable: Variable, part: Any, taken: set[int]) -> Any:
     if total is None and part.shape[0] == variable.elements:
         return _own(part, taken)
     if type(part) is not np.ndarray or total is not None and type(total) is not np.ndarray:
-        part = pushing.placed(variable, part, ())
+        part = collecting.placed(variable, part, ())
         return part if total is None else total + part
     if total is None:
         total = np.zeros_like(part, shape=(variable.elements,))
@@ -150,61 +159,6 @@ def grad(
     """The function that returns the gradient of a scalar-valued `function`; see `value_and_grad`."""
     both = value_and_grad(function, argnums, seeding=seeding, memory=memory)
     return lambda *args: both(*args)[1]
-
-
-def jacobian(
-    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, seeding: str = "parameters", memory: int | str | None = None
-) -> Callable[..., Any]:
-    """The function that returns the Jacobian of `function`, column by column of inputs: shape `[*output, *input]` per output and input.
-
-    Structures of outputs and inputs nest, outputs outside, as in `jax.jacfwd`. `seeding` and `memory` as for `value_and_grad`.
-    """
-    plans = Plans(function, seeding, memory)
-
-    def differentiated(*args: Any) -> Any:
-        arguments = Arguments("jacobian", args, argnums)
-        rows, values, build = plans.evaluate(arguments, lambda runs: _blocks(function, arguments, runs))
-        return build([_columns(row, value, arguments) for row, value in zip(rows, values, strict=True)])
-
-    return differentiated
-
-
-def _blocks(function: Callable[..., Any], arguments: Arguments, runs: Iterable[Run]) -> tuple[list[list[Any]], list[Any], Any]:
-    """Per output of `function` the derivative by each variable, `[n, *shape]`; its values; and how it is built of outputs."""
-    rows: list[list[Any]] = []
-    values: list[Any] = []
-    build: Any = None
-    for run in runs:
-        level = new_level()
-        variables, seeds = seeded(arguments, level, run.seeding)
-        outs, build = tree.flatten(run.call(function, arguments, variables, level))
-        rows = rows or [[None] * len(seeds) for _ in outs]
-        for y, row in zip(outs, rows, strict=True):
-            _add_columns(row, y, seeds, level)
-        values = [below(y, level) for y in outs]
-    return rows, values, build
-
-
-def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int) -> None:
-    """Add what one run found of `dy / d variable` to `row`, as `[n, *shape of y]` per variable."""
-    if not isinstance(y, Tensor) or y.level != level:
-        return
-    found = pushing.by_variable(y.carried or {}, y.primal)
-    for i, seed in enumerate(seeds):
-        for own in dict.fromkeys((seed, seed.whole)):
-            if own in found:
-                part = pushing.placed(own, found[own], y.shape)
-                row[i] = part if row[i] is None else row[i] + part
-
-
-def _columns(row: list[Any], value: Any, arguments: Arguments) -> Any:
-    shape = tuple(value.shape)
-    return arguments.pack(
-        [
-            zeros_of(value, (*shape, *p.shape)) if block is None else directions_last(block, shape, tuple(p.shape))
-            for block, p in zip(row, arguments.primals, strict=True)
-        ]
-    )
 
 
 class ForwardGradient(NamedTuple):
@@ -271,6 +225,16 @@ def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     return result[0] if single else result
 
 
-def hessian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """The function that returns all second derivatives of a scalar-valued `function`: `jacobian` of `grad`, `[*input, *input]`."""
-    return jacobian(grad(function, argnums), argnums)
+def hessian(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, sparsity: Any = None, check: bool = False
+) -> Callable[..., Any]:
+    """The function that returns all second derivatives of a scalar-valued `function`: `jacobian` of `grad`, `[*input, *input]`.
+
+    `sparsity` and `check` as for `jacobian`: the pattern of the Hessian (elements, elements) of one array; `"auto"` finds it as
+    `hessian_sparsity` does.
+    """
+    if sparsity is None:
+        check_options(False, "dense", None, check)
+        return jacobian(grad(function, argnums), argnums)
+    patterns = Patterns(sparsity, lambda arguments: detected_twice(function, arguments))
+    return sparse_jacobian(grad(function, argnums), argnums, patterns, check)

@@ -15,18 +15,24 @@ from diffcore.ops import *
 from diffcore.printing import set_printoptions
 from diffcore.serialize import save
 from diffcore.size import Size
+from diffcore.sparsity import hessian_sparsity, jacobian_sparsity
 from revdiff import autograd, creation, cuda, distributions, nn, optim, utils
 from revdiff.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from revdiff.checkpointing import checkpoint, checkpoint_schedule
 from revdiff.creation import *
 from revdiff.graph import graph
+from revdiff.jacobians import jacobian
+from revdiff.saved import saved
 from revdiff.tensor import Tensor, tensor
-from revdiff.transforms import grad, hessian, hvp, jacobian, value_and_grad, vjp
+from revdiff.transforms import grad, hessian, hvp, value_and_grad, vjp
 
 __all__ = [
     "Generator",
     "Size",
     "Tensor",
     "autograd",
+    "checkpoint",
+    "checkpoint_schedule",
     "cuda",
     "device",
     "distributions",
@@ -34,17 +40,20 @@ __all__ = [
     "grad",
     "graph",
     "hessian",
+    "hessian_sparsity",
     "hvp",
     "inference_mode",
     "initial_seed",
     "is_grad_enabled",
     "jacobian",
+    "jacobian_sparsity",
     "linalg",
     "manual_seed",
     "nn",
     "no_grad",
     "optim",
     "save",
+    "saved",
     "seed",
     "set_grad_enabled",
     "set_printoptions",

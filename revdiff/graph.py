@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from diffcore import graph as shared
 from diffcore.errors import GradientError
 from diffcore.graph import Graph, Operation
-from revdiff.tape import Node
+from revdiff.chains import open_chain
+from revdiff.node import Node
 from revdiff.tensor import Tensor
 
 
@@ -22,7 +23,7 @@ def graph(source: Tensor | Callable[..., Any], *args: Any) -> Graph:
     if source.node is None:
         raise GradientError("graph: the tensor does not require grad and has no history: nothing was recorded")
     found, names = Graph(), dict[Node, str]()
-    for node in sorted(_reached(source.node), key=lambda node: node.order):
+    for node in sorted(reached("graph", [source.node]), key=lambda node: node.order):
         if node.kernel is None:
             names[node] = f"x{len(found.inputs)}"
             found.inputs[names[node]] = shared.kind_of(node)
@@ -34,13 +35,13 @@ def graph(source: Tensor | Callable[..., Any], *args: Any) -> Graph:
     return found
 
 
-def _reached(root: Node) -> set[Node]:
-    """All nodes that a backward pass from `root` would visit."""
-    seen, waiting = {root}, [root]
+def reached(asker: str, roots: Sequence[Node]) -> set[Node]:
+    """All nodes that a backward pass from `roots` would visit. Raises `GradientError` in the name of `asker` for a freed graph."""
+    seen, waiting = set(roots), list(roots)
     while waiting:
         node = waiting.pop()
-        if node.parents is None:
-            raise GradientError("graph: this graph was freed by a backward pass: ask before it, or keep it with retain_graph=True")
+        if open_chain(node).parents is None:
+            raise GradientError(f"{asker}: this graph was freed by a backward pass: ask before it, or keep it with retain_graph=True")
         for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)

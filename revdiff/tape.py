@@ -11,82 +11,24 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from diffcore import anomaly
+from diffcore import anomaly, places
 from diffcore.aliasing import changes, check_saved
 from diffcore.arrays import is_float, is_mutable
 from diffcore.dispatch import Boxed, clock
 from diffcore.errors import GradientError
 from diffcore.hooks import called
+from diffcore.kernels.bits import Bits
 from diffcore.kernels.record import Call, Derived, Kernel
 from diffcore.ledger import label, state
-from diffcore.modes import Mode
 from diffcore.tensor import accumulated
 from diffcore.watch import watch
+from revdiff.chains import open_chain, pull
+from revdiff.node import CHAIN, Node, leaf, mode
+from revdiff.residuals import residuals, settle
+
+__all__ = ["Extras", "Node", "backward", "extras_of", "leaf", "mode", "record", "replay"]
 
 _new = object.__new__
-mode = Mode()
-"""Whether operations are recorded in this thread; see `no_grad`."""
-
-
-def backward_name(kernel: str) -> str:
-    """`log_softmax` as `LogSoftmaxBackward0`."""
-    return "".join(part[:1].upper() + part[1:] for part in kernel.split("_")) + "Backward0"
-
-
-class Node(Call):
-    """One recorded operation. `parents[i]` is the node of operand `i`, or `None` where no cotangent is needed.
-
-    Freed nodes have no parents left.
-    """
-
-    __slots__ = ("__weakref__", "_extras", "dtype", "gradient", "needs", "order", "parents")
-    kernel: Any  # `None` for a leaf
-    needs: tuple[bool, ...]
-    dtype: Any
-    order: int
-    gradient: Any  # of leaves alone
-    parents: Any  # per operand its node or `None`; `None` once freed
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether this is the node of a variable."""
-        return self.kernel is None
-
-    @property
-    def extras(self) -> Extras | None:
-        """Hooks and a gradient kept, if there are any."""
-        return getattr(self, "_extras", None)
-
-    @extras.setter
-    def extras(self, value: Extras) -> None:
-        self._extras = value
-
-    def name(self) -> str:
-        """The name that PyTorch would give the node of such an operation, e.g. `MulBackward0`."""
-        return backward_name(self.kernel.name) if self.kernel else "AccumulateGrad"
-
-    @property
-    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
-        """Per operand the node it came from (`None` for constants), as in PyTorch. None once the graph is freed."""
-        return tuple((parent, 0) for parent in self.parents or ())
-
-    def __repr__(self) -> str:
-        return f"<{self.name()} {self.shape}>"
-
-
-def leaf(shape: tuple[int, ...], dtype: Any) -> Node:
-    """The node of a variable: no kernel, no parents; backward passes add to its `gradient`.
-
-    It is of the one class, so that the interpreter finds what it expects wherever nodes are looked at.
-    """
-    node: Node = _new(Node)
-    node.kernel = None
-    node.parents = ()
-    node.shape = shape
-    node.dtype = dtype
-    node.order = next(clock)
-    node.gradient = None
-    return node
 
 
 def record(
@@ -98,8 +40,6 @@ def record(
         return None
     needs, drop, keep_out, keep_aux = kernel._plans.get(mask) or kernel.plan(mask, len(primals))
     shapes = [getattr(x, "shape", ()) for x in primals] if kernel.reads_shapes else ()
-    for i in drop:
-        primals[i] = None
     if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node: Node = _new(Node)  # and filled in here: a call of the class would take as long as the rest
@@ -114,13 +54,38 @@ def record(
     node.aux = aux
     node.dtype = dtype
     node.order = next(clock)
-    if watch.count:
-        anomaly.note_place(node)
-        if state.ledger is not None:
-            for kept in (*primals, node.out, *aux):
-                label(kept, "residual", only="activation")
-                label(kept, "residual", only="workspace")
+    if watch.recording:
+        return _watched(node, drop)
+    for i in drop:
+        primals[i] = None
+    for x, parent in zip(primals, parents):  # noqa: B905  # as many
+        if parent is not None and (maker := parent.kernel) is not None and maker.deferred:
+            settle(kernel, parent, x)
     return node
+
+
+def _watched(node: Node, drop: tuple[int, ...]) -> Node:
+    """`node`, which still has all its operands, once it is noted wherever that is wanted; or what a checkpointed segment puts for it."""
+    places.note(node)
+    run = mode.run
+    if run is not None:
+        taken: Node = run.take(node, drop)
+        return taken
+    keep_only(node, drop)
+    return node
+
+
+def keep_only(node: Node, drop: tuple[int, ...]) -> None:
+    """Let go of the operands in `drop`, and book the rest as residuals."""
+    for i in drop:
+        node.primals[i] = None
+    for x, parent in zip(node.primals, node.parents, strict=True):
+        if parent is not None and (maker := parent.kernel) is not None and maker.deferred:
+            settle(node.kernel, parent, x)
+    if state.ledger is not None:
+        for _, kept in residuals(node):
+            label(kept, "residual", only="activation")
+            label(kept, "residual", only="workspace")
 
 
 watched_nodes = 0
@@ -183,7 +148,9 @@ def _hooked(node: Node, g: Any, box: Callable[[Any], Any]) -> Any:
 def replay(node: Node, box: type, level: int) -> Call:
     """`node` with its residuals as tensors of its own level, so that its pullback is recorded in turn."""
     primals = [box(x, level, p) if p is not None and x is not None else x for x, p in zip(node.primals, node.parents, strict=True)]
-    out = box(node.out, level, node) if node.out is not None else None
+    out = node.out.mask() if type(node.out) is Bits else node.out
+    if out is not None:
+        out = box(out, level, node)
     aux = node.aux
     if any(a is not None and is_float(a.dtype) for a in aux):
         definitions = node.kernel.aux.values()
@@ -196,7 +163,7 @@ def replay(node: Node, box: type, level: int) -> Call:
 
 def backward(
     roots: Sequence[Node],
-    cotangents: Sequence[Any],
+    cotangents: Any,
     *,
     keep: bool = False,
     create: tuple[type, int] | None = None,
@@ -212,12 +179,15 @@ def backward(
     waiting = _Waiting()
     heap = waiting.heap
     watched = watch.count
+    asked = bool(watched or watched_nodes or stops or keep or create is not None)  # whether there is more to do than to carry cotangents
     outer = mode.enabled
     if watched:
         phase, state.phase = state.phase, "adjoint"
     if create is not None:
         mode.enabled = True
     parents: Any = roots
+    arrived: Any
+    ours = False  # whether the cotangents at hand are held by nobody else, so that others may be added in their memory
     try:
         while True:
             ahead = None  # the only node that waits, if so: most graphs are chains, which need no heap
@@ -230,40 +200,51 @@ def backward(
                     label(g, "cotangent", only="workspace")
                 if node.kernel is None:
                     if node in found:
-                        waiting.add(found, node, g)
+                        waiting.add(found, node, g, ours)
                     else:
                         found[node] = g
                 elif ahead is None and not heap:
                     ahead, arrived = node, g
                 else:
                     if ahead is not None:
-                        waiting.put(ahead, arrived)
+                        waiting.put(ahead, arrived, False)
                         ahead = None
-                    waiting.put(node, g)
+                    waiting.put(node, g, ours)
             if ahead is not None:
                 node, g = ahead, arrived
             elif heap:
                 node, g = waiting.pop()
+                cotangents = arrived = None  # which may be parts of a sum now, and are not wanted any more
             else:
                 return {node: _hooked(node, g, box) for node, g in found.items()} if watched_nodes else found
-            if watched_nodes:
-                g = _hooked(node, g, box)
-            if stops and node in stops:
-                found[node] = g
+            if asked:
+                if watched_nodes:
+                    g = _hooked(node, g, box)
+                if stops and node in stops:
+                    found[node] = g
             parents = node.parents
             if parents is None:
                 raise GradientError(
                     "Trying to backward through the graph a second time: saved intermediate values were freed when .backward() "
                     "was called. Specify retain_graph=True if you need to backward through the graph a second time."
                 )
+            if node.kernel is CHAIN:
+                if not asked and node.order > changes.latest:
+                    ours = node.aux[1][0].kernel.makes
+                    parents, cotangents = pull(node, g, found)
+                    continue
+                parents = open_chain(node).parents
             if node.order < changes.latest:
-                check_saved(node, node.order)
+                check_saved(node, node.kept_at)
             if watched:
                 state.kernel = node.kernel.name
-            if node.kernel.accumulate is not None and create is None:
+            ours = node.kernel.makes
+            if create is not None:
+                cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)
+            elif node.kernel.accumulate is not None:
                 cotangents = waiting.take_part(found, node, g)
             else:
-                cotangents = node.kernel.pullback(node if create is None else replay(node, *create), g, node.needs)
+                cotangents = node.kernel.pullback(node, g, node.needs)
             if watched:
                 anomaly.check_cotangents(node, g, cotangents)
             if not keep:  # nothing is left of it; a second pass says so
@@ -281,25 +262,31 @@ class _Waiting:
     __slots__ = ("_owned", "_sums", "heap")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[int, Node]] = []
+        self.heap: list[tuple[float, Node]] = []
         self._sums: dict[Node, Any] = {}
         self._owned: set[Node] = set()
 
-    def put(self, node: Node, g: Any) -> None:
-        """One more cotangent of `node`."""
+    def put(self, node: Node, g: Any, ours: bool) -> None:
+        """One more cotangent of `node`; `ours` says that nobody else holds it."""
         if node in self._sums:
-            self.add(self._sums, node, g)
+            self.add(self._sums, node, g, ours)
         else:
             self._sums[node] = g
+            if ours:
+                self._owned.add(node)
             heappush(self.heap, (-node.order, node))
 
-    def add(self, sums: dict[Node, Any], node: Node, g: Any) -> None:
-        """Add `g` to the sum of `node`: the first was kept as it is, the second makes a sum of ours, and later ones go into that."""
-        if node in self._owned and is_mutable(sums[node]) and not isinstance(g, Boxed):
-            sums[node] += g
+    def add(self, sums: dict[Node, Any], node: Node, g: Any, ours: bool) -> None:
+        """Add `g` to the sum of `node`, in the memory of either that is ours; where none is, the sum is a new array and ours."""
+        total = sums[node]
+        if node in self._owned and is_mutable(total) and is_mutable(g) and total.shape == g.shape:
+            total += g
+        elif ours and is_mutable(total) and is_mutable(g) and total.shape == g.shape:
+            g += total
+            sums[node] = g
         else:
-            sums[node] = sums[node] + g
-            self._owned.add(node)
+            sums[node] = total + g
+        self._owned.add(node)
 
     def take_part(self, found: dict[Node, Any], node: Node, g: Any) -> tuple[None]:
         """The cotangent of a part, added to that of the whole: the first part makes a whole one, the others go into that.

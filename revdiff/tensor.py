@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from diffcore.errors import GradientError
-from diffcore.printing import backward_name
 from diffcore.tensor import TensorSurface, tensor_of
-from revdiff import tape
+from revdiff import chains, tape
 from revdiff.tape import Node, leaf
 
 
@@ -19,6 +18,7 @@ class Tensor(TensorSurface):
     engine = "revdiff"
     carried: Any  # a `Node`, or `None` for a constant
     follow = staticmethod(tape.record)  # type: ignore[assignment]  # names what is carried: parents
+    through = staticmethod(chains.through)
     _mode = tape.mode
 
     def _like(self, primal: Any) -> Tensor:
@@ -68,7 +68,7 @@ class Tensor(TensorSurface):
     @property
     def grad_fn(self) -> Node | None:
         """The node that made this tensor; `None` for leaves."""
-        return None if self.is_leaf else self.carried
+        return None if self.is_leaf else chains.open_chain(self.carried)
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add the derivative of this scalar (or of `<gradient, self>`) to `.grad` of every leaf it depends on.
@@ -82,7 +82,7 @@ class Tensor(TensorSurface):
         backward((self,), (gradient,), retain_graph=retain_graph, create_graph=create_graph)
 
     def _repr_suffix(self) -> str:
-        return super()._repr_suffix() if self.is_leaf else f"grad_fn=<{backward_name(self.carried.kernel.name)}>"
+        return super()._repr_suffix() if self.is_leaf else f"grad_fn=<{self.carried.name()}>"
 
 
 Tensor.box = Tensor  # results are plain tensors, also those of parameters

@@ -13,53 +13,17 @@ from typing import Any
 import numpy as np
 
 from diffcore import tree
-from diffcore.dispatch import new_level
 from diffcore.ledger import label
-from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
+from diffcore.seeds import ones_of, zeros_of
+from diffcore.sparsity import Patterns, detected_twice
+from diffcore.structured import check_options
 from diffcore.tensor import check_cotangent, own_memory
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux
 from diffcore.watch import watch
 from revdiff import tape
+from revdiff.jacobians import jacobian, sparse_jacobian
+from revdiff.runs import below, pull, run
 from revdiff.tensor import Tensor
-
-
-def _run(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, list[tape.Node], int]:
-    """The function's result on variables of a fresh level, and their nodes."""
-    level = new_level()
-    lifted = arguments.lifted(Tensor) or ()
-    outer, tape.mode.enabled = tape.mode.enabled, True
-    try:
-        if lifted:  # a leaf is only where a cotangent ends, so parameters keep theirs
-            leaves = [parameter.carried for parameter in lifted]
-            for parameter in lifted:
-                parameter.level = level
-            out = arguments.call(function, lifted, lambda array: Tensor(array, level))
-            if type(out) is not Tensor:  # a parameter handed back as it is will go down with the others
-                out = tree.map(lambda y: Tensor(y.primal, level, y.carried) if any(y is p for p in lifted) else y, out)
-        else:
-            leaves = [tape.leaf(p.shape, p.dtype) for p in arguments.primals]
-            variables = [Tensor(p, level, node) for p, node in zip(arguments.primals, leaves, strict=True)]
-            out = arguments.call(function, variables, lambda array: Tensor(array, level))
-    finally:
-        tape.mode.enabled = outer
-        for parameter in lifted:
-            parameter.level = 0
-    return out, leaves, level
-
-
-def _is_own(out: Any, level: int) -> bool:
-    return isinstance(out, Tensor) and out.level == level
-
-
-def _below(out: Any, level: int) -> Any:
-    """What lies under a result of this level; other values as they are."""
-    return out.primal if _is_own(out, level) else as_primal(out)
-
-
-def _pull(outs: Sequence[Any], cotangents: Sequence[Any], level: int) -> dict[Any, Any]:
-    """Cotangents of the leaves for those of `outs`; the graph stays whole."""
-    pairs = [(y.carried, g) for y, g in zip(outs, cotangents, strict=True) if _is_own(y, level) and y.carried is not None]
-    return tape.backward([node for node, _ in pairs], [g for _, g in pairs], keep=True)
 
 
 def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -69,15 +33,15 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
     Raises `GradientError` for integer primals and for a cotangent of another shape than the result.
     """
     arguments = Arguments("vjp", primals, tuple(range(len(primals))))
-    out, leaves, level = _run(function, arguments)
+    out, leaves, level = run(function, arguments)
     outs, build = tree.flatten(out)
-    values = [_below(y, level) for y in outs]
+    values = [below(y, level) for y in outs]
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         given = [as_primal(g) for g in tree.leaves_as(cotangent, out, "vjp: the cotangent must be like the result")]
         for value, g in zip(values, given, strict=True):
             check_cotangent(value, g)
-        found = _pull(outs, given, level)
+        found = pull(outs, given, level)
         taken = {id(g) for g in given}
         return arguments.pack(_gradients(found, leaves, arguments, taken))
 
@@ -111,7 +75,7 @@ def value_and_grad(
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
         arguments = arguments_of("value_and_grad", args, argnums)
-        out, leaves, level = _run(function, arguments)
+        out, leaves, level = run(function, arguments)
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
         scalar_of("value_and_grad", out)
         if type(out) is Tensor and out.level == level:
@@ -124,7 +88,7 @@ def value_and_grad(
             for g in gradients:
                 label(g, "gradient")
         result = arguments.pack(gradients)
-        return ((value, tree.map(lambda y: _below(y, level), aux)) if has_aux else value), result
+        return ((value, tree.map(lambda y: below(y, level), aux)) if has_aux else value), result
 
     return differentiated
 
@@ -133,49 +97,6 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Call
     """The function that returns the gradient of a scalar-valued `function`; see `value_and_grad`."""
     both = value_and_grad(function, argnums)
     return lambda *args: both(*args)[1]
-
-
-def jacobian(
-    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, chunk_size: int | None = None
-) -> Callable[..., Any]:
-    """The function that returns the Jacobian of `function`, row by row of outputs: shape `[*output, *input]` per output and input.
-
-    One forward pass; the cotangents of `chunk_size` outputs (all by default) go back together. Structures of outputs and inputs nest,
-    outputs outside, as in `jax.jacrev`. Raises `ValueError` for a `chunk_size` that is not a positive integer.
-    """
-    if chunk_size is not None and (not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1):
-        raise ValueError(f"jacobian: `chunk_size` (={chunk_size!r}) must be a positive integer or None")
-
-    def differentiated(*args: Any) -> Any:
-        arguments = Arguments("jacobian", args, argnums)
-        out, leaves, level = _run(function, arguments)
-        outs, build = tree.flatten(out)
-        return build([_rows(y, arguments, leaves, level, chunk_size) for y in outs])
-
-    return differentiated
-
-
-def _rows(y: Any, arguments: Arguments, leaves: Sequence[tape.Node], level: int, chunk_size: int | None) -> Any:
-    value = _below(y, level)
-    shape, size = tuple(value.shape), int(np.prod(value.shape, dtype=np.int64))
-    step = max(size, 1) if chunk_size is None else chunk_size
-    blocks: list[list[Any]] = [[] for _ in leaves]
-    for start in range(0, size, step):
-        rows = eye_of(value, size, slice(start, start + step))
-        found = _pull([y], [rows.reshape((-1, *shape))], level)
-        for block, node, primal in zip(blocks, leaves, arguments.primals, strict=True):
-            g = found.get(node)
-            block.append(zeros_of(primal, (rows.shape[0], *primal.shape)) if g is None else g)
-    return arguments.pack(
-        [
-            _joined(block, primal).reshape((*shape, *primal.shape)) if block else zeros_of(primal, (*shape, *primal.shape))
-            for block, primal in zip(blocks, arguments.primals, strict=True)
-        ]
-    )
-
-
-def _joined(blocks: list[Any], primal: Any) -> Any:
-    return blocks[0] if len(blocks) == 1 else concatenate(blocks)
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
@@ -190,6 +111,16 @@ def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     return result[0] if single else result
 
 
-def hessian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """The function that returns all second derivatives of a scalar-valued `function`: `jacobian` of `grad`, `[*input, *input]`."""
-    return jacobian(grad(function, argnums), argnums)
+def hessian(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, sparsity: Any = None, check: bool = False
+) -> Callable[..., Any]:
+    """The function that returns all second derivatives of a scalar-valued `function`: `jacobian` of `grad`, `[*input, *input]`.
+
+    `sparsity` and `check` as for `jacobian`: the pattern of the Hessian (elements, elements) of one array; `"auto"` finds it as
+    `hessian_sparsity` does.
+    """
+    if sparsity is None:
+        check_options(False, "dense", None, check)
+        return jacobian(grad(function, argnums), argnums)
+    patterns = Patterns(sparsity, lambda arguments: detected_twice(function, arguments))
+    return sparse_jacobian(grad(function, argnums), argnums, patterns, check)

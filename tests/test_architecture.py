@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "dualdiff": {"dualdiff", "diffcore"},
     "compare": {"compare", "revdiff", "dualdiff", "diffcore"},
 }
-HEAVY = ("jax", "jaxlib", "matplotlib", "sklearn", "scipy", "torch", "click", "rich", "jinja2", "pandas")
+HEAVY = ("jax", "jaxlib", "matplotlib", "networkx", "sklearn", "scipy", "torch", "click", "rich", "jinja2", "pandas")
 
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:

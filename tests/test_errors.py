@@ -17,6 +17,7 @@ PARENTS = {
     "ShapeError": (ValueError, RuntimeError),
     "DTypeError": (TypeError, RuntimeError),
     "GradientError": (RuntimeError,),
+    "CheckpointError": (GradientError,),
     "DeviceError": (RuntimeError,),
     "StateError": (RuntimeError,),
     "FormatError": (ValueError,),

@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import math
 import tracemalloc
 
 import numpy as np
@@ -279,24 +280,43 @@ def observed_peak(run):
         tracemalloc.stop()
 
 
-def test_many_blocks_of_a_convolution_are_booked_without_running_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arithmetic and peak are those of every block in turn."""
-    from diffcore.kernels import convolution
-    from diffcore.nn import functional
+GEOMETRIES = {
+    "long runs": ((40, 6, 14, 14), (16, 6, 5, 5), {}),
+    "padded": ((9, 8, 20, 20), (8, 8, 3, 3), {"padding": 1}),
+    "classes": ((16, 8, 33, 33), (12, 8, 3, 3), {"stride": 2, "padding": 1}),
+    "apart": ((16, 3, 32, 32), (24, 3, 4, 4), {"stride": 4}),
+    "tiles": ((1, 24, 100, 60), (8, 24, 3, 3), {"padding": 1}),
+    "depthwise": ((16, 16, 20, 20), (16, 1, 3, 3), {"padding": 1, "groups": 16}),
+}
 
-    def booked(images: int) -> tuple[dict[str, int], int, int]:
-        x, w = revdiff.zeros(images, 3, 6, 6, device="meta"), revdiff.zeros(4, 3, 3, 3, device="meta", requires_grad=True)
-        x.requires_grad_()
+
+@pytest.mark.parametrize(("size", "taps", "options"), GEOMETRIES.values(), ids=GEOMETRIES)
+def test_workspace_of_a_convolution_is_what_numpy_asks_for(size, taps, options):
+    """Of the value and of both adjoints; of many blocks one is planned, which stands for all."""
+    rng = np.random.default_rng(0)
+    x, weight = rng.random(size, np.float32), rng.random(taps, np.float32)
+    out, pullback = revdiff.vjp(lambda x, w: ops.conv2d(x, w, **options), x, weight)
+    with Ledger() as ledger:
+        operands = abstract(*size), abstract(*taps)
+        before = sum(ledger.live.values())
+        shadow, shadow_back = revdiff.vjp(lambda x, w: ops.conv2d(x, w, **options), *operands)
+        value = ledger.peak - before
+    assert value == pytest.approx(observed_peak(lambda: ops.conv2d(x, weight, **options)), rel=0.02, abs=120_000)  # numpy's own buffers
+    with Ledger() as ledger:
+        shadow_back(abstract(*shadow.shape))
+        adjoints = ledger.peak - 4 * shadow.size
+    assert adjoints == pytest.approx(observed_peak(lambda: pullback(out)), rel=0.02, abs=120_000)
+    assert dict(ledger.flops) == {"adjoint": 4 * shadow.size * math.prod(taps[1:])}
+
+
+def test_planning_many_images_takes_no_longer():
+    def booked(images):
+        x, weight = abstract(images, 3, 60, 60), abstract(4, 3, 3, 3)
         with Ledger() as ledger:
-            functional.conv2d(x, w, padding=1).sum().backward()
-        return dict(ledger.flops), ledger.peak, len(ledger.timeline)
+            ops.conv2d(x, weight, padding=1)
+        return dict(ledger.flops), len(ledger.timeline)
 
-    columns = 3 * 9 * 36 * 4
-    monkeypatch.setattr(convolution, "BLOCK", 5 * columns)
-    small, large = booked(13), booked(1003)
-    assert large[2] == small[2]
-    product = 2 * 4 * 27 * 36
-    assert small[0]["primal"] == 13 * (product + 4 * 36)  # the convolution and the sum
-    assert large[0]["primal"] == 1003 * (product + 4 * 36)
-    monkeypatch.setattr(convolution, "_stands_for_all", lambda x, alike: False)
-    assert booked(1003)[:2] == large[:2]
+    (few, short), (many, long) = booked(13), booked(1003)
+    assert long == short
+    assert few == {"primal": 13 * 2 * 4 * 27 * 3600}
+    assert many == {"primal": 1003 * 2 * 4 * 27 * 3600}

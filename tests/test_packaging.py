@@ -56,7 +56,7 @@ def test_both_commands_set_everything_up_and_use_the_lock():
 
 def test_readme_gives_a_reason_for_every_dependency():
     reasons = table_under("Dependencies")
-    assert set(reasons) - {"package", "---"} == {name_of(each) for each in PROJECT["dependencies"]}
+    assert set(reasons) - {"package", "---"} == {name_of(each) for each in (*PROJECT["dependencies"], *EXTRAS["bench"])}
     assert all(len(reason) > 10 for name, reason in reasons.items() if name not in ("package", "---"))
 
 
@@ -68,7 +68,7 @@ def test_readme_names_what_the_extras_add():
 def test_lock_pins_what_the_project_asks_for():
     wanted = [*PROJECT["dependencies"], *(each for extra in EXTRAS.values() for each in extra)]
     assert {name_of(each) for each in wanted} <= set(pinned())
-    assert f"torch=={pinned()['torch']}" in EXTRAS["test"]
+    assert f"torch=={pinned()['torch']}" in {*EXTRAS["test"]} & {*EXTRAS["bench"]}
 
 
 def test_lock_names_no_index_and_no_path():

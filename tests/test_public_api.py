@@ -71,8 +71,8 @@ CREATION = """
 FUNCTIONAL_ONLY = ("activation", "attention", "convolution", "dropouts", "losses", "lookup", "neural", "normalisation", "pooling")
 """Modules whose names PyTorch has in `nn.functional` alone."""
 ENGINE = """
-    Tensor autograd cuda distributions enable_grad grad graph hessian hvp inference_mode is_grad_enabled jacobian linalg nn no_grad optim
-    set_grad_enabled tensor utils value_and_grad
+    Tensor autograd cuda distributions enable_grad grad graph hessian hessian_sparsity hvp inference_mode is_grad_enabled jacobian
+    jacobian_sparsity linalg nn no_grad optim set_grad_enabled tensor utils value_and_grad
 """.split()
 DTYPES = """
     bool can_cast double dtype finfo float float16 float32 float64 half iinfo int int8 int16 int32 int64 long result_type short uint8
@@ -81,7 +81,10 @@ COMMON = "Generator Size device initial_seed manual_seed save seed set_printopti
 """What both engines share that is no op."""
 OF_ENGINES = [name for family, names in OPS.items() if family not in FUNCTIONAL_ONLY for name in names.split()]
 SHARED = ENGINE + CREATION + COMMON + OF_ENGINES
-OWN = {"revdiff": ["vjp"], "dualdiff": ["ForwardGradient", "directions", "forward_gradient", "jvp"]}
+OWN = {
+    "revdiff": ["checkpoint", "checkpoint_schedule", "saved", "vjp"],
+    "dualdiff": ["ForwardGradient", "directions", "forward_gradient", "jvp"],
+}
 NN = """
     AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d AlphaDropout AvgPool1d AvgPool2d BCELoss BCEWithLogitsLoss
     BatchNorm1d BatchNorm2d BatchNorm3d Bilinear CELU CircularPad1d CircularPad2d ConstantPad1d ConstantPad2d Conv1d Conv2d Conv3d

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 
 from compare.notes.catalogue import CLAIMS, Entry
 from compare.notes.claim import FAILS, HOLDS, LIMITED, Claim, Figure, Measured, Table, Verdict
@@ -71,7 +70,6 @@ def render(notes: Notes, command: str, load: Callable[[Entry], Claim] = Entry.lo
     told = chapters(notes, load)
     there = {chapter.entry.slug for chapter in told}
     return template("notes.html.jinja").render(
-        style=files("compare.report").joinpath("report.css").read_text(encoding="utf-8"),
         chapters=told,
         missing=[entry for entry in CLAIMS if entry.slug not in there],
         summary=summary([chapter.verdict for chapter in told]),

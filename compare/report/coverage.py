@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files
 
 from compare.check.records import Line
 from compare.check.summary import BAD, GOOD, LEFT_OUT, NONE, Cell, Coverage, summarize
@@ -53,7 +52,6 @@ def render(lines: Iterable[Line]) -> str:
     run = summarize(lines)
     return template("coverage.html.jinja").render(
         run=run,
-        style=files(__package__).joinpath("report.css").read_text(encoding="utf-8"),
         groups=[(title, sum(column in run.columns for column in columns)) for title, columns in GROUPS],
         columns=[(HEADS[column][0], column) for column in _ordered(run)],
         meanings=[HEADS[column] for column in _ordered(run)],

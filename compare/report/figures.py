@@ -133,7 +133,8 @@ def _arithmetic(run: Summary) -> Figure:
         "Arithmetic of one step",
         arithmetic_chart(run),
         "Floating-point operations by phase: the primal computes values, the tangent phase carries derivatives forward, the adjoint phase "
-        "carries them back, the update moves the parameters.",
+        "carries them back, " + ("the recompute phase runs layers again whose values were not kept, " if "recompute" in phases else "")
+        + "the update moves the parameters.",
         [("phase", [(phase, phase_token(phase)) for phase in phases])],
         ["Transcendental functions (exp, log, tanh) are counted apart, in the last column, and are not in the bars."],
         ["FLOPs", *phases, "all", "transcendentals"],

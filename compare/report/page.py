@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 
-from jinja2 import DictLoader, Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
 from compare.records import Agreement, Header, Line
 from compare.report.figures import Figure, figures
@@ -57,7 +57,6 @@ def render(records: Iterable[Line]) -> str:
     return template("report.html.jinja").render(
         run=run,
         header=run.header,
-        style=files(__package__).joinpath("report.css").read_text(encoding="utf-8"),
         verdict=verdict(run),
         columns=(f"Test {run.header.score}", *COLUMNS),
         rows=[_row(run, number) for number in range(len(run.costs))],
@@ -74,13 +73,18 @@ def render(records: Iterable[Line]) -> str:
 
 
 def template(name: str) -> Template:
-    """A template of this package."""
-    source = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    """A template of this package; all have the style sheet as `style`."""
     environment = Environment(
-        loader=DictLoader({name: source}), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["pieces"] = pieces
+    environment.globals["style"] = _text("report.css")
     return environment.get_template(name)
+
+
+def _text(name: str) -> str:
+    """A file of this package."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 _UNBROKEN = re.compile(r"(\b\d[\d.,]*(?:e-?\d+)?(?: (?:%|[kMGTP]?FLOP|[KMGT]iB|B|[nµm]?s|k|M)(?!\w))?|\bn = [\d,]+)")

@@ -13,6 +13,7 @@ from typing import TypeVar
 from compare.records import Agreement, Arithmetic, Environment, Header, Line, Memory, RecordsError, Strategy, Timing, Training
 
 REVERSE = "revdiff"
+PLAIN_REVERSE = "reverse"
 """The engine that every ratio is taken to."""
 
 _R = TypeVar("_R", Training, Timing, Memory, Arithmetic)
@@ -83,7 +84,7 @@ class Cost:
     @property
     def phrase(self) -> str:
         """How a sentence names the strategy: `reverse mode`, `forward by activations`; its title for other engines."""
-        if self.strategy.engine == REVERSE and self.strategy.seeding is None:
+        if self.strategy.engine == REVERSE and self.strategy.name == PLAIN_REVERSE:
             return "reverse mode"
         if self.strategy.engine == "dualdiff" and self.strategy.seeding is not None:
             return f"forward by {self.strategy.seeding}"

@@ -114,6 +114,12 @@ class AbstractArray(NDArrayOperatorsMixin):
         """A cast: a new buffer, no arithmetic."""
         return self if not copy and self.dtype == np.dtype(dtype) else _new((self,), self.shape, np.dtype(dtype))
 
+    def view(self, dtype: Any) -> AbstractArray:
+        """The same bytes as elements of another dtype of as many bytes."""
+        if np.dtype(dtype).itemsize != self.dtype.itemsize:
+            raise UnknownCostError("numpy.ndarray.view with elements of another size has no shape rule for abstract arrays")
+        return AbstractArray(self.shape, dtype, self.storage, self.strides)
+
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order without gaps."""
         return bool(_layout(self).flags.c_contiguous)
@@ -429,6 +435,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "round": lambda x, decimals=0, **_: _mapped((x,), x.dtype, 3 if decimals else 1),
     "isclose": lambda x, y, **_: _mapped((x, y), np.bool_, 6),
     "nan_to_num": lambda x, **_: _mapped((x,), x.dtype),
+    "packbits": lambda x, axis=None, **_: AbstractArray((-(-x.size // 8),), np.uint8),
+    "unpackbits": lambda x, axis=None, count=None, **_: AbstractArray((8 * x.size if count is None else count,), np.uint8),
     "concatenate": _concatenate,
     "stack": lambda arrays, axis=0, **_: _concatenate([np.expand_dims(a, axis) for a in arrays], axis),
     "take_along_axis": _take_along_axis,

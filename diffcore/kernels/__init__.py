@@ -2,6 +2,8 @@
 
 from diffcore.kernels import (
     activation,
+    attention,
+    cells,
     comparison,
     convolution,
     cumulative,
@@ -15,6 +17,7 @@ from diffcore.kernels import (
     normalisation,
     padding,
     pooling,
+    recurrent,
     reduction,
     shape,
     softmax,
@@ -28,6 +31,8 @@ __all__ = [
     "Call",
     "Kernel",
     "activation",
+    "attention",
+    "cells",
     "comparison",
     "convolution",
     "cumulative",
@@ -41,6 +46,7 @@ __all__ = [
     "normalisation",
     "padding",
     "pooling",
+    "recurrent",
     "reduction",
     "registered",
     "shape",

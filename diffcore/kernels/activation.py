@@ -1,4 +1,4 @@
-"""Activations that are kernels of their own. Each keeps one array at most for reverse mode: the input, the output or a mask of one byte.
+"""Activations that are kernels of their own. Each keeps one array at most for reverse mode: the input, the output or a mask of bits.
 
 At the kink the derivative is that from below: `leaky_relu'(0)` is the slope, `elu'(0)` is `alpha * scale * input_scale`.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from diffcore.kernels.bits import positive, positive_bits
 from diffcore.kernels.elementwise import _sigmoid, decay, erfc, exp, expm1, reciprocal, sigmoid, special, tanh, where
-from diffcore.kernels.families import OneOr, elementwise
+from diffcore.kernels.families import Choice, elementwise
 
 
 def softplus_of(xp: Any, x: Any) -> Any:
@@ -35,9 +36,10 @@ log_sigmoid = elementwise("log_sigmoid", lambda xp, x: xp.minimum(x, 0) - xp.log
 leaky_relu = elementwise(
     "leaky_relu",
     lambda xp, x, *, negative_slope: xp.where(x > 0, x, x * negative_slope),
-    aux={"positive": lambda x: x > 0},
-    x=lambda positive, negative_slope: OneOr(positive, negative_slope),
+    x=lambda out, negative_slope: Choice(positive(out), 1, negative_slope),
+    stand_in=positive_bits,
 )
+"""`x` where it is positive, else `negative_slope * x`, for a slope of at least 0, so that the result has the sign of `x`."""
 
 
 def _elu(xp: Any, x: Any, *, alpha: float, scale: float, input_scale: float) -> Any:

@@ -5,40 +5,27 @@
 `conv` drops `g` from it, `conv_transpose` drops `x`, `conv_weight` drops `weight`; with `groups`, channels meet within their group alone.
 `k` directions fold into an axis that is free there, the batch or the channels of the result, so that one convolution serves them all.
 
-On numpy patches are copied into columns, `[n, groups, channels * taps, windows]`, and each image is a matrix product whose result is
-already laid out as the next layer reads it. Columns of all images at once (`[channels * taps, n * windows]`, one product) were up to two
-times slower on small images, for the transposed copy of the result, and about as fast on large ones. Blocks of images with about a
-megabyte of columns bound the workspace; they were faster than all images at once for most sizes measured (LeNet, VGG), and slower by a
-third for 11 x 11 taps with stride 4. The adjoint of the weight of many channels on few windows is the exception: summing a matrix
-per image would cost more than the product, so there the block's images are columns of one matrix. The transposed convolution adds
-columns back tap by tap; convolving with the flipped kernel was several times slower where the input has few channels, and little
-faster anywhere.
-A depthwise convolution is the same product with a batch of groups, as fast as a loop over taps.
+On numpy they are products of matrices with columns of patches (see `columns`), on jax XLA's convolutions or products (see `xla`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from diffcore.arrays.abstract import AbstractArray
+from diffcore.kernels import columns
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import multilinear
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call, Kernel, Separable, Shape
 from diffcore.kernels.shape import transpose
-from diffcore.kernels.windows import Window, covers, reaches
-from diffcore.ledger import state
+from diffcore.kernels.windows import Window, reaches
 from diffcore.seeds import eye_of, one_hot_of
 
 Pairs = tuple[tuple[int, int], ...]
-
-BLOCK = 1 << 20
-"""Bytes of columns at a time."""
 
 
 def window_of(size: Shape, taps: Shape, stride: Shape, padding: Pairs, dilation: Shape) -> Window:
@@ -49,148 +36,34 @@ def window_of(size: Shape, taps: Shape, stride: Shape, padding: Pairs, dilation:
     return Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
 
 
-def _blocks(x: Any, window: Window, channels: int) -> Iterator[slice]:
-    """The images of `x` in parts whose columns take about `BLOCK` bytes.
-
-    Of abstract images two whole parts stand for all, since two are alive at a time: what is done with the second is booked as often as
-    there are such parts. (Planning would take as long as computing otherwise.)
-    """
-    n = x.shape[0]
-    step = max(1, BLOCK // max(1, channels * window.taps * math.prod(window.counts) * x.dtype.itemsize))
-    starts = range(0, n, step)
-    alike = n // step - 2
-    if _stands_for_all(x, alike):
-        yield slice(0, step)
-        before = _booked()
-        yield slice(step, 2 * step)
-        if state.ledger is not None:
-            state.ledger.book(*(alike * (after - start) for start, after in zip(before, _booked(), strict=True)))
-        starts = starts[2 + alike :]
-    for start in starts:
-        yield slice(start, min(start + step, n))
-
-
-def _stands_for_all(x: Any, alike: int) -> bool:
-    """Whether a part of `x` may stand for `alike` more."""
-    return isinstance(x, AbstractArray) and alike > 0
-
-
-def _booked() -> tuple[int, int]:
-    """What the ledger has booked in this phase."""
-    ledger = state.ledger
-    return (ledger.flops[state.phase], ledger.transcendentals[state.phase]) if ledger is not None else (0, 0)
-
-
-def _is_copy(window: Window, size: Shape) -> bool:
-    """Whether the columns are the input itself: one tap that meets every element."""
-    return window.taps == 1 and window.counts == size and not any(window.before)
-
-
-def _columns(x: Any, window: Window, *, images_last: bool = False) -> Any:
-    """The patches `[n, c, *taps, *windows]` of `x` `[n, c, *size]`; with `images_last` laid out as `[c, *taps, n, *windows]`."""
-    n, c, *size = x.shape
-    rank = len(size)
-    new: Any = np.empty_like if covers(window, tuple(size)) else np.zeros_like
-    if images_last:
-        flat = new(x, shape=(c, *window.size, n, *window.counts), order="C")
-        columns = flat.transpose((rank + 1, *range(rank + 1), *range(rank + 2, 2 * rank + 2)))
-    else:
-        flat = columns = new(x, shape=(n, c, *window.size, *window.counts), order="C")
-    for tap, windows, elements in reaches(window, tuple(size)):
-        columns[:, :, *tap, *windows] = x[:, :, *elements]
-    return flat
-
-
-def _convolve(x: Any, weight: Any, window: Window, groups: int) -> Any:
-    n, c, *size = x.shape
-    o, inner, p = weight.shape[0], weight.shape[1] * window.taps, math.prod(window.counts)
-    matrix = weight.reshape(groups, o // groups, inner)
-    dtype = np.result_type(x.dtype, weight.dtype)
-    if _is_copy(window, tuple(size)):
-        return np.matmul(matrix, x.reshape(n, groups, inner, p)).reshape(n, o, *window.counts)
-    out = np.empty_like(x, dtype=dtype, shape=(n, groups, o // groups, p), order="C")
-    for block in _blocks(x, window, c):
-        columns = _columns(x[block], window)
-        np.matmul(matrix, columns.reshape(columns.shape[0], groups, inner, p), out=out[block])
-    return out.reshape(n, o, *window.counts)
-
-
-def _convolve_back(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
-    n, o, p = g.shape[0], weight.shape[0], math.prod(window.counts)
-    c, inner = groups * weight.shape[1], weight.shape[1] * window.taps
-    matrix = weight.reshape(groups, o // groups, inner).mT
-    if _is_copy(window, size):
-        return np.matmul(matrix, g.reshape(n, groups, o // groups, p)).reshape(n, c, *size)
-    out: Any = np.zeros_like(g, dtype=np.result_type(g.dtype, weight.dtype), shape=(n, c, *size), order="C")
-    for block in _blocks(g, window, c):
-        part, images = g[block], out[block]
-        columns = np.matmul(matrix, part.reshape(part.shape[0], groups, o // groups, p))
-        columns = columns.reshape(part.shape[0], c, *window.size, *window.counts)
-        for tap, windows, elements in reaches(window, size):
-            images[:, :, *elements] += columns[:, :, *tap, *windows]
-    return out
-
-
-def _correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
-    c, o, p = x.shape[1], g.shape[1], math.prod(window.counts)
-    rows, inner = o // groups, c // groups * window.taps
-    out = np.zeros_like(x, dtype=np.result_type(x.dtype, g.dtype), shape=(groups, rows, inner), order="C")
-    together = rows > p
-    for block in _blocks(x, window, c):
-        part = g[block]
-        m = part.shape[0]
-        part = part.reshape(m, groups, rows, p)
-        columns = _columns(x[block], window, images_last=together)
-        if together:
-            out += np.matmul(part.transpose(1, 2, 0, 3).reshape(groups, rows, m * p), columns.reshape(groups, inner, m * p).mT)
-        else:
-            products = np.matmul(part, columns.reshape(m, groups, inner, p).mT)
-            out += products[0] if m == 1 else products.sum(axis=0)
-    return out.reshape(o, c // groups, *window.size)
-
-
 # the kernels' values
+
+
+def _ways(xp: Any) -> Any:
+    """The module that computes with arrays of `xp`."""
+    if xp is np:
+        return columns
+    from diffcore.kernels import xla
+
+    return xla
 
 
 def _conv(xp: Any, x: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int) -> Any:
     window = window_of(tuple(x.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation)
-    if xp is np:
-        return _convolve(x, weight, window, groups)
-    from jax import lax
-
-    return lax.conv_general_dilated(xp.asarray(x), xp.asarray(weight), stride, padding, rhs_dilation=dilation, feature_group_count=groups)
+    return _ways(xp).convolve(x, weight, window, groups)
 
 
 def _conv_biased(xp: Any, x: Any, weight: Any, bias: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int) -> Any:
+    if xp is np and x.dtype == weight.dtype == bias.dtype:
+        window = window_of(tuple(x.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation)
+        return columns.convolve(x, weight, window, groups, bias)
     out = _conv(xp, x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    bias = bias.reshape((-1, *(1,) * len(stride)))
-    if xp is np and out.dtype == bias.dtype:
-        out += bias  # the product is ours to change
-        return out
-    return out + bias
+    return out + bias.reshape((-1, *(1,) * len(stride)))
 
 
 def _conv_transpose(xp: Any, g: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, size: Shape) -> Any:
-    taps, count = tuple(weight.shape[2:]), tuple(g.shape[2:])
-    window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
-    if xp is np:
-        return _convolve_back(g, weight, window, groups, size)
-    from jax import lax
-
-    o, c = weight.shape[:2]
-    flipped = xp.flip(xp.asarray(weight), tuple(range(2, weight.ndim))).reshape(groups, o // groups, c, *taps)
-    edges = []
-    for n, b, s, d, t, p in zip(size, window.before, stride, dilation, taps, count, strict=True):
-        edges.append((d * (t - 1) - b, n - (p - 1) * s - 1 + b))
-    return lax.conv_general_dilated(
-        xp.asarray(g),
-        xp.swapaxes(flipped, 1, 2).reshape(groups * c, o // groups, *taps),
-        (1,) * len(size),
-        edges,
-        lhs_dilation=stride,
-        rhs_dilation=dilation,
-        feature_group_count=groups,
-    )
+    window = Window(tuple(weight.shape[2:]), stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:]))
+    return _ways(xp).spread(g, weight, window, groups, size)
 
 
 def _check_weight(x: Any, g: Any, rank: int, groups: int) -> None:
@@ -204,25 +77,8 @@ def _check_weight(x: Any, g: Any, rank: int, groups: int) -> None:
 
 def _conv_weight(xp: Any, x: Any, g: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, taps: Shape) -> Any:
     _check_weight(x, g, len(stride), groups)
-    size, count = tuple(x.shape[2:]), tuple(g.shape[2:])
-    window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
-    if xp is np:
-        return _correlate(x, g, window, groups)
-    from jax import lax
-
-    edges = []
-    for axis, (n, lo) in enumerate(zip(size, window.before, strict=True)):
-        edges.append((lo, window.end(axis) - n - lo))
-    spatial = "DHW"[-len(size) :]
-    return lax.conv_general_dilated(
-        xp.asarray(x),
-        xp.asarray(g),
-        dilation,
-        edges,
-        rhs_dilation=stride,
-        dimension_numbers=("CN" + spatial, "IO" + spatial, "CN" + spatial),  # the images are what is summed over
-        batch_group_count=groups,
-    )
+    window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:]))
+    return _ways(xp).correlate(x, g, window, groups)
 
 
 # directions: folded into one axis of an operand and of the result, group by group where that axis is channels in groups

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays import is_mutable
+from diffcore.kernels.bits import bits_of, mask_of, positive, positive_bits
 from diffcore.kernels.comparison import equal as equal
 from diffcore.kernels.comparison import greater as greater
 from diffcore.kernels.comparison import greater_equal as greater_equal
@@ -23,7 +24,7 @@ from diffcore.kernels.comparison import less as less
 from diffcore.kernels.comparison import less_equal as less_equal
 from diffcore.kernels.comparison import logical_not as logical_not
 from diffcore.kernels.comparison import not_equal as not_equal
-from diffcore.kernels.families import elementwise, transcendental
+from diffcore.kernels.families import Choice, elementwise, transcendental
 from diffcore.kernels.promotion import of_one_type
 
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -95,7 +96,7 @@ def _sigmoid(xp: Any, x: Any) -> Any:
 
 
 sigmoid = transcendental("sigmoid", _sigmoid, x=lambda out: out * (1 - out))
-relu = elementwise("relu", lambda xp, x: xp.maximum(x, 0), aux={"positive": lambda x: x > 0}, x=lambda positive: positive)
+relu = elementwise("relu", lambda xp, x: xp.maximum(x, 0), x=lambda out: positive(out), stand_in=positive_bits)
 abs = elementwise("abs", lambda xp, x: xp.abs(x), x=lambda x: sign(x))
 sign = elementwise("sign", lambda xp, x: xp.sign(x))
 nan_to_num = elementwise(
@@ -161,6 +162,24 @@ where = elementwise(
     x=lambda condition: condition,
     y=lambda condition: logical_not(condition),
 )
+
+
+def _dropout(xp: Any, condition: Any, x: Any, *, factor: float) -> Any:
+    out = xp.where(condition, x, 0)
+    if is_mutable(out):
+        out *= factor
+        return out
+    return out * factor
+
+
+dropout = elementwise(
+    "dropout",
+    _dropout,
+    aux={"bits": lambda condition: bits_of(condition)},
+    forward=lambda xp, condition, x, *, factor: (_dropout(xp, condition, x, factor=factor), (bits_of(condition),)),
+    x=lambda bits, factor: Choice(mask_of(bits), factor, 0),
+)
+"""`factor * x` where `condition` is true, else 0. What is kept is a bit per element of the condition."""
 
 
 def _inside(x: Any, min: Any, max: Any, inclusive: bool) -> Any:

@@ -10,8 +10,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy import ndarray
 
+from diffcore.arrays import is_mutable
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
 from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, no_params, register
@@ -74,28 +77,68 @@ class _Names:
 _NUMBER = (int, float)
 
 
-class OneOr(NamedTuple):
-    """A partial that is 1 where the boolean `mask` is true and the number `otherwise` elsewhere, in whatever dtype it meets."""
+class Choice(NamedTuple):
+    """A partial that is the number `chosen` where the boolean `mask` is true and `otherwise` elsewhere, in whatever dtype it meets."""
 
     mask: Any
+    chosen: float
     otherwise: float
+
+    def times(self, t: Any) -> Any:
+        """`t` times it; where a factor is 0, so is the result, whatever `t` is."""
+        from diffcore.kernels.elementwise import where
+
+        if self.otherwise:
+            return where(self.mask, t if self.chosen == 1 else t * self.chosen, t * self.otherwise)
+        out = where(self.mask, t, 0)
+        if self.chosen == 1:
+            return out
+        if is_mutable(out):
+            out *= self.chosen
+            return out
+        return out * self.chosen
 
 
 def times(t: Any, partial: Any) -> Any:
-    """`t * partial` for a partial that may be a number, an array, a mask of booleans (which selects), or `OneOr`."""
+    """`t * partial` for a partial that may be a number, an array, a mask of booleans (which selects), or a `Choice`."""
     if type(partial) is ndarray and partial.dtype.kind == "f":
         return t * partial
     if isinstance(partial, _NUMBER):
         return t if partial == 1 else -t if partial == -1 else t * partial
-    chosen = type(partial) is OneOr
-    if chosen or partial.dtype.kind == "b":
+    if type(partial) is Choice:
+        return partial.times(t)
+    if partial.dtype.kind == "b":
         from diffcore.kernels.elementwise import where
 
-        return where(partial.mask, t, t * partial.otherwise) if chosen else where(partial, t, 0)
+        return where(partial, t, 0)
     return t * partial
 
 
-def elementwise(name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = None, forward: Rule | None = None, **partials: Any) -> Kernel:
+def _into_partial(g: Any, partial: Any, call: Call) -> Any:
+    """`times(g, partial)`, in the memory of `partial` where the rule has made that anew: it saves an array at the peak of a pass.
+
+    What a rule returns is new unless it is one of the arrays that it read, or a view, which knows its base.
+    """
+    if type(partial) is ndarray:
+        new = partial.base is None and partial is not call.out and partial is not call.primals[0]
+    elif type(partial) is AbstractArray:
+        new = all(getattr(x, "storage", None) is not partial.storage for x in (call.out, *call.primals))
+    else:
+        new = False
+    if new and type(g) is type(partial) and g.shape == partial.shape and g.dtype == partial.dtype and partial.dtype.kind == "f":
+        return np.multiply(g, partial, out=partial)
+    return times(g, partial)
+
+
+def elementwise(
+    name: str,
+    compute: Rule,
+    *,
+    aux: Mapping[str, Rule] | None = None,
+    forward: Rule | None = None,
+    stand_in: Rule | None = None,
+    **partials: Any,
+) -> Kernel:
     """A kernel that acts element by element with broadcasting.
 
     `partials` give, per operand, the partial derivative: a function of what it reads, a number, or nothing (no derivative).
@@ -124,7 +167,7 @@ def elementwise(name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = No
 
     def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
         if not several:
-            return (times(g, rule(call) if callable(rule) else rule),)
+            return (_into_partial(g, rule(call), call) if callable(rule) else times(g, rule),)
         return tuple(
             unbroadcast(times(g, rule(call) if callable(rule) else rule), len(call.shape), shape) if need and rule is not None else None
             for need, rule, shape in zip(needs, rules, call.shapes, strict=True)
@@ -146,6 +189,7 @@ def elementwise(name: str, compute: Rule, *, aux: Mapping[str, Rule] | None = No
             carries_axis=_axes_align,
             sites=tuple(range(len(names.operands))) if several and smooth else (),
             reads_shapes=several,
+            stand_in=stand_in,
             explain=_do_not_broadcast if several else None,
         )
     )
@@ -197,6 +241,7 @@ def linear_map(
     push: Callable[[Any, Call, int], Any] | None = None,
     examples: Callable[..., bool] = never,
     carries_axis: Callable[..., int | None] | None = None,
+    diagonal: Rule | None = None,
     keeps_order: bool = False,
     view: bool = False,
     moves: bool = False,
@@ -231,6 +276,7 @@ def linear_map(
         keeps=(frozenset(),),
         examples=examples,
         carries_axis=carries_axis,
+        diagonal=diagonal,
         keeps_order=keeps_order,
         view=view,
         moves=moves,
@@ -247,16 +293,6 @@ def _pullback_of(rules: tuple[Rule, ...]) -> Rule:
     return lambda call, g, needs: [rule(g, call) if need else None for need, rule in zip(needs, rules, strict=True)]
 
 
-def _pullback_of_three(a: Rule, b: Rule, c: Rule) -> Rule:
-    """`_pullback_of` written out for the layers that are in every network, which saves half a microsecond a call."""
-
-    def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
-        need_a, need_b, need_c = needs
-        return a(g, call) if need_a else None, b(g, call) if need_b else None, c(g, call) if need_c else None
-
-    return pullback
-
-
 def multilinear(
     name: str,
     compute: Rule,
@@ -269,12 +305,13 @@ def multilinear(
     sites: tuple[int, ...] = (),
     reads_shapes: bool = True,
     explain: Callable[..., str | None] | None = None,
+    pullback: Rule | None = None,
     **adjoints: Rule,
 ) -> Kernel:
     """A kernel that is linear (or affine) in each operand.
 
     `adjoints` give per operand the cotangent as a function of the result's cotangent, the call, and the operands it reads.
-    `push(call, operand, tangent)` is the kernel itself with the tangent in that operand's place.
+    `push(call, operand, tangent)` is the kernel itself with the tangent in that operand's place. `pullback` may take all of them together.
     """
     names = _Names(compute, {})
     rules = tuple(names.bind(adjoints[n], given=2) for n in names.operands)
@@ -287,15 +324,13 @@ def multilinear(
                 total = term if total is None else total + term
         return total
 
-    pullback = _pullback_of_three(*rules) if len(rules) == 3 else _pullback_of(rules)
-
     return register(
         Kernel(
             name,
             names.operands,
             compute,
             pushforward,
-            pullback,
+            pullback or _pullback_of(rules),
             keeps=tuple(names.keeps(adjoints[n], given=2) for n in names.operands),
             diagonal=diagonal,
             matrix=matrix,
@@ -303,6 +338,7 @@ def multilinear(
             carries_axis=carries_axis,
             sites=sites,
             reads_shapes=reads_shapes,
+            makes=True,
             explain=explain,
         )
     )
@@ -350,6 +386,7 @@ def irregular(
     aux: Mapping[str, Rule | Derived] | None = None,
     forward: Rule | None = None,
     examples: Callable[..., bool] = never,
+    carries_axis: Callable[..., int | None] | None = None,
     sites: tuple[int, ...] = (),
     diagonal: Rule | None = None,
     moves: bool = False,
@@ -369,6 +406,7 @@ def irregular(
             aux=aux or {},
             forward=forward,  # type: ignore[arg-type]
             examples=examples,
+            carries_axis=carries_axis,
             sites=sites,
             diagonal=diagonal,
             moves=moves,

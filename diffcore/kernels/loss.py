@@ -49,15 +49,10 @@ def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> t
     if logits.ndim > 2:
         out, (each,) = _forward(xp, logits.reshape((-1, logits.shape[-1])), target.reshape(-1), reduction=reduction)
         return out.reshape(target.shape) if reduction == "none" else out, (each.reshape(logits.shape),)
+    if is_mutable(logits):
+        return _forward_in_columns(logits, target, reduction)
     _check_target(logits, target)
     n = logits.shape[0]
-    if is_mutable(logits):  # numpy reduces along the first axis several times faster, and the copy is ours to change
-        columns = logits.T.copy()
-        columns -= np.maximum.reduce(columns, axis=0)
-        picked = columns.reshape(-1)[_indices(target) * n + _counting(n)]
-        sums = np.add.reduce(np.exp(columns, out=columns), axis=0)
-        columns /= sums
-        return _reduce(np.log(sums) - picked, reduction), (columns.T,)
     shifted = logits - logits.max(axis=-1, keepdims=True)
     picked = shifted[np.arange(n), target]
     powers = xp.exp(shifted)
@@ -68,9 +63,24 @@ def _forward(xp: Any, logits: Any, target: Any, *, reduction: str = "mean") -> t
     return _reduce(losses, reduction, counted), (powers / sums[:, None],)
 
 
-def _indices(target: Any) -> Any:
-    """`target` in a dtype that holds every position of the logits; a traced one (of a function being planned under `jit`) as it is."""
-    return target.astype(np.intp, copy=False) if is_mutable(target) else target
+def _forward_in_columns(logits: Any, target: Any, reduction: str) -> tuple[Any, tuple[Any]]:
+    """`_forward` on numpy, which reduces along the first axis several times faster; and the transposed copy is ours to change."""
+    _check_target(logits, target)
+    columns = logits.T.copy()
+    columns -= np.maximum.reduce(columns, axis=0)
+    losses = columns.reshape(-1)[_places(target)]
+    sums = np.add.reduce(np.exp(columns, out=columns), axis=0)
+    columns /= sums
+    np.subtract(np.log(sums), losses, out=losses)
+    return _reduce(losses, reduction), (columns.T,)
+
+
+def _places(target: Any) -> Any:
+    """Where in the columns `[c, n]` of the logits the entries of `target` `[n]` lie, counted through, in a dtype that holds them all."""
+    n = target.shape[0]
+    places = (target.astype(np.intp, copy=False) if is_mutable(target) else target) * n  # traced ones come while `jit` has a step planned
+    places += _counting(n)
+    return places
 
 
 @lru_cache(maxsize=64)
@@ -84,8 +94,7 @@ def _counting(n: int) -> Any:
 def _flat_residual(softmax: Any, target: Any) -> Any:
     """`_residual` for `[n, c]` in memory that can be changed."""
     columns = softmax.T.copy()  # `[c, n]`, as it was made
-    n = columns.shape[1]
-    columns.reshape(-1)[_indices(target) * n + _counting(n)] -= 1  # one axis is indexed in half the time of two
+    columns.reshape(-1)[_places(target)] -= 1  # one axis is indexed in half the time of two
     return columns.T
 
 

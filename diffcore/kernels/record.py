@@ -135,6 +135,15 @@ class Kernel:
     """Whether the pullback reads the operands' shapes."""
     view: bool = False
     """Whether the result may share memory with the first operand (of which it is then a linear function)."""
+    stand_in: Rule | None = None
+    """`stand_in(out)`: what the rules may read in place of the result, in fewer bytes. Reverse mode keeps that where nothing else keeps the
+    result, as the operand of another operation, so that it would be alive for these rules alone."""
+    holds: tuple[Any, ...] = ()
+    """Further tensors and arrays that the rules of this one call hold, as those of functions of users may."""
+    deferred: bool = field(init=False, default=False)
+    """Whether the operations that take the result decide what is kept of it, or of what it is a view of."""
+    makes: bool = False
+    """Whether the pullback returns arrays that it has made, a different one per operand, and that nobody else holds."""
     accumulate: Rule | None = None
     """Kernels that take a part of their only operand: `accumulate(call, g, total)` adds the operand's cotangent to `total`, in its memory
     where that can be, and returns the sum; so the cotangents of many parts take the time of the whole once."""
@@ -145,6 +154,7 @@ class Kernel:
     def __post_init__(self) -> None:
         if self.forward is None:
             object.__setattr__(self, "forward", self._compute_and_derive)
+        object.__setattr__(self, "deferred", self.view or self.stand_in is not None)
 
     __call__ = apply
 

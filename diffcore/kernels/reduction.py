@@ -15,6 +15,7 @@ from typing import Any
 from diffcore.arrays import is_mutable
 from diffcore.kernels.elementwise import abs, equal, exp, pow, sign, where
 from diffcore.kernels.families import alone, always, irregular, linear_map
+from diffcore.kernels.layout import in_order
 from diffcore.kernels.record import Call, Kernel, Shape
 from diffcore.kernels.shape import broadcast_to
 
@@ -61,10 +62,26 @@ def _mean(xp: Any, x: Any, *, axis: Axes, keepdims: bool = False) -> Any:
     return x.sum(axis=axis, keepdims=keepdims) / count(x.shape, axis)
 
 
-sum = linear_map("sum", _sum, spread, examples=apart, uniform=always, merges=alone)
+def _of_each_example(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
+    """A sum over all features: direction `f` touches feature `f` of every example, so it is what becomes of the example's sum."""
+    shape = call.shapes[0]
+    if not examples or scale is None or sorted(call.params["axis"]) != list(range(1 - len(shape), 0)):
+        return None
+    columns = in_order(scale.reshape((shape[0], math.prod(shape[1:]))).T[rows])
+    return columns.reshape((columns.shape[0], *call.shape))
+
+
+sum = linear_map("sum", _sum, spread, examples=apart, diagonal=_of_each_example, uniform=always, merges=alone)
+
+
 def _number(call: Call) -> int:
     """What a mean divides by; of no elements it is NaN, but its derivative is 0."""
     return builtins.max(count(call.shapes[0], call.params["axis"]), 1)
+
+
+def _mean_of_each_example(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
+    columns = _of_each_example(call, operand, scale, rows, examples)
+    return None if columns is None else columns / _number(call)
 
 
 mean = linear_map(
@@ -75,6 +92,7 @@ mean = linear_map(
     examples=apart,
     uniform=always,
     merges=alone,
+    diagonal=_mean_of_each_example,
 )
 
 

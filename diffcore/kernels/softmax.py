@@ -29,7 +29,12 @@ def _along(call: Call, t: Any) -> Any:
     """`t` times the Jacobian, which is symmetric: `out * (t - <out, t>)`."""
     out = call.out
     weighted = out * t
-    return weighted - out * weighted.sum(axis=call.params["axis"], keepdims=True)
+    total = weighted.sum(axis=call.params["axis"], keepdims=True)
+    if is_mutable(weighted) and is_mutable(t) and t.dtype == weighted.dtype:
+        np.subtract(t, total, out=weighted)  # ours to change
+        weighted *= out
+        return weighted
+    return weighted - out * total
 
 
 softmax = irregular(

@@ -40,6 +40,17 @@ class Window(NamedTuple):
         """Whether no element is in two windows."""
         return all(d * (n - 1) < s for n, s, d in zip(self.size, self.stride, self.dilation, strict=True))
 
+    @property
+    def extents(self) -> Shape:
+        """How many elements of each class (see `Phase`) the windows span along each axis."""
+        return tuple(p + d * (n - 1) // s for n, s, d, p in zip(self.size, self.stride, self.dilation, self.counts, strict=True))
+
+    @property
+    def dense(self) -> Window:
+        """As many windows one element apart as start between the first and the last of these, and at them."""
+        counts = tuple((n - 1) * s + 1 for n, s in zip(self.counts, self.stride, strict=True))
+        return self._replace(stride=(1,) * len(counts), counts=counts)
+
     def end(self, axis: int) -> int:
         """One past the last element that a window meets along `axis`, counted from the first window's first tap."""
         return (self.counts[axis] - 1) * self.stride[axis] + (self.size[axis] - 1) * self.dilation[axis] + 1
@@ -60,6 +71,13 @@ def reaches(window: Window, shape: Shape) -> tuple[Reach, ...]:
     return tuple(Reach(*(tuple(part) for part in zip(*met, strict=True))) for met in itertools.product(*axes))
 
 
+@lru_cache(maxsize=256)
+def reaches_along(window: Window, axis: int, extent: int) -> tuple[tuple[slice, slice], ...]:
+    """`reaches` along one axis of `extent` elements: per tap its windows and elements there."""
+    s, d, b, count = window.stride[axis], window.dilation[axis], window.before[axis], window.counts[axis]
+    return tuple(_along(t * d - b, s, extent, count) for t in range(window.size[axis]))
+
+
 def _along(offset: int, stride: int, extent: int, count: int) -> tuple[slice, slice]:
     first = max(0, -(offset // stride))
     stop = min(count, (extent - 1 - offset) // stride + 1)
@@ -71,7 +89,7 @@ def _along(offset: int, stride: int, extent: int, count: int) -> tuple[slice, sl
 
 def covers(window: Window, shape: Shape) -> bool:
     """Whether every window lies inside an input with these trailing axes."""
-    return not any(window.before) and all(window.end(axis) <= n for axis, n in enumerate(shape))
+    return all(before <= 0 and window.end(axis) - before <= n for axis, (n, before) in enumerate(zip(shape, window.before, strict=True)))
 
 
 def inside(reach: Reach, window: Window) -> Any:
@@ -79,6 +97,45 @@ def inside(reach: Reach, window: Window) -> Any:
     mask = np.zeros(window.counts, bool)
     mask[reach.windows] = True
     return mask
+
+
+def row_major(shape: Shape) -> Shape:
+    """The strides of a contiguous array, in elements."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+class Phase(NamedTuple):
+    """Taps of a window that meet the same residue class of elements: for windows `stride` apart, those of one in `stride`.
+
+    Element `j` of the class is element `j * stride + offset` of the input. Window `p` has the `u`-th of these taps at element
+    `p + shift + u * pace` of the class. Each entry has one number (or slice) per axis.
+    """
+
+    taps: Slices
+    amount: Shape
+    offset: Shape
+    shift: Shape
+    pace: Shape
+
+    def placed(self, window: Window, shape: Shape) -> Reach:
+        """Which elements of the class lie inside an input with these trailing axes, and where there (`windows` are those of the class)."""
+        lattice = zip(self.offset, window.stride, shape, window.extents, strict=True)
+        inner, outer = zip(*(_along(offset, s, n, extent) for offset, s, n, extent in lattice), strict=True)
+        return Reach((), inner, outer)
+
+
+@lru_cache(maxsize=256)
+def phases(window: Window) -> tuple[Phase, ...]:
+    """The taps of a window by the class of elements that they meet: one class where the stride is 1.
+
+    Taps `t` and `t'` are of one class where `(t - t') * dilation` is a multiple of the stride: every `stride / gcd(stride, dilation)`-th.
+    Within its class a tap meets neighbouring elements in neighbouring windows, whatever the stride.
+    """
+    axes = []
+    for n, s, d, b, _ in zip(*window, strict=True):
+        apart = s // math.gcd(s, d)
+        axes.append([(slice(t, n, apart), -(-(n - t) // apart), t * d % s - b, t * d // s, apart * d // s) for t in range(min(n, apart))])
+    return tuple(Phase(*zip(*axis, strict=True)) for axis in itertools.product(*axes))
 
 
 # the same for jax, whose arrays are immutable and whose compiler fuses what is written tap by tap

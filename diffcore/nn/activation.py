@@ -6,8 +6,10 @@ import warnings
 from typing import Any
 
 from diffcore import ops
+from diffcore.kernels import activation, elementwise
 from diffcore.nn import functional as F
 from diffcore.nn import initial
+from diffcore.nn.chain import KernelCall
 from diffcore.nn.module import Module
 
 
@@ -28,6 +30,9 @@ class ReLU(_InPlace):
     def forward(self, x: Any) -> Any:
         return F.relu(x, True) if self.inplace else ops.relu(x)
 
+    def _kernel_call(self) -> KernelCall | None:
+        return None if self.inplace else KernelCall(elementwise.relu)
+
 
 class ReLU6(_InPlace):
     """`min(max(x, 0), 6)`; at 0 and at 6 the derivative is 0."""
@@ -42,12 +47,18 @@ class SiLU(_InPlace):
     def forward(self, x: Any) -> Any:
         return ops.silu(x, self.inplace)
 
+    def _kernel_call(self) -> KernelCall | None:
+        return None if self.inplace else KernelCall(activation.silu)
+
 
 class Mish(_InPlace):
     """`x * tanh(log(1 + exp(x)))` (Misra, 2019)."""
 
     def forward(self, x: Any) -> Any:
         return ops.mish(x, self.inplace)
+
+    def _kernel_call(self) -> KernelCall | None:
+        return None if self.inplace else KernelCall(activation.mish)
 
 
 class SELU(_InPlace):
@@ -142,12 +153,18 @@ class Tanh(Module):
     def forward(self, x: Any) -> Any:
         return ops.tanh(x)
 
+    def _kernel_call(self) -> KernelCall:
+        return KernelCall(elementwise.tanh)
+
 
 class Sigmoid(Module):
     """`1 / (1 + exp(-x))`."""
 
     def forward(self, x: Any) -> Any:
         return ops.sigmoid(x)
+
+    def _kernel_call(self) -> KernelCall:
+        return KernelCall(elementwise.sigmoid)
 
 
 class LogSigmoid(Module):
@@ -156,12 +173,18 @@ class LogSigmoid(Module):
     def forward(self, x: Any) -> Any:
         return ops.logsigmoid(x)
 
+    def _kernel_call(self) -> KernelCall:
+        return KernelCall(activation.log_sigmoid)
+
 
 class Softsign(Module):
     """`x / (1 + |x|)`."""
 
     def forward(self, x: Any) -> Any:
         return ops.softsign(x)
+
+    def _kernel_call(self) -> KernelCall:
+        return KernelCall(activation.softsign)
 
 
 class Tanhshrink(Module):

@@ -102,16 +102,16 @@ class MultiheadAttention(Module):
             key_padding_mask = None if key_padding_mask is None else unsqueeze(key_padding_mask, 0)
         q, k, v = self._heads(*self._batch_first(query, key, value, batched))
         mask = self._mask(q, k, attn_mask, key_padding_mask)
-        out, weights = attended(OP, q, k, v, mask, self.dropout if self.training else 0.0)
+        out, weights = attended(OP, q, k, v, mask, self.dropout if self.training else 0.0, weighted=need_weights)
         n, _, length, _ = out.shape
         out = reshape(permute(out, (0, 2, 1, 3)), (n, length, self.embed_dim))
         own = self.out_proj._parameters
         out = linear(out, own["weight"], own["bias"])
         if not batched:
-            out, weights = select(out, 0, 0), select(weights, 0, 0)
+            out, weights = select(out, 0, 0), weights if weights is None else select(weights, 0, 0)
         elif not self.batch_first:
             out = transpose(out, 0, 1)
-        if not need_weights:
+        if weights is None or not need_weights:
             return out, None
         return out, mean(weights, -3) if average_attn_weights else weights
 

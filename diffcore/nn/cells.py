@@ -1,8 +1,7 @@
 """One step of a recurrent network: `RNNCell`, `LSTMCell`, `GRUCell`, and the step functions that the layers over sequences share.
 
 A step takes the projection of its input, `projected = input @ weight_ih.T + bias_ih`, which a layer computes for all times at once, the
-state so far, and the weights from hidden state to gates. It is composed of existing kernels: the gates' parts are views, whose
-cotangents go into one array (see `Kernel.accumulate`), so a fused kernel would save dispatch alone.
+state so far, and the weights from hidden state to gates; what follows the two projections is one kernel (see `diffcore.kernels.cells`).
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from diffcore.errors import DTypeError, ShapeError
-from diffcore.kernels.elementwise import add, lerp, mul, relu, sigmoid, tanh
+from diffcore.kernels import cells as _p
+from diffcore.kernels.elementwise import add, relu, tanh
 from diffcore.kernels.indexing import getitem
 from diffcore.nn import initial
 from diffcore.ops import linear, reshape
@@ -24,9 +24,9 @@ State = tuple[Tensor, ...]
 Step = Callable[[Tensor, State, Tensor, Tensor | None], State]
 
 
-def _part(x: Tensor, i: int, size: int, count: int = 1) -> Tensor:
-    """`count` gates of `x` `[batch, gates * size]` from gate `i` on."""
-    return getitem(x, index=(slice(None), slice(i * size, (i + count) * size)))
+def _part(x: Tensor, i: int, size: int) -> Tensor:
+    """Part `i` of `x` `[batch, parts * size]`."""
+    return getitem(x, index=(slice(None), slice(i * size, (i + 1) * size)))
 
 
 def tanh_step(projected: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
@@ -46,11 +46,8 @@ def lstm_step(projected: Tensor, state: State, weight: Tensor, bias: Tensor | No
     """
     h, c = state
     size = h.shape[-1]
-    gates = add(projected, linear(h, weight, bias))
-    opened = sigmoid(gates)  # of g too, which is less work than three calls
-    i, f, o = _part(opened, 0, size), _part(opened, 1, size), _part(opened, 3, size)
-    c = add(mul(f, c), mul(i, tanh(_part(gates, 2, size))))
-    return mul(o, tanh(c)), c
+    after = _p.lstm_cell(add(projected, linear(h, weight, bias)), c)
+    return _part(after, 0, size), _part(after, 1, size)
 
 
 def gru_step(projected: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
@@ -59,22 +56,16 @@ def gru_step(projected: Tensor, state: State, weight: Tensor, bias: Tensor | Non
     Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder"; the reset gate acts after the product, as in PyTorch.
     """
     (h,) = state
-    size = h.shape[-1]
-    recurrent = linear(h, weight, bias)
-    opened = sigmoid(add(_part(projected, 0, size, 2), _part(recurrent, 0, size, 2)))
-    r, z = _part(opened, 0, size), _part(opened, 1, size)
-    n = tanh(add(_part(projected, 2, size), mul(r, _part(recurrent, 2, size))))
-    return (lerp(n, h, z),)
+    return (_p.gru_cell(projected, linear(h, weight, bias), h),)
 
 
-STEPS: dict[str, Step] = {"tanh": tanh_step, "relu": relu_step}
+STEPS: dict[str, Step] = {"tanh": tanh_step, "relu": relu_step, "lstm": lstm_step, "gru": gru_step}
 
 
-def step_named(op: str, nonlinearity: str) -> Step:
-    """The step of a plain recurrent network. Raises `ValueError` for another nonlinearity."""
-    if nonlinearity not in STEPS:
+def check_nonlinearity(op: str, nonlinearity: str) -> None:
+    """Raise `ValueError` for what is no nonlinearity of a plain recurrent network."""
+    if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"{op}: unknown nonlinearity: `nonlinearity` (={nonlinearity!r}) must be 'tanh' or 'relu'")
-    return STEPS[nonlinearity]
 
 
 def check_size(op: str, name: str, value: Any) -> int:
@@ -162,12 +153,12 @@ class RNNCell(Cell):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        step_named(type(self).__name__, nonlinearity)
+        check_nonlinearity(type(self).__name__, nonlinearity)
         super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 
     def _step(self) -> Step:
-        return step_named(type(self).__name__, self.nonlinearity)
+        return STEPS[self.nonlinearity]
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         return self._stepped(input, (hx,))[0]

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from diffcore.dispatch import Boxed
+from diffcore.nn import chain
 from diffcore.nn.module import Module
-from diffcore.nn.registry import ParameterMark
+from diffcore.nn.registry import ParameterMark, Structure
 from diffcore.seeds import array_under
 
 
@@ -93,6 +94,8 @@ def _check_module(module: Any, name: str) -> None:
 class Sequential(_Numbered):
     """Modules called one after another; indexed by position, a slice gives a `Sequential`. Also takes one dict of named modules."""
 
+    _parts: tuple[int, tuple[Any, ...]] = -1, ()
+
     def __init__(self, *modules: Any) -> None:
         super().__init__()
         if len(modules) == 1 and isinstance(modules[0], Mapping):
@@ -103,9 +106,16 @@ class Sequential(_Numbered):
                 self.add_module(str(i), module)
 
     def forward(self, x: Any) -> Any:
-        for module in self._modules.values():
-            x = module(x)  # type: ignore[misc]
+        version, parts = self._parts
+        if version != Structure.version:
+            parts = chain.parts(self._modules.values())
+            object.__setattr__(self, "_parts", (Structure.version, parts))
+        for part in parts:
+            x = part(x)
         return x
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_parts"}  # a copy works them out anew
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from diffcore.hooks import RemovableHandle
+from diffcore.nn.registry import Structure
 
 
 class Hooked:
@@ -55,4 +56,5 @@ def hooked(module: Any) -> Hooked:
     if not isinstance(found, Hooked):
         found = Hooked(module)
         object.__setattr__(module, "forward", found)
+        Structure.version += 1
     return found

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from diffcore.kernels import matmul
 from diffcore.nn import initial
+from diffcore.nn.chain import KernelCall
 from diffcore.nn.module import Module
 from diffcore.ops import neural
 
@@ -31,6 +33,11 @@ class Linear(initial.Initialised):
     def forward(self, x: Any) -> Any:
         own = self._parameters
         return neural.linear(x, own["weight"], own["bias"])
+
+    def _kernel_call(self) -> KernelCall:
+        if self._parameters["bias"] is None:
+            return KernelCall(matmul.linear_unbiased, self._parameters, ("weight",))
+        return KernelCall(matmul.linear, self._parameters, ("weight", "bias"))
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self._parameters['bias'] is not None}"

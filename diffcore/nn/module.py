@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from operator import attrgetter
 from typing import Any, Self
 
 from diffcore.dispatch import Boxed
@@ -12,12 +15,28 @@ from diffcore.hooks import RemovableHandle
 from diffcore.nn import state
 from diffcore.nn.hooked import hooked
 from diffcore.nn.moves import Moves
-from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, borrowing
-from diffcore.replay import is_again
+from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, standing
+from diffcore.replay import is_again, within
 from diffcore.seeds import array_under
 
+_level, _carried = attrgetter("level"), attrgetter("carried")
+_WHAT_FORWARD_IS = ("forward", "inplace")
+"""Attributes on which it hangs whether a layer comes to one kernel (see `diffcore.nn.chain`)."""
 
-class Module(Moves):
+
+class ModuleType(type):
+    """The class of `Module`: what is set on a class may replace `forward` of all its instances."""
+
+    def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> None:
+        super().__init__(name, bases, body)
+        type.__setattr__(cls, "_forward_defined", body.get("forward"))
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        Structure.version += 1
+
+
+class Module(Moves, metaclass=ModuleType):
     """Base of all layers and networks. Attributes that are parameters or modules are registered under their names.
 
     Engine-neutral: `_parameter` makes a parameter of the engine that a subclass belongs to.
@@ -72,6 +91,8 @@ class Module(Moves):
             self._rebuffer(name, value)
         else:
             object.__setattr__(self, name, value)
+            if name in _WHAT_FORWARD_IS:
+                Structure.version += 1
 
     def _register(self, registry: dict[str, Any], name: str, value: Any) -> None:
         if not isinstance(name, str) or not name or "." in name:
@@ -96,6 +117,7 @@ class Module(Moves):
                 self._unsaved.discard(name)
                 return
         object.__delattr__(self, name)
+        Structure.version += 1
 
     def __dir__(self) -> list[str]:
         registered = [*self._parameters, *self._modules, *self._buffers]
@@ -333,12 +355,8 @@ class Module(Moves):
         """The parameters to differentiate by: those that require a gradient, and those that an outer transform put there."""
         slots = self._slots()
         names, values, places, _ = slots
-        if not Structure.borrowed:
-            for value in values:
-                if value.carried is None or value.level:
-                    break
-            else:
-                return slots
+        if not (Structure.borrowed or any(map(_level, values)) or None in map(_carried, values)):
+            return slots
         values = slots.now()
         chosen = [i for i, value in enumerate(values) if value.carried is not None or value.level]
         new = {old: position for position, old in enumerate(chosen)}
@@ -375,18 +393,16 @@ def functional_call(net: Module, parameters: Mapping[str, Any], *args: Any, **kw
     unknown = [name for name in parameters if name in others and name not in buffers.names]
     if unknown:
         raise StateError(f"functional_call: {type(net).__name__} has no parameter named {', '.join(map(repr, unknown))}")
-    own = [(part, part.now()) for part in (slots, buffers)]
-    with borrowing():
-        for part, before in own:
-            part.fill([parameters.get(name, old) for name, old in zip(part.names, before, strict=True)])
-        try:
-            return net(*args, **kwargs)
-        finally:
-            for part, before in own:
-                part.fill(before)
+    with ExitStack() as stack:
+        for part in (slots, buffers):
+            given = [parameters.get(name, own) for name, own in zip(part.names, part.now(), strict=True)]
+            surroundings = partial(standing, part, given)
+            stack.enter_context(surroundings())
+            stack.enter_context(within(surroundings))
+        return net(*args, **kwargs)
 
 
-class EngineType(type):
+class EngineType(ModuleType):
     """The class of an engine's `Module`: layers without parameters, which belong to no engine, count as modules of each."""
 
     def __subclasscheck__(cls, other: type) -> bool:

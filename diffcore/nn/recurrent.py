@@ -1,7 +1,8 @@
 """Recurrent layers over whole sequences: `RNN`, `LSTM`, `GRU`.
 
-The inputs of all times are projected by one product; the loop over time does what depends on the state alone (see `diffcore.nn.cells`).
-Inside, the batch is axis 0, which keeps examples apart for forward mode. Work and memory are linear in the number of steps.
+The inputs of all times are projected by one product; the loop over time does what depends on the state alone. It runs within one kernel
+(see `diffcore.kernels.recurrent`), or step by step (see `diffcore.nn.cells`) for forward mode, which seeds the result of each product; then
+the batch is axis 0, which keeps examples apart. Work and memory are linear in the number of steps.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 
 from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels.indexing import getitem
+from diffcore.kernels.recurrent import recurrent
 from diffcore.nn import initial
-from diffcore.nn.cells import State, Step, check_like, check_size, gru_step, lstm_step, pair_of, step_named
+from diffcore.nn.cells import STEPS, State, check_like, check_nonlinearity, check_size, pair_of
 from diffcore.ops import cat, dropout, linear, reshape, stack, transpose, unbind, unsqueeze
 from diffcore.ops.axes import Tensor
 from diffcore.seeds import zeros_of
@@ -29,6 +31,8 @@ class Recurrent(initial.Initialised):
 
     gates: int
     states = 1
+    whole = True
+    """Whether a layer is one kernel over all times, or a loop of kernels over them: then each step's products are kernels by themselves."""
 
     def __init__(
         self,
@@ -78,7 +82,8 @@ class Recurrent(initial.Initialised):
     def _suffixes(self, layer: int) -> tuple[str, ...]:
         return (f"l{layer}", f"l{layer}_reverse") if self.bidirectional else (f"l{layer}",)
 
-    def _step(self) -> Step:
+    def _kind(self) -> str:
+        """The kind of step: a key of `STEPS`."""
         raise NotImplementedError
 
     def flatten_parameters(self) -> None:
@@ -87,39 +92,57 @@ class Recurrent(initial.Initialised):
     def _run(self, input: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, State]:
         """The outputs of the last layer and the final states, for initial states `given`, or zeros for `()`."""
         batched = self._check(input, given)
-        x = input if self.batch_first and batched else transpose(input, 0, 1) if batched else unsqueeze(input, 0)
+        run, batch = (self._whole, 1) if self.whole else (self._stepped, 0)
+        x = unsqueeze(input, batch) if not batched else input if self.batch_first == (batch == 0) else transpose(input, 0, 1)
         before = [unbind(s if batched else unsqueeze(s, 1), 0) for s in given]
         after: list[State] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 x = dropout(x, self.dropout, self.training)
             last = layer == self.num_layers - 1
-            time = 0 if last and not (self.batch_first and batched) else 1
             sides = []
             for suffix in self._suffixes(layer):
-                hidden, state = self._pass(x, suffix, tuple(s[len(after)] for s in before))
-                sides.append(stack(hidden, time))
+                state = tuple(s[len(after)] for s in before) or (zeros_of(x, (x.shape[batch], self.hidden_size)),) * self.states
+                hidden, state = run(x, suffix, state, last and not (self.batch_first and batched))
+                sides.append(hidden)
                 after.append(state)
             x = sides[0] if len(sides) == 1 else cat(sides, -1)
+        if self.whole and self.batch_first and batched:
+            x = transpose(x, 0, 1)
         finals = [stack(layers, 0) for layers in zip(*after, strict=True)]
         if not batched:
             x, finals = _without_batch(x), [_without_batch(s) for s in finals]
         return x, tuple(finals)
 
-    def _pass(self, x: Tensor, suffix: str, state: State) -> tuple[list[Tensor], State]:
-        """One layer in one direction over `x` `[batch, time, features]`: the hidden states by time, and the last state."""
-        own, step = self._parameters, self._step()
+    def _whole(self, x: Tensor, suffix: str, state: State, time_first: bool) -> tuple[Tensor, State]:
+        """One layer in one direction over `x` `[time, batch, features]`: the hidden states of all times, and the last state."""
+        own, reverse, times = self._parameters, suffix.endswith("_reverse"), x.shape[0]
+        out = recurrent(
+            x,
+            state[0],
+            state[1] if self.states > 1 else 0,
+            own[f"weight_ih_{suffix}"],
+            own[f"weight_hh_{suffix}"],
+            own.get(f"bias_ih_{suffix}", 0),
+            own.get(f"bias_hh_{suffix}", 0),
+            kind=self._kind(),
+            reverse=reverse,
+        )
+        hidden = getitem(out, index=(slice(0, times),)) if self.states > 1 else out
+        return hidden, tuple(getitem(out, index=(at,)) for at in (0 if reverse else times - 1, times)[: self.states])
+
+    def _stepped(self, x: Tensor, suffix: str, state: State, time_first: bool) -> tuple[Tensor, State]:
+        """One layer in one direction over `x` `[batch, time, features]`, step by step; the hidden states come with `time_first` or not."""
+        own, step = self._parameters, STEPS[self._kind()]
         weight, bias = own[f"weight_hh_{suffix}"], own.get(f"bias_hh_{suffix}")
         projected = linear(x, own[f"weight_ih_{suffix}"], own.get(f"bias_ih_{suffix}"))
-        if not state:
-            state = (zeros_of(x, (x.shape[0], self.hidden_size)),) * self.states
-        backwards = suffix.endswith("_reverse")
+        reverse = suffix.endswith("_reverse")
         times = range(x.shape[1])
         hidden = []
-        for time in reversed(times) if backwards else times:
+        for time in reversed(times) if reverse else times:
             state = step(getitem(projected, index=(slice(None), time)), state, weight, bias)
             hidden.append(state[0])
-        return hidden[::-1] if backwards else hidden, state
+        return stack(hidden[::-1] if reverse else hidden, 0 if time_first else 1), state
 
     def _check(self, input: Tensor, given: tuple[Tensor, ...]) -> bool:
         """Whether `input` has a batch axis. Raises `ShapeError` and `DTypeError` for what does not fit."""
@@ -177,12 +200,12 @@ class RNN(Recurrent):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        step_named(type(self).__name__, nonlinearity)
+        check_nonlinearity(type(self).__name__, nonlinearity)
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
         self.nonlinearity = nonlinearity
 
-    def _step(self) -> Step:
-        return step_named(type(self).__name__, self.nonlinearity)
+    def _kind(self) -> str:
+        return self.nonlinearity
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         output, (final,) = self._run(input, () if hx is None else (hx,))
@@ -197,8 +220,8 @@ class LSTM(Recurrent):
 
     gates, states = 4, 2
 
-    def _step(self) -> Step:
-        return lstm_step
+    def _kind(self) -> str:
+        return "lstm"
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, State]:
         return self._run(input, () if hx is None else pair_of(type(self).__name__, hx))
@@ -212,8 +235,8 @@ class GRU(Recurrent):
 
     gates = 3
 
-    def _step(self) -> Step:
-        return gru_step
+    def _kind(self) -> str:
+        return "gru"
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         output, (final,) = self._run(input, () if hx is None else (hx,))

@@ -17,7 +17,7 @@ class ParameterMark(Boxed):
 
 
 class Structure:
-    """Counts changes to the registries of all modules, so that walks over them can be remembered until the next.
+    """Counts changes to the registries of all modules and to what their `forward` is, so that walks over them can be remembered.
 
     `borrowed` counts the calls under way that have other values in the places of parameters.
     """
@@ -34,6 +34,18 @@ def borrowing() -> Iterator[None]:
         yield
     finally:
         Structure.borrowed -= 1
+
+
+@contextmanager
+def standing(slots: Slots, values: Sequence[Any]) -> Iterator[None]:
+    """With `values` in the places of the parameters, and afterwards again what stood there before."""
+    before = slots.now()
+    with borrowing():
+        slots.fill(values)
+        try:
+            yield
+        finally:
+            slots.fill(before)
 
 
 def _noted(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -51,7 +51,9 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     """`input` where it is positive, `negative_slope * input` elsewhere; at 0 the derivative is `negative_slope`."""
     if inplace:
         return into(leaky_relu, input, negative_slope)
-    return _a.leaky_relu(input, negative_slope=number("leaky_relu", "negative_slope", negative_slope))
+    if number("leaky_relu", "negative_slope", negative_slope) < 0:  # then the result does not tell the sign of `input`
+        return _e.where(_e.greater(input, 0), input, _e.mul(input, negative_slope))
+    return _a.leaky_relu(input, negative_slope=negative_slope)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:

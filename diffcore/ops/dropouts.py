@@ -76,8 +76,7 @@ def _drops(op: str, input: Tensor, p: float, training: bool) -> bool:
 
 def _dropped(input: Tensor, p: float, axes: int, generator: Any = None) -> Tensor:
     """`input` with a mask that has its first `axes` axes and is constant along the others."""
-    chosen = _e.where(_kept(input, p, axes, generator), input, 0)
-    return chosen if p == 1 else _e.mul(chosen, 1 / (1 - p))
+    return _e.dropout(_kept(input, p, axes, generator), input, factor=1.0 if p == 1 else 1 / (1 - p))
 
 
 def _saturated(input: Tensor, p: float) -> Tensor:

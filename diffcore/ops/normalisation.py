@@ -121,6 +121,7 @@ def batch_norm_with_statistics(
     report: list[Any] = []
     out = _normalised(input, axis, _affine(weight, 1, shape), _affine(bias, 0, shape), eps, report)
     mean, variance = (x.reshape(channels) for x in report)
+    report.clear()  # else the recorded operation would keep them
     return out, mean, variance * (n / max(n - 1, 1))
 
 
@@ -238,6 +239,7 @@ def instance_norm(
             _check_movable("instance_norm", name, running, input)
     out = _normalised(input, axis, _affine(weight, 1, shape), _affine(bias, 0, shape), eps, report)
     mean, variance = (x.mean(axis=0).reshape(channels) for x in report)
+    report.clear()
     _move(running_mean, mean, momentum)
     _move(running_var, variance * (n / max(n - 1, 1)), momentum)
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from diffcore.optim.arithmetic import averaged, averaged_square, distance_to_one, largest, number, quotient, root
+from diffcore.optim.arithmetic import averaged, averaged_square, by_stretches, distance_to_one, largest, number, quotient, root
 from diffcore.optim.optimizer import Optimizer, descent
 
 
@@ -44,19 +44,24 @@ class Adam(Optimizer):
         return self.moments if group["amsgrad"] else self.moments[:2]
 
     def _updated(self, parameter: Any, value: Any, gradient: Any, group: dict[str, Any]) -> Any:
-        entry, (beta1, beta2), lr = self._begun(parameter, value, group), group["betas"], group["lr"]
+        entry, (beta1, beta2) = self._begun(parameter, value, group), group["betas"]
         entry["step"] += 1
         step = number(entry["step"], value)
+        rate, scale = group["lr"] / distance_to_one(beta1, step, value), distance_to_one(beta2, step, value) ** 0.5
+        return by_stretches(lambda e, v, g: self._moved(e, v, g, group, rate, scale), entry, value, gradient)
+
+    def _moved(self, entry: dict[str, Any], value: Any, gradient: Any, group: dict[str, Any], rate: Any, scale: Any) -> Any:
+        beta1, beta2 = group["betas"]
         value, gradient = decayed(value, gradient, group)
         mean = entry["exp_avg"] = averaged(entry["exp_avg"], gradient, beta1)
         square = entry["exp_avg_sq"] = averaged_square(entry["exp_avg_sq"], gradient, beta2)
         if group["amsgrad"]:
             square = entry["max_exp_avg_sq"] = largest(entry["max_exp_avg_sq"], square, entry["max_exp_avg_sq"])
         change = root(square)
-        change /= distance_to_one(beta2, step, value) ** 0.5
+        change /= scale
         change += group["eps"]
         change = quotient(mean, change, change)
-        change *= lr / distance_to_one(beta1, step, value)
+        change *= rate
         value -= change
         return value
 

@@ -6,11 +6,34 @@ An augmented assignment (`x *= y`) does both by itself. The functions here are f
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_mutable, namespace
+from diffcore.arrays import is_contiguous, is_mutable, namespace
+
+STRETCH = 1 << 15
+"""Elements that are updated at a time: few enough to stay in the cache, with what is made of them."""
+
+
+def by_stretches(update: Callable[..., Any], entry: dict[str, Any], value: Any, gradient: Any) -> Any:
+    """The new value, `update(entry, value, gradient)`, where that works element by element and in the memory of what it is given.
+
+    On numpy it is done stretch by stretch: memory is passed over once, however many operations there are, and what they make
+    is as small as a stretch. `entry` is the state of the parameter: arrays shaped like it, and numbers.
+    """
+    if value.size <= STRETCH or not is_mutable(value):
+        return update(entry, value, gradient)
+    moments = {name: x for name, x in entry.items() if x.shape == value.shape}
+    if not all(map(is_contiguous, (value, gradient, *moments.values()))):
+        return update(entry, value, gradient)
+    flat, slopes = value.reshape(-1), gradient.reshape(-1)
+    moments = {name: x.reshape(-1) for name, x in moments.items()}
+    for start in range(0, value.size, STRETCH):
+        at = slice(start, start + STRETCH)
+        update({**entry, **{name: x[at] for name, x in moments.items()}}, flat[at], slopes[at])
+    return value
 
 
 def product(x: Any, y: Any, into: Any) -> Any:

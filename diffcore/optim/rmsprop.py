@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from diffcore.optim.arithmetic import averaged, averaged_square, quotient, root
+from diffcore.optim.arithmetic import averaged, averaged_square, by_stretches, quotient, root
 from diffcore.optim.optimizer import Optimizer, descent
 
 
@@ -43,8 +43,12 @@ class RMSprop(Optimizer):
         return tuple(name for name in self.moments if needed[name])
 
     def _updated(self, parameter: Any, value: Any, gradient: Any, group: dict[str, Any]) -> Any:
-        entry, alpha = self._begun(parameter, value, group), group["alpha"]
+        entry = self._begun(parameter, value, group)
         entry["step"] += 1
+        return by_stretches(lambda e, v, g: self._moved(e, v, g, group), entry, value, gradient)
+
+    def _moved(self, entry: dict[str, Any], value: Any, gradient: Any, group: dict[str, Any]) -> Any:
+        alpha = group["alpha"]
         gradient = descent(value, gradient, group)
         square = entry["square_avg"] = averaged_square(entry["square_avg"], gradient, alpha)
         if group["centered"]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from diffcore.arrays import is_mutable
 from diffcore.ledger import label
+from diffcore.optim.arithmetic import by_stretches
 from diffcore.optim.optimizer import Optimizer, descent
 
 
@@ -42,17 +43,22 @@ class SGD(Optimizer):
         return self.moments if group["momentum"] else ()
 
     def _updated(self, parameter: Any, value: Any, gradient: Any, group: dict[str, Any]) -> Any:
+        entry = self.state[parameter] if group["momentum"] else {}
+        if group["momentum"] and "momentum_buffer" not in entry:
+            return self._moved(entry, value, gradient, group)
+        return by_stretches(lambda e, v, g: self._moved(e, v, g, group), entry, value, gradient)
+
+    def _moved(self, entry: dict[str, Any], value: Any, gradient: Any, group: dict[str, Any]) -> Any:
         if group["maximize"] or group["weight_decay"]:
             gradient = descent(value, gradient, group)
         if group["momentum"]:
-            gradient = self._velocity(parameter, gradient, group)
+            gradient = self._velocity(entry, gradient, group)
         if is_mutable(value):
             value -= group["lr"] * gradient
             return value
         return value - group["lr"] * gradient
 
-    def _velocity(self, parameter: Any, gradient: Any, group: dict[str, Any]) -> Any:
-        entry = self.state[parameter]
+    def _velocity(self, entry: dict[str, Any], gradient: Any, group: dict[str, Any]) -> Any:
         velocity = entry.get("momentum_buffer")
         if velocity is None:
             velocity = gradient + 0  # a copy, since gradients belong to the caller

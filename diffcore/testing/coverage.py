@@ -48,6 +48,12 @@ EXEMPT: dict[str, dict[str, Exemption]] = {
     **_needs_an_axis("windows slide along an axis", "given a number", "unfold", "max_pool", "window_sum"),
     **_needs_an_axis("windows slide along an axis", "axes", "pool_gather", "pool_scatter", "window_spread"),
     **_needs_an_axis("the windows are an axis", "number", "fold"),
+    **_needs_an_axis("features lie along an axis", "given a number", "gru_cell", "recurrent"),
+    **_needs_an_axis("features lie along an axis", "attention, a number", "attention"),
+    "lstm_cell": {
+        "0-d": Exemption("features lie along an axis", "given a number"),
+        "repeated": Exemption("the gates are four times as wide as the cell", "gates for a cell"),
+    },
 }
 """Kernel -> property -> why it has none."""
 

@@ -5,15 +5,21 @@ from dualdiff.nn.module import Module
 
 
 class RNN(recurrent.RNN, Module):
-    """`diffcore.nn.RNN` holding forward-mode parameters."""
+    """`diffcore.nn.RNN` holding forward-mode parameters, which are seeded step by step."""
+
+    whole = False
 
 
 class LSTM(recurrent.LSTM, Module):
-    """`diffcore.nn.LSTM` holding forward-mode parameters."""
+    """`diffcore.nn.LSTM` holding forward-mode parameters, which are seeded step by step."""
+
+    whole = False
 
 
 class GRU(recurrent.GRU, Module):
-    """`diffcore.nn.GRU` holding forward-mode parameters."""
+    """`diffcore.nn.GRU` holding forward-mode parameters, which are seeded step by step."""
+
+    whole = False
 
 
 class RNNCell(cells.RNNCell, Module):

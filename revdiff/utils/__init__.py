@@ -1,5 +1,5 @@
-"""PyTorch's `utils`: data sets and loaders."""
+"""PyTorch's `utils`: data sets and loaders, and checkpointing."""
 
-from revdiff.utils import data
+from revdiff.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]

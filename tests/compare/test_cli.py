@@ -44,6 +44,18 @@ def test_run_leaves_a_report_and_its_records(command, tmp_path):
     assert (tmp_path / "other/page.html").read_text() == page
 
 
+def test_show_lists_what_is_saved_of_any_batch(command):
+    done = command("show", "--saved", "--network", "resnet50", "--batch", 128)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert done.stdout.startswith("resnet50 ")
+    assert "19.0.body.7" in done.stdout
+    total, alive = (int(re.search(rf"([\d,]+) bytes {what}", done.stdout)[1].replace(",", "")) for what in ("kept", "of"))
+    found = json.loads(command("show", "--saved", "--network", "resnet50", "--batch", 128, "--json").stdout)
+    assert (found["total"], found["alive"], found["batch"]) == (total, alive, 128)
+    assert total > 10**10
+
+
 def test_env_tells_machine_and_software(command):
     done = command("env", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -114,15 +126,6 @@ def test_a_network_of_another_task_is_run_and_reported(tmp_path, monkeypatch, ca
     assert "regression: one number" in page
 
 
-def test_bench_prints_ratios(command):
-    done = command("bench", "--json", "--rounds", 2)
-    assert (done.returncode, done.stderr) == (0, "")
-    result = json.loads(done.stdout)
-    assert [row["work"] for row in result["ratios"]] == ["reverse", "forward-activations", "jax.jit(jax.jacfwd)"]
-    assert all(row["ratio"] > 0 and isinstance(row["met"], bool) for row in result["ratios"])
-    assert all(len(times) == 2 for times in result["rounds"].values())
-
-
 BAD = [
     (["run", "--network", "mpl"], "Perhaps you meant 'mlp'?"),
     (["run", "--network", "lenet", "--data", "iris"], "networks that fit iris: "),
@@ -143,7 +146,7 @@ BAD = [
     (["run", "--output", "file"], "output folder 'file': it is not a folder"),
     (["run", "--output", "file/deep"], "output folder 'file/deep'"),
     (["run", "--output", "taken", "--name", "x"], "'taken/x.html': it is there already and is not a regular file"),
-    (["runn"], "unknown command 'runn': it must be one of bench, check, env, list, notes, report, run. Perhaps you meant 'run'?"),
+    (["runn"], "unknown command 'runn': it must be one of bench, check, env, list, notes, report, run, show. Perhaps you meant 'run'?"),
     (["--what"], "'--what'"),
     (["report"], "Missing argument 'FILE'"),
     (["report", "absent.jsonl"], "cannot read records file 'absent.jsonl'"),
@@ -152,6 +155,9 @@ BAD = [
     (["report", "other.jsonl"], "has version 99"),
     (["report", "other.jsonl", "--output", "other.jsonl"], "is the records file itself"),
     (["bench", "--rounds", "0"], "`--rounds` (=0)"),
+    (["show"], "nothing to show: say what, with --saved"),
+    (["show", "--saved", "--network", "lenett"], "unknown network 'lenett'"),
+    (["show", "--saved", "--batch", "0"], "`batch` (=0) must be"),
 ]
 
 
@@ -186,8 +192,8 @@ def test_help_loads_nothing_heavy_and_fits_80_columns(command):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(name in done.stdout for name in ("bench", "check", "env", "list", "report", "run"))
-    commands = [[name, "-h"] for name in ("report", "env", "bench", "check", "list")]
+    assert all(name in done.stdout for name in ("bench", "check", "env", "list", "report", "run", "show"))
+    commands = [[name, "-h"] for name in ("report", "env", "bench", "check", "list", "show")]
     for words in (["--help"], [], ["run", "--help"], *commands, ["--version"]):
         shown = command(*words)
         assert (shown.returncode, shown.stderr) == (0, "")

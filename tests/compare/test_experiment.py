@@ -42,7 +42,8 @@ def test_the_strategies_agree(small_run, small_settings):
 
 def test_directions_are_those_of_the_seeding(small_run):
     directions = {line.name: line.directions for line in small_run if isinstance(line, records.Strategy)}
-    assert directions == {"reverse": None, "forward-activations": 8 + 10, "forward-parameters": 64 * 8 + 8 + 8 * 10 + 10}
+    reverse = dict.fromkeys(("reverse", "reverse-checkpoint"))
+    assert directions == {**reverse, "forward-activations": 8 + 10, "forward-parameters": 64 * 8 + 8 + 8 * 10 + 10}
 
 
 def test_the_header_and_environment_tell_what_was_run(small_run, small_settings):

@@ -122,6 +122,7 @@ def test_jax_measures_in_float32_and_trains_in_float64():
 def test_directions_are_measured(counts):
     assert {name: count.directions for name, count in counts.items()} == {
         "reverse": None,
+        "reverse-checkpoint": None,
         "forward-activations": 8 + 10,
         "forward-parameters": 64 * 8 + 8 + 8 * 10 + 10,
     }

@@ -10,6 +10,8 @@ import dualdiff
 import revdiff
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.errors import DTypeError, ShapeError
+from diffcore.kernels import recurrent_in_place
+from diffcore.kernels.recurrent import recurrent
 from diffcore.ledger import Ledger
 from dualdiff.seeding import Site
 
@@ -242,6 +244,65 @@ def test_arithmetic_and_memory_are_linear_in_the_number_of_steps(kind: str) -> N
     (flops, peak), (twice, double), (four, quadruple) = map(cost, (8, 16, 32))
     assert four - twice == 2 * (twice - flops)
     assert quadruple - double == 2 * (double - peak)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "relu"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_blocks_of_times_add_up(torch: Any, kind: str, backwards: bool) -> None:
+    """A batch of which two times fill a block: the last block is not full."""
+    size, times = recurrent_in_place.ROWS // 2, 5
+    w = {name: RNG.normal(size=s) for name, s in parameter_shapes(kind, 3, 2).items()}
+    x, states = RNG.normal(size=(times, size, 3)), [RNG.normal(size=(size, 2)) for _ in range(2)]
+    operands = [x, states[0], states[1] if kind == "LSTM" else 0, *w.values()]
+
+    def function(*operands: Any) -> Any:
+        return recurrent(*operands, kind=kind.lower() if kind != "RNN" else "tanh", reverse=backwards)
+
+    weight = RNG.normal(size=function(*operands).shape)
+    argnums = tuple(i for i, a in enumerate(operands) if hasattr(a, "shape"))
+    found = revdiff.grad(lambda *a: (function(*a) * weight).sum(), argnums)(*operands)
+    tensors = [torch.tensor(a, requires_grad=True) for a in operands if hasattr(a, "shape")]
+    t, *rest = tensors
+    flat = tuple(rest[-4:])
+    layer = getattr(torch, {"RNN": "rnn_tanh", "relu": "rnn_relu"}.get(kind, kind.lower()))
+    h = tuple(s[None] for s in rest[:-4]) if kind == "LSTM" else rest[0][None]
+    out, *_, last = layer(t.flip(0) if backwards else t, h, flat, True, 1, 0.0, False, False, False)
+    out = out.flip(0) if backwards else out
+    ((torch.cat((out, last)) if kind == "LSTM" else out) * torch.tensor(weight)).sum().backward()
+    for a, b in zip(found, tensors, strict=True):
+        np.testing.assert_allclose(a, b.grad.numpy(), rtol=1e-11, atol=1e-12)
+
+
+def parameter_shapes(kind: str, features: int, size: int) -> dict[str, tuple[int, ...]]:
+    return {n: p.shape for n, p in getattr(revdiff.nn, "RNN" if kind == "relu" else kind)(features, size, device="meta").named_parameters()}
+
+
+@pytest.mark.parametrize(("kind", "arrays"), [("RNN", 1), ("GRU", 1 + 4), ("LSTM", 1 + 5)])
+def test_what_is_kept_per_step(kind: str, arrays: int) -> None:
+    """The outputs and what the gates have come to, each as large as the state; the rest does not grow with the sequence."""
+
+    def kept(steps: int) -> int:
+        net = getattr(revdiff.nn, kind)(3, 4, device="meta")
+        with Ledger() as ledger:
+            x = AbstractArray((steps, 2, 3), np.float32)
+            before = ledger.live.total()
+            out, _ = net(revdiff.tensor(x))
+            assert out.shape == (steps, 2, 4)
+            return ledger.live.total() - before
+
+    assert kept(9) - kept(8) == arrays * 2 * 4 * 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_compiled_program_does_not_grow_with_the_sequence(kind: str) -> None:
+    jax = pytest.importorskip("jax", reason="its programs are looked at")
+    net = getattr(revdiff.nn, kind)(2, 2, device="jax")
+    slopes = revdiff.value_and_grad(lambda net, x: net(x)[0].sum())
+
+    def size(steps: int) -> int:
+        return str(jax.make_jaxpr(lambda x: slopes(net, x)[0])(np.zeros((steps, 1, 2), np.float32))).count("\n")
+
+    assert size(3) == size(7)
 
 
 @pytest.mark.parametrize("kind", KINDS)

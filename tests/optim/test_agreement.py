@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import revdiff
+from diffcore.optim.arithmetic import STRETCH
 
 ROWS = json.loads(Path(__file__).with_name("torch.json").read_text(encoding="utf-8"))
 IDS = [f"{row['optimizer']}({', '.join(f'{name}={value}' for name, value in row['options'].items())})" for row in ROWS]
@@ -159,3 +160,24 @@ def test_numbers_without_axes(engine: ModuleType, problem: ModuleType) -> None:
             found.append(float(parameter))
         assert found[0] == pytest.approx(found[1], rel=1e-14), name
         assert found[0] != 0.7
+
+
+NESTEROV = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}
+
+
+@pytest.mark.parametrize(("name", "options"), [("SGD", NESTEROV), ("AdamW", {}), ("RMSprop", {})])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_large_parameter_is_updated_as_its_parts_are(name: str, options: dict[str, Any], order: Any) -> None:
+    """Stretches that stay in the cache: a parameter of two and a half, contiguous and not, beside its rows."""
+    rng, shape = np.random.default_rng(0), (5, STRETCH // 2)
+    value, slopes = np.asarray(rng.normal(size=shape), order=order), rng.normal(size=(3, *shape))
+    whole = revdiff.nn.Parameter(revdiff.tensor(value.copy(order=order)))
+    rows = [revdiff.nn.Parameter(revdiff.tensor(row.copy())) for row in value]
+    one, several = (getattr(revdiff.optim, name)(ps, lr=0.1, **options) for ps in ([whole], rows))
+    for slope in slopes:
+        whole.grad = revdiff.tensor(slope)
+        for row, g in zip(rows, slope, strict=True):
+            row.grad = revdiff.tensor(g.copy())
+        one.step()
+        several.step()
+    np.testing.assert_array_equal(whole.detach().numpy(), np.stack([row.detach().numpy() for row in rows]))

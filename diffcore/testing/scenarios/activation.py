@@ -4,9 +4,10 @@ import numpy as np
 
 from diffcore import ops
 from diffcore.errors import DTypeError
+from diffcore.kernels.elementwise import dropout
 from diffcore.testing import Misuse, Scenario
 from diffcore.testing.scenarios.generators import functional, misused_unary, unary
-from diffcore.testing.scenarios.samples import away, exactly, normal, positive, whole
+from diffcore.testing.scenarios.samples import away, exactly, joined, mask, normal, positive, whole
 
 
 def jax_nn(name, **options):
@@ -38,7 +39,7 @@ ROWS = [
             ("softplus", "softplus", away, {"beta": 0.5, "threshold": 0.0}),
             ("leaky_relu", "leaky_relu", away, {"negative_slope": 0.3}),
             ("leaky_relu", "leaky_relu", away, {"negative_slope": 0.0}),
-            ("leaky_relu", "leaky_relu", away, {"negative_slope": -1.0}),
+            ("where", "leaky_relu", away, {"negative_slope": -1.0}),
             ("elu", "elu", away, {"alpha": 0.7}),
             ("elu", "elu", away, {"alpha": -0.7}),
             ("elu", "selu", away, {}),
@@ -90,7 +91,12 @@ ROWS = [
         )
     ),
     *(
-        Scenario("where", f"dropout {case}", lambda x, p=p: ops.dropout(x, p, generator=np.random.default_rng(3)), draw((2, 3)))
+        Scenario("dropout", case, lambda c, x: dropout(c, x, factor=2.0), joined(mask(shape), normal(x)))
+        for case, shape, x in (("fewer axes", (2, 3), (3,)), ("ones", (2, 3), (2, 1)), ("columns and rows", (3, 1), (1, 2)))
+    ),
+    *unary("dropout", lambda x: ops.dropout(x, 0.4, generator=np.random.default_rng(3)), draw=normal),
+    *(
+        Scenario("dropout", f"dropout {case}", lambda x, p=p: ops.dropout(x, p, generator=np.random.default_rng(3)), draw((2, 3)))
         for case, p, draw in (("half", 0.5, normal), ("all", 1, normal), ("few", 0.1, away))
     ),
 ]
@@ -106,9 +112,9 @@ PARAMETERS = (
     ("gelu", "gelu", {"approximate": "sin"}, ValueError, r"gelu: `approximate` \(='sin'\) must be 'none' or 'tanh'"),
     ("clamp", "hardtanh", {"min_val": 2, "max_val": 1}, ValueError, r"hardtanh: `min_val` \(=2\) must be less than `max_val` \(=1\)"),
     ("where", "threshold", {"threshold": "a", "value": 0}, DTypeError, r"threshold: `threshold` \(='a'\)"),
-    ("where", "dropout", {"p": 1.5}, ValueError, r"dropout: `p` \(=1.5\) must be a probability"),
-    ("where", "dropout", {"p": -0.5}, ValueError, r"dropout: `p` \(=-0.5\) must be a probability"),
-    ("where", "dropout", {"p": "a"}, DTypeError, r"dropout: `p` \(='a'\) must be a number"),
+    ("dropout", "dropout", {"p": 1.5}, ValueError, r"dropout: `p` \(=1.5\) must be a probability"),
+    ("dropout", "dropout", {"p": -0.5}, ValueError, r"dropout: `p` \(=-0.5\) must be a probability"),
+    ("dropout", "dropout", {"p": "a"}, DTypeError, r"dropout: `p` \(='a'\) must be a number"),
 )
 
 MISUSES = [
@@ -119,5 +125,5 @@ MISUSES = [
         )
         for kernel, name, options, error, match in PARAMETERS
     ),
-    Misuse("where", "dropout of integers", ops.dropout, whole((2, 2)), DTypeError, "dropout: expected a floating-point tensor, got int64"),
+    Misuse("dropout", "of integers", ops.dropout, whole((2, 2)), DTypeError, "dropout: expected a floating-point tensor, got int64"),
 ]

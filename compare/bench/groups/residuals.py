@@ -1,0 +1,137 @@
+"""Bytes that reverse mode keeps for the backward pass, against PyTorch's saved tensors: every network, training, its own loss.
+
+Buffers are counted once however many arrays share them. Parameters, buffers of modules, inputs and targets are there anyway and are not
+counted, on either side.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+import revdiff
+from compare.bench import peers
+from compare.bench.contest import Contest
+from compare.bench.records import Entrant, Target
+from compare.bench.wanted import Wanted
+from compare.measure import example
+from compare.networks import NETWORKS
+from compare.networks.kit import Kit
+from compare.settings import Settings
+from compare.training import built
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.dispatch import owner_of
+from revdiff.chains import open_chain
+
+OURS, TORCH = "revdiff", "torch saved tensors"
+BOUND, WITH_DROPOUT, WITH_MAX_POOLING = 1.0, 0.9, 0.6
+"""torch keeps float masks of dropout, and 8-byte indices of max pooling."""
+FULL_BATCH = 2
+"""Examples for networks of full size."""
+
+
+def contests(wanted: Wanted) -> list[Contest]:
+    """One for each network; those of full size are left out of a quick run."""
+    return [_contest(name) for name, network in NETWORKS.items() if not (network.family and wanted.quick)]
+
+
+def _contest(name: str) -> Contest:
+    network = NETWORKS[name]
+    settings = Settings(network=name, batch=FULL_BATCH) if network.family else Settings(network=name)
+    net = built(settings, revdiff, device="meta", dtype="float32")
+    target = Target(OURS, TORCH, bound(net))
+    subject = f"{name}, batch {settings.batch}"
+    return Contest("residuals", subject, "bytes", (target,), lambda limits, heard: measured(settings))
+
+
+def bound(net: Any) -> float:
+    """The least of the bounds that hold for the layers of a network."""
+    kinds = {type(module).__name__ for module in net.modules() if getattr(module, "p", 1.0)}
+    if any(kind.startswith("MaxPool") for kind in kinds):
+        return WITH_MAX_POOLING
+    return WITH_DROPOUT if "Dropout" in kinds else BOUND
+
+
+def measured(settings: Settings) -> list[Entrant]:
+    """What both keep."""
+    full = bool(settings.model.family)
+    ours = Entrant(OURS, [float(by_revdiff(settings, device="meta" if full else "cpu"))], note="from shapes" if full else "")
+    if not peers.installed("torch"):
+        return [ours, Entrant(TORCH, [], absent=peers.NOT_INSTALLED)]
+    peers.torch()
+    # Without numbers torch may take other ways than with them (attention does), which the small network of the family tells.
+    meta = full and _same_on_meta(settings.model.family)
+    return [ours, Entrant(TORCH, [float(by_torch(settings, device="meta" if meta else "cpu"))], note="from shapes" if meta else "")]
+
+
+def by_revdiff(settings: Settings, *, device: str) -> int:
+    """Bytes that the graph of the loss keeps."""
+    net = built(settings, revdiff, device=device, dtype="float32")
+    tensors = [revdiff.tensor(part, device=device) for part in example(settings, "float32")]
+    loss = settings.model.loss(revdiff.nn.functional, net, *tensors)
+    return kept(loss, [tensor.array for tensor in (*net.parameters(), *net.buffers(), *tensors)])
+
+
+def kept(loss: Any, apart: Iterable[Any]) -> int:
+    """Bytes of the buffers that the graph behind `loss` keeps, without those of the arrays `apart`."""
+    found: dict[int, tuple[Any, int]] = {}
+    seen, waiting = set(), [loss.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen or node.is_leaf:
+            continue
+        seen.add(node)
+        waiting += open_chain(node).parents
+        for array in _arrays((node.primals, node.out, node.aux, node.params)):
+            buffer = _buffer(array)
+            found[id(buffer)] = buffer, buffer.nbytes
+    without = {id(_buffer(array)) for array in apart}
+    return sum(nbytes for key, (_, nbytes) in found.items() if key not in without)
+
+
+def _arrays(value: Any) -> Iterable[Any]:
+    """The arrays in a structure of what a node holds."""
+    if isinstance(value, np.ndarray | AbstractArray):
+        yield value
+    elif isinstance(value, dict):
+        yield from _arrays(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _arrays(part)
+
+
+def _buffer(array: Any) -> Any:
+    return array.storage if isinstance(array, AbstractArray) else owner_of(array)
+
+
+@cache
+def _same_on_meta(name: str) -> bool:
+    settings = Settings(network=name, batch=FULL_BATCH)
+    return by_torch(settings, device="meta") == by_torch(settings, device="cpu")
+
+
+def by_torch(settings: Settings, *, device: str) -> int:
+    """Bytes of the storages of the tensors that PyTorch saves."""
+    torch = importlib.import_module("torch")
+    torch.manual_seed(0)
+    kit = Kit(torch, device=device, dtype=torch.float32)
+    net = settings.model.build(kit, settings.inputs, settings.outputs, width=settings.width, depth=settings.depth)
+    tensors = [torch.as_tensor(part, device=device) for part in example(settings, "float32")]
+    found: dict[int, Any] = {}
+
+    def pack(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        found[storage._cdata] = storage
+        return tensor
+
+    hooks: Callable[..., Any] = torch.autograd.graph.saved_tensors_hooks
+    with hooks(pack, lambda tensor: tensor):
+        loss = settings.model.loss(torch.nn.functional, net, *tensors)
+    without = {tensor.untyped_storage()._cdata for tensor in (*net.parameters(), *net.buffers(), *tensors)}
+    total = sum(storage.nbytes() for key, storage in found.items() if key not in without)
+    del loss
+    return total

@@ -1,0 +1,92 @@
+"""Where operations are called: the line of the user's code, and the layer. Noted per recorded operation, while somebody wants to know."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NamedTuple
+
+from diffcore.watch import watch
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OURS = tuple(os.path.join(_ROOT, package, "") for package in ("diffcore", "revdiff", "dualdiff"))
+
+
+class Place(NamedTuple):
+    """The innermost line outside of the packages, and the innermost layer that was being called (a weak reference), if any."""
+
+    file: str
+    line: int
+    function: str
+    layer: weakref.ref[Any] | None
+
+    def __str__(self) -> str:
+        text = linecache.getline(self.file, self.line).strip()
+        return f"{self.file}:{self.line} in {self.function}" + (f": `{text}`" if text else "")
+
+
+class _Wanted(threading.local):
+    count = 0
+
+
+_wanted = _Wanted()
+_places: weakref.WeakKeyDictionary[Any, Place] = weakref.WeakKeyDictionary()
+
+
+def want(number: int) -> None:
+    """One more asks for the places of what this thread records from now on (`1`), or one less (`-1`)."""
+    _wanted.count += number
+    watch.add(number)
+
+
+@contextmanager
+def noting() -> Iterator[None]:
+    """Places are noted inside."""
+    want(1)
+    try:
+        yield
+    finally:
+        want(-1)
+
+
+def note(node: Any) -> None:
+    """Remember where `node` is being recorded, if that is wanted."""
+    if _wanted.count:
+        _places[node] = here()
+
+
+def place_of(node: Any) -> Place | None:
+    """Where `node` was recorded, if that was noted."""
+    return _places.get(node)
+
+
+def here() -> Place:
+    """The place that is calling."""
+    frame: FrameType = sys._getframe(1)
+    layer = None
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
+        layer = layer or _layer_of(frame)
+        frame = frame.f_back
+    innermost = frame
+    while layer is None and frame.f_back is not None:
+        layer = _layer_of(frame)
+        frame = frame.f_back
+    return Place(innermost.f_code.co_filename, innermost.f_lineno, innermost.f_code.co_name, layer)
+
+
+def _layer_of(frame: FrameType) -> weakref.ref[Any] | None:
+    """The module whose method runs in `frame`, if it is one's."""
+    from diffcore.nn.module import Module
+
+    code = frame.f_code
+    if code.co_argcount and code.co_varnames[0] == "self":
+        own = frame.f_locals.get("self")
+        if isinstance(own, Module):
+            return weakref.ref(own)
+    return None
