@@ -186,11 +186,13 @@ def _empty(call: Call, count: int) -> Any:
 
 def _pushed(call: Call, forms: dict[int, Form], n: int, out: Any) -> Any:
     """`n` directions pushed through the kernel, into `out` where that is given (then all arrays are numpy's, or abstract)."""
-    if len(forms) == 1 and call.kernel.matrix is not None:
+    if len(forms) == 1:
         ((i, form),) = forms.items()
-        matrix = call.kernel.matrix(call, i)
+        matrix = None if call.kernel.matrix is None else call.kernel.matrix(call, i)
         if matrix is not None:
             return _through_matrix(call, form, i, matrix, n, out)
+        if type(form) is Outer and call.out.dtype == form.right.dtype and _is_ours(call, forms):
+            return _from_factors(call, i, form, n, out)
     pending = [form for form in forms.values() if type(form) is Outer or type(form) is Rows and form.scale is not None]
     if out is None and not (pending and _is_ours(call, forms)):
         made = call.kernel.pushforward(call, _operands(call, forms, 0, n))  # type: ignore[misc]
@@ -205,6 +207,47 @@ def _pushed(call: Call, forms: dict[int, Form], n: int, out: Any) -> Any:
             out = _empty(call, n)
         out[start:stop] = 0 if made is None else made
     return out
+
+
+def _from_factors(call: Call, operand: int, form: Outer, n: int, out: Any) -> Any:
+    """`_pushed` for factors: what is the same in all directions of an example is multiplied last, where it is the result's size."""
+    shape, kernel = call.shapes[operand], call.kernel
+    last = form.left is not None and kernel.axis_after(0, operand, call.shapes, call.shape, call.params) == 0
+    terms = kernel.terms(call) if kernel.terms is not None and last and hasattr(form.scale, "shape") else None
+    out = _empty(call, n) if out is None else out
+    pairs = [] if terms is None else [(form.right[index].copy(), form.scale[index].copy()) for index in terms]
+    shape = call.shape if pairs else shape
+    step = max(min(_step(call.out.dtype.itemsize * math.prod(shape)), n), 1)
+    tile = np.empty_like(call.out, shape=(step if len(pairs) != 1 else 0, *shape), order="C")
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        target = out[start:stop]
+        for number, (right, scale) in enumerate(pairs):
+            work = tile[: stop - start] if number else target
+            work[...] = right[start:stop].reshape(stop - start, 1, *shape[1:])
+            work *= scale
+            if number:
+                target += work
+        if not pairs:
+            work = tile[: stop - start]
+            _multiplied(form.part(start, stop), work, left=not last)
+            tangents: list[Any] = [None] * len(call.shapes)
+            tangents[operand] = work
+            made = kernel.pushforward(call, tuple(tangents))  # type: ignore[misc]
+            target[...] = 0 if made is None else made
+        if last:
+            target *= form.left[:, start:stop].T.reshape(stop - start, shape[0], *(1,) * (len(call.shape) - 1))
+    return out
+
+
+def _multiplied(part: Outer, work: Any, *, left: bool) -> None:
+    """The product of factors into `work` `[k, batch, ...]`, with or without that on the `left`."""
+    k, batch, *features = work.shape
+    work[...] = part.right.reshape(k, 1, *features)
+    if part.scale is not None:
+        work *= part.scale
+    if left and part.left is not None:
+        work *= part.left.T.reshape(k, batch, *(1,) * len(features))
 
 
 def _operands(call: Call, forms: dict[int, Form], start: int, stop: int) -> tuple[Any, ...]:
@@ -259,14 +302,13 @@ def _through_matrix(call: Call, form: Form, operand: int, matrix: Any, n: int, o
         work = tile[: stop - start]
         part = form.part(start, stop)
         if type(part) is Outer:
-            work[...] = part.right.reshape(stop - start, 1, *shape[1:])
-            if part.scale is not None:
-                work *= part.scale
-            if part.left is not None:
-                work *= part.left.T.reshape(stop - start, shape[0], *(1,) * (len(shape) - 1))
+            _multiplied(part, work, left=columns > inner)
         else:
             np.multiply(part.array, part.scale, out=work)
         np.matmul(work.reshape(-1, inner), matrix, out=flat[start * rows : stop * rows])
+        if type(part) is Outer and part.left is not None and columns <= inner:
+            target = out[start:stop]
+            target *= part.left.T.reshape(stop - start, shape[0], *(1,) * (len(shape) - 1))
     return out
 
 

@@ -22,7 +22,7 @@ from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import unboxed
 from diffcore.kernels.families import always, irregular, linear_map
 from diffcore.kernels.record import Call, Shape
-from diffcore.kernels.windows import Window, inside, placed, reaches, reaches_along, row_major, tap_slices
+from diffcore.kernels.windows import Window, covers, inside, placed, reaches, reaches_along, row_major, tap_slices
 from diffcore.ledger import state
 
 
@@ -340,11 +340,18 @@ def _window_spread(xp: Any, g: Any, *, window: Window, shape: Shape) -> Any:
     return g
 
 
+def _taps_of(call: Call) -> list[tuple[Any, ...]] | None:
+    """What each tap meets, where all windows are inside."""
+    window, shape = call.params["window"], _trailing(call)
+    return [(..., *reach.elements) for reach in reaches(window, shape)] if covers(window, shape) else None
+
+
 window_sum = linear_map(
     "window_sum",
     _window_sum,
     lambda g, call, lead: window_spread(g, window=call.params["window"], shape=_trailing(call)),
     examples=_apart,
+    terms=_taps_of,
     uniform=always,
     merges=_windows_apart,
 )

@@ -111,6 +111,9 @@ class Kernel:
     matrix: Rule | None = None
     """`matrix(call, operand)`: the matrix `[i, o]` that the last axis of this operand is multiplied by, whatever its other axes, so that
     directions fold into those; `None` where there is none."""
+    terms: Rule | None = None
+    """`terms(call)`: of a linear kernel of one operand, indices of the operand that give arrays of the result's shape, whose sum it is; or
+    `None`. So factors can be multiplied part by part, in order in memory."""
     moves: bool = False
     """Each element of the result is one element of the first operand, the same one for every direction, or 0: factors of a tangent can be
     moved one by one."""
