@@ -7,6 +7,7 @@ from typing import Any
 
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call
+from diffcore.ledger import state
 from diffcore.seeds import ones_of
 from dualdiff.blocks import whole
 from dualdiff.forms import GIVEN, Aside, Diagonal, Form, Groups, Rows, Tangents, contract, dense
@@ -67,6 +68,13 @@ def by_variable(tangents: Tangents, primal: Any, *, cotangent: Any = None) -> di
     Dense `[n_window, *shape]` per variable seed; with a `cotangent` of the tensor's shape (or `ONE`), the derivative of
     `<cotangent, x>`, `[n]`.
     """
+    if state.ledger is None:
+        return _by_variable(tangents, primal, cotangent)
+    with state.ledger.phase("tangent"):
+        return _by_variable(tangents, primal, cotangent)
+
+
+def _by_variable(tangents: Tangents, primal: Any, cotangent: Any) -> dict[Variable, Any]:
     result: dict[Variable, Any] = {}
     found: dict[Any, Any] = {}
     shape = primal.shape

@@ -16,6 +16,7 @@ from diffcore.arrays import is_float
 from diffcore.kernels.record import Call, Kernel
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
+from diffcore.structured import mixes_examples
 from diffcore.watch import watch
 from dualdiff.collecting import contract_all
 from dualdiff.forms import GIVEN, IDENTITY, KINDS, Form, Groups, Rows, Tangents, arrays_in
@@ -56,6 +57,8 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
     groups = _grouped(call, carried, result)
     if groups:
         kernel, shape = call.kernel, call.shape
+        if any(_is_strict(seed) for seed in groups):
+            _check_orders(call, groups)
         if math.prod(shape) == 1 and kernel.pullback is not None and _shrinks(call, groups):
             alone = {seed: forms for seed, forms in groups.items() if not _contracts(seed)}
             contract_all(call, {seed: forms for seed, forms in groups.items() if _contracts(seed)}, result)
@@ -76,9 +79,24 @@ def _shrinks(call: Call, groups: Groups) -> bool:
     return any(math.prod(call.shapes[i]) > 1 for forms in groups.values() for i in forms)
 
 
+def _is_strict(seed: Seed) -> bool:
+    return isinstance(seed, Features) or type(seed) is Family and seed.strict
+
+
+def _check_orders(call: Call, groups: Groups) -> None:
+    """Raise `GradientError` where examples that must stay apart meet in two orders."""
+    found = set()
+    for seed, forms in groups.items():
+        if _is_strict(seed):
+            axis = seed.axis if type(seed) is Family else 0
+            found |= {call.kernel.axis_after(axis, i, call.shapes, call.shape, call.params) for i in forms}
+    if len(found) > 1:
+        raise mixes_examples(call.kernel)
+
+
 def _contracts(seed: Seed) -> bool:
     """Whether directions may be contracted where a result has one element: not a single one, nor those that must keep their structure."""
-    return seed.lead > 0 and not isinstance(seed, Features | Elements) and not (type(seed) is Family and seed.strict)
+    return seed.lead > 0 and not isinstance(seed, Elements) and not _is_strict(seed)
 
 
 def _grouped(call: Call, carried: Sequence[Tangents | None], result: Tangents) -> Groups:
