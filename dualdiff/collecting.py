@@ -11,7 +11,7 @@ from diffcore.ledger import state
 from diffcore.seeds import ones_of
 from dualdiff.blocks import whole
 from dualdiff.forms import GIVEN, Aside, Diagonal, Form, Groups, Rows, Tangents, contract, dense
-from dualdiff.seeding import Directions, Family, Seed, Site, Spread, Variable
+from dualdiff.seeding import ABSENT, Directions, Family, Seed, Site, Spread, Variable
 from dualdiff.sites import collect, expand
 
 ONE: Any = object()
@@ -83,7 +83,7 @@ def _by_variable(tangents: Tangents, primal: Any, cotangent: Any) -> dict[Variab
         result[variable] = value if variable not in result else result[variable] + value
 
     for seed, form in tangents.items():
-        if type(seed) is Directions:
+        if type(seed) is Directions or seed is ABSENT:
             continue
         if type(seed) is Variable and type(form) is Rows and cotangent is not None:  # one element, collected already
             factor = form.scale if cotangent is ONE else cotangent if form.scale is None else cotangent * form.scale
@@ -121,6 +121,8 @@ def expanded(members: tuple[Any, ...], form: Form, axis: int, primal: Any, shape
 
 def split(seed: Seed, form: Form, primal: Any) -> list[tuple[Any, Any]]:
     """A form by the seeds that its directions belong to, dense ones as arrays, moved ones in an `Aside`."""
+    if seed is ABSENT:
+        return []
     if type(seed) is Family:
         array, start, found = whole(form, tuple(primal.shape)), 0, []
         for member in form.members:

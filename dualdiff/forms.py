@@ -120,11 +120,18 @@ KINDS = (Diagonal, Rows, Outer)
 Tangents = dict[Seed, Form]
 """What a tensor carries: by seed a `Diagonal`, by family an `Outer` or `Rows`, by directions given from outside an array or `Rows`.
 
-At a tensor with one element, by variable the `Rows` of all its directions.
+At a tensor with one element, by variable the `Rows` of all its directions. By `ABSENT` the sites, a frozenset, of which this run carries no
+directions and which it only follows to those that stand for them: all runs must take the same way.
 """
 
-Groups = dict[Seed, dict[int, Form]]
-"""Forms by seed or family, then by operand."""
+class Groups(dict[Seed, dict[int, Form]]):
+    """Forms by seed or family, then by operand. `absent` are the sites that would be in a block if this run carried their directions."""
+
+    __slots__ = ("absent",)
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.absent: frozenset[Seed] = frozenset()
 
 
 class _Given:
@@ -161,7 +168,7 @@ def arrays_in(form: Form) -> list[Any]:
         return [x for x in (form.right, form.left, form.scale) if hasattr(x, "dtype")]
     if isinstance(form, Rows):
         return [form.array, form.scale] if hasattr(form.scale, "dtype") else [form.array]
-    return [form]
+    return [] if isinstance(form, frozenset) else [form]
 
 
 def cast(form: Form, dtype: Any) -> Form:

@@ -10,7 +10,7 @@ from diffcore.structured import mixes_elements, mixes_examples
 from dualdiff.blocks import Part, diagonal_through_matrix, in_dtype, pushed
 from dualdiff.collecting import expanded
 from dualdiff.forms import IDENTITY, Diagonal, Form, Groups, Outer, Rows, Tangents, cast, joined, together
-from dualdiff.scaling import meets, scaled_form, sum_of_diagonals
+from dualdiff.scaling import meets, note_absent, scaled_form, sum_of_diagonals
 from dualdiff.seeding import FACTORED, OWN, Directions, Elements, Family, Features, Seed, Site, Spread, Variable, family_of, moved, shared
 from dualdiff.sites import merged
 
@@ -134,6 +134,7 @@ def _push_seed(call: Call, seed: Any, forms: dict[int, Form], meets: bool, resul
             if merges:
                 continue
         if not seed.is_active():
+            note_absent(seed, result)
             continue
         made = _through(call, i, form, seed)
         family = family_of(seed)

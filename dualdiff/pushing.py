@@ -22,7 +22,7 @@ from dualdiff.collecting import contract_all
 from dualdiff.forms import GIVEN, IDENTITY, KINDS, Form, Groups, Rows, Tangents, arrays_in
 from dualdiff.passing import push_all
 from dualdiff.scaling import push_elementwise
-from dualdiff.seeding import OWN, Directions, Elements, Family, Features, Seed, Variable
+from dualdiff.seeding import ABSENT, OWN, Directions, Elements, Family, Features, Seed, Variable
 from dualdiff.sites import may_be_site, planted
 
 mode = Mode()
@@ -60,8 +60,9 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
         if any(_is_strict(seed) for seed in groups):
             _check_orders(call, groups)
         if math.prod(shape) == 1 and kernel.pullback is not None and _shrinks(call, groups):
-            alone = {seed: forms for seed, forms in groups.items() if not _contracts(seed)}
-            contract_all(call, {seed: forms for seed, forms in groups.items() if _contracts(seed)}, result)
+            alone = Groups((seed, forms) for seed, forms in groups.items() if not _contracts(seed))
+            contract_all(call, Groups((seed, forms) for seed, forms in groups.items() if _contracts(seed)), result)
+            result.pop(ABSENT, None)
             if alone:
                 push_all(call, alone, result)
         elif kernel.partials and all(call.shapes[i] == shape for forms in groups.values() for i in forms):
@@ -101,13 +102,17 @@ def _contracts(seed: Seed) -> bool:
 
 def _grouped(call: Call, carried: Sequence[Tangents | None], result: Tangents) -> Groups:
     """Tangents grouped by seed, {operand position: form}; fresh variables at a site are replaced by the site's own seed in `result`."""
-    groups: Groups = {}
+    groups = Groups()
     targets: list[tuple[int, Variable]] = []
     kernel = call.kernel
     for i, tangents in enumerate(carried):
         if tangents is None:
             continue
         for seed, form in tangents.items():
+            if seed is ABSENT:
+                groups.absent |= form
+                result[ABSENT] = groups.absent
+                continue
             if form is IDENTITY and isinstance(seed, Variable):
                 if type(seed) is Variable:
                     # Whether a run carries a variable's own directions is asked where they are used, so that all runs meet the same sites.

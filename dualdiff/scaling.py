@@ -11,7 +11,7 @@ from diffcore.kernels.record import Call
 from diffcore.seeds import ones_of
 from dualdiff.blocks import Part, in_dtype, pushed
 from dualdiff.forms import Diagonal, Form, Groups, Outer, Rows, Tangents, arrays_in, cast, together
-from dualdiff.seeding import FACTORED, OWN, Family, Seed, Variable, family_of, shared
+from dualdiff.seeding import ABSENT, FACTORED, OWN, Family, Seed, Site, Variable, family_of, shared
 
 
 def push_elementwise(call: Call, groups: Groups, result: Tangents) -> None:
@@ -44,7 +44,7 @@ def push_elementwise(call: Call, groups: Groups, result: Tangents) -> None:
         else:
             joint.append((seed, scaled))
     if joint:
-        parts = _parts_of(call, joint)
+        parts = _parts_of(call, joint, result)
         for family, own in parts.items():
             if family in result:
                 own.append(Part(None, result[family].members, result[family]))
@@ -61,6 +61,8 @@ def meets(seed: Seed, own: dict[int, Form], groups: Groups) -> bool:
     """Whether other operands have directions of the seed in another form, a dearer one."""
     if type(seed) is Family and seed is not FACTORED:
         return False
+    if seed in groups.absent:
+        return True
     for other, forms in groups.items():
         if other is not seed and type(other) is Family:
             for form in forms.values():
@@ -72,7 +74,13 @@ def meets(seed: Seed, own: dict[int, Form], groups: Groups) -> bool:
     return False
 
 
-def _parts_of(call: Call, joint: list[tuple[Seed, dict[int, Form]]]) -> dict[Seed, list[Part]]:
+def note_absent(seed: Seed, result: Tangents) -> None:
+    """A run that does not carry the directions of a site has come to where they would be dense."""
+    if type(seed) is Site:
+        result[ABSENT] = result.get(ABSENT, frozenset()) | {seed}
+
+
+def _parts_of(call: Call, joint: list[tuple[Seed, dict[int, Form]]], result: Tangents) -> dict[Seed, list[Part]]:
     """Forms of the result, scaled already, as parts of the blocks of their families."""
     parts: dict[Seed, list[Part]] = {}
     diagonals: dict[tuple[Seed, int], list[tuple[Any, Any]]] = {}
@@ -85,6 +93,8 @@ def _parts_of(call: Call, joint: list[tuple[Seed, dict[int, Form]]]) -> dict[See
             elif seed.is_active():  # type: ignore[attr-defined]
                 family = seed if scalar and type(seed) is Variable else family_of(seed)
                 diagonals.setdefault((family, i), []).append((seed, form.scale))
+            else:
+                note_absent(seed, result)
     for (family, i), own in diagonals.items():
         for members, array in together(own, call.primals[i], call.shape):
             parts.setdefault(family, []).append(Part(None, members, array))

@@ -206,7 +206,7 @@ class Family(Seed):
         self.strict = strict
 
 
-OWN, FACTORED = Family(None), Family(0)
+OWN, FACTORED, ABSENT = Family(None), Family(0), Family(None)
 
 
 @cache
