@@ -5,7 +5,8 @@ maximum over program points of functions linear in the number of directions, so 
 and `k` bounds it in between. Seeds are packed into chunks in program order under the sum of such bounds. A seed that is alive only where
 the primal pass is far below its peak may add nothing to that by itself, but several such seeds do: in company a seed counts with
 the bytes of its tangents at least. Directions may also cost more from the middle of a variable than from its beginning (those of a filter
-that lie in two of its output channels). So every kind of chunk is then run, and where one takes too much all are packed tighter.
+that lie in two of its output channels), and the first few more than further ones (whose tiles are no larger). So every kind of chunk is
+then run, and where one takes too much its like are packed tighter.
 `memory=B` therefore means: the peak is at most that of the primal pass plus B.
 """
 
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from diffcore.errors import MemoryBudgetError
 from diffcore.ledger import Ledger
-from dualdiff.seeding import Key, Seeding, Window
+from dualdiff.seeding import NOTHING, Key, Seeding, Window
 
 Windows = dict[Key, Window]
 
@@ -52,36 +53,64 @@ class _Added(NamedTuple):
     company: int
 
 
-def plan(run: Callable[[Seeding], object], mode: str, budget: int) -> list[Windows]:
+class Chunks(NamedTuple):
+    """The directions of each run, and every seed that the plan met with its size."""
+
+    windows: list[Windows]
+    met: dict[Key, int]
+
+
+def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozenset[Key] | None = None) -> Chunks:
     """Windows of as few runs as fit `budget` bytes each; together they cover every direction once.
 
-    `run(seeding)` runs the function on abstract arrays. Raises `MemoryBudgetError` stating the least budget that would do.
+    `mode` and `own` are those of the `Seeding`. `run(seeding)` runs the function on abstract arrays. Raises `MemoryBudgetError` stating
+    the least budget that would do.
     """
-    seeding = Seeding(mode, {}, planning=True)
-    primal = _booked(run, seeding).peak
+    primal = _booked(run, Seeding(mode, {}, own=own)).peak
+    seeding = Seeding(mode, NOTHING, planning=True, own=own)
+    run(seeding)
 
     def added(windows: Windows) -> _Added:
-        ledger = _booked(run, Seeding(mode, windows))
+        ledger = _booked(run, Seeding(mode, _with_merged(windows, seeding), own=own))
         return _Added(ledger.peak - primal, max(ledger.peak - primal, ledger.peaks.get("tangent", 0)))
 
     sizes = {key: size for key, size in (seeding.sizes or {}).items() if size}
     costs = [_cost(key, size, budget, lambda k, key=key: added({key: (0, k)})) for key, size in sizes.items()]  # type: ignore[misc]
     least = max((cost.alone.first for cost in costs), default=0)
-    single = shared = budget
-    while single >= least:
+    single, shared = dict.fromkeys(sizes, budget), budget
+    while least <= budget:
         chunks = _packed(costs, single, shared)
-        needed = [(len(windows) > 1, added(windows).alone) for windows in _distinct(chunks)]
-        if all(nbytes <= budget for _, nbytes in needed):
-            return chunks or [{}]
-        of_single, of_shared = (max((nbytes for several, nbytes in needed if several == kind), default=0) for kind in (False, True))
-        single = _tightened(single, of_single, budget)
-        shared = _tightened(shared, of_shared, budget)
+        fits = True
+        for windows in _distinct(chunks):
+            needed = added(windows).alone
+            if needed <= budget:
+                continue
+            fits = False
+            if len(windows) > 1:
+                shared = _tightened(shared, needed, budget)
+                continue
+            ((key, (start, stop)),) = windows.items()
+            if stop - start == 1:
+                least = needed
+                break
+            single[key] = _tightened(single[key], needed, budget)
+        if fits:
+            return Chunks([_with_merged(windows, seeding) for windows in chunks] or [{}], seeding.met)
     raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
+
+
+def _with_merged(windows: Windows, seeding: Seeding) -> Windows:
+    """`windows`, and no directions of the sites for which one of these stands: they are met on the way, and carried as far as there."""
+    whole = dict(windows)
+    for key in windows:
+        while (key := seeding.merged.get(key)) is not None:  # type: ignore[assignment]
+            whole.setdefault(key, (0, 0))
+    return whole
 
 
 def _tightened(allowed: int, needed: int, budget: int) -> int:
     """What to allow for next, where `allowed` bytes came to be `needed` ones."""
-    return allowed if needed <= budget else min(allowed * budget // needed, allowed - 1)
+    return min(allowed * budget // needed, allowed - 1)
 
 
 def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added]) -> _Cost:
@@ -102,8 +131,8 @@ def _booked(run: Callable[[Seeding], object], seeding: Seeding) -> Ledger:
     return ledger
 
 
-def _packed(costs: list[_Cost], single: int, shared: int) -> list[Windows]:
-    """Chunks of one seed within `single`, and of several seeds within `shared` bytes."""
+def _packed(costs: list[_Cost], single: dict[Key, int], shared: int) -> list[Windows]:
+    """Chunks of one seed within its `single` bytes, and of several seeds within `shared` bytes."""
     chunks: list[Windows] = []
     free = 0
     for cost in costs:
@@ -113,7 +142,7 @@ def _packed(costs: list[_Cost], single: int, shared: int) -> list[Windows]:
             if count == 0:
                 chunks.append({})
                 free = shared
-                count = cost.alone.count(single)
+                count = max(cost.alone.count(single[cost.key]), 1)
             stop = min(start + min(count, cost.most), cost.size)
             chunks[-1][cost.key] = (start, stop)
             free -= cost.company.bytes(stop - start)

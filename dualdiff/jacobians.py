@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from diffcore import tree
@@ -16,7 +16,7 @@ from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
 from diffcore.structured import batch_size, check_elements, check_options, check_rows, examples_moved, shared_by_examples
 from diffcore.transforms import Arguments
-from dualdiff import pushing
+from dualdiff import collecting
 from dualdiff.forms import IDENTITY, Aside, Diagonal
 from dualdiff.plans import Plans, Plant, Run, below, seeded
 from dualdiff.seeding import Elements, Features, Seeding, Variable
@@ -85,7 +85,7 @@ def _by_features(arguments: Arguments, level: int, seeding: Seeding) -> tuple[li
 
 
 def _blocks(
-    function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run], plant: Plant, batch: int | None = None
+    function: Callable[..., Any], arguments: Arguments, runs: Iterable[Run], plant: Plant, batch: int | None = None
 ) -> tuple[list[list[Any]], list[Any], Any]:
     """Per output of `function` the derivative by each variable, `[n, *shape]`; its values; and how it is built of outputs."""
     rows: list[list[Any]] = []
@@ -117,11 +117,11 @@ def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int) -> N
     """Add what one run found of `dy / d variable` to `row`, as `[n, *shape of y]` per variable."""
     if not isinstance(y, Tensor) or y.level != level:
         return
-    found = pushing.by_variable(y.tangents, y.primal)
+    found = collecting.by_variable(y.carried or {}, y.primal)
     for i, seed in enumerate(seeds):
         for own in dict.fromkeys((seed, seed.whole)):
             if own in found:
-                part = pushing.placed(own, found[own], y.shape)
+                part = collecting.placed(own, found[own], y.shape)
                 row[i] = part if row[i] is None else row[i] + part
 
 

@@ -8,14 +8,14 @@ that is no argument) is noticed by its seeds, and planned anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import is_array, random
+from diffcore.arrays import is_array, is_traced, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed, new_level
@@ -24,9 +24,11 @@ from diffcore.nn.module import Module
 from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal
-from dualdiff import pushing
-from dualdiff.chunks import Windows, plan
-from dualdiff.seeding import Key, LeftPlan, Seeding, Variable
+from dualdiff import collecting, pushing
+from dualdiff.chunks import Chunks, plan
+from dualdiff.costs import preferred
+from dualdiff.forms import IDENTITY
+from dualdiff.seeding import NOTHING, Key, LeftPlan, Seeding, Variable
 from dualdiff.tensor import Tensor
 
 KEPT = 32
@@ -45,20 +47,44 @@ def call(
     """The function on tensors of `level`, with tangents carried whatever the surrounding `no_grad` says."""
     outer, pushing.mode.enabled = pushing.mode.enabled, True
     try:
+        if type(variables) is _Lifted:
+            return variables.call(function, arguments, level)
         return arguments.call(function, variables, lambda array: Tensor(constant(array), level))
     finally:
         pushing.mode.enabled = outer
 
 
-def seeded(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Tensor], list[Variable]]:
-    """Variables of `level` that carry the identity, windowed as `seeding` says."""
-    tensors, seeds = [], []
+def seeded(arguments: Arguments, level: int, seeding: Seeding, *, lift: bool = False) -> tuple[list[Tensor], list[Variable]]:
+    """Variables of `level` that carry the identity, windowed as `seeding` says; with `lift` the parameters themselves where that can be."""
+    seeds = []
     for i, primal in enumerate(arguments.primals):
-        whole = Variable(tuple(primal.shape), seeding, ("variable", i))
-        seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
-        tensors.append(Tensor._seeded(primal, level, seed))
-        seeds.append(seed)
-    return tensors, seeds
+        whole = Variable(primal.shape, seeding, ("variable", i))
+        seeds.append(whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole))
+    parameters = arguments.lifted(Tensor) if lift else None
+    if parameters:
+        return _Lifted(parameters, seeds), seeds
+    return [Tensor._seeded(primal, level, seed) for primal, seed in zip(arguments.primals, seeds, strict=True)], seeds
+
+
+class _Lifted(list[Tensor]):
+    """Parameters that are raised to a transform's level for the time of a call, which is cheaper than stand-ins."""
+
+    def __init__(self, parameters: list[Tensor], seeds: list[Variable]) -> None:
+        self.parameters, self.seeds = parameters, seeds
+
+    def call(self, function: Callable[..., Any], arguments: Arguments, level: int) -> Any:
+        """The function on the parameters, which are put down again."""
+        before = [parameter.carried for parameter in self.parameters]
+        for parameter, seed in zip(self.parameters, self.seeds, strict=True):
+            parameter.level, parameter.carried = level, {seed: IDENTITY}
+        try:
+            out = arguments.call(function, self.parameters, lambda array: Tensor(array, level))
+            if type(out) is Tensor:
+                return out
+            return tree.map(lambda y: Tensor(y.primal, level, y.carried) if any(y is p for p in self.parameters) else y, out)
+        finally:
+            for parameter, carried in zip(self.parameters, before, strict=True):
+                parameter.level, parameter.carried = 0, carried
 
 
 Plant = Callable[[Arguments, int, Seeding], tuple[list[Tensor], list[Variable]]]
@@ -91,11 +117,12 @@ class Plans:
         self._function, self._mode = function, mode
         self._budget = None if memory is None else parse_bytes(memory)
         self._kept: dict[Hashable, _Plan] = {}
+        self._own: dict[Hashable, frozenset[Key] | None] = {}
 
-    def evaluate(self, arguments: Arguments, work: Callable[[Sequence[Run]], _R], plant: Plant = seeded) -> _R:
+    def evaluate(self, arguments: Arguments, work: Callable[[Iterable[Run]], _R], plant: Plant = seeded) -> _R:
         """What `work` makes of the runs of one evaluation, in which it seeds the variables by `plant`."""
         if self._budget is None:
-            return work((Run(Seeding(self._mode)),))
+            return work((Run(Seeding(self._mode, own=self._chosen(arguments) if self._mode == "auto" and plant is seeded else None)),))
         start = _Start(arguments)
         signature = _signature(arguments)
         kept = self._kept.get(signature) if signature is not None else None
@@ -106,23 +133,46 @@ class Plans:
                 start.restore()
         made = self._made(arguments, start, plant)
         if signature is not None:
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            self._kept[signature] = made
+            _remember(self._kept, signature, made)
         return work(made.runs(start))
 
+    def _chosen(self, arguments: Arguments) -> frozenset[Key] | None:
+        """Which variables have directions of their own, by cost; `None` to go by their numbers.
+
+        Finding out takes about as long as a run, so it is left until arguments like these are met again, except while a function is
+        traced, which happens once.
+        """
+        signature = _signature(arguments)
+        if signature is None:
+            return None
+        if signature in self._own:
+            own = self._own[signature]
+            if own is not None:
+                return own
+        elif not any(is_traced(array_under(primal)) for primal in arguments.primals):
+            _remember(self._own, signature, None)
+            return None
+        own = _preferred(self._function, arguments, _Start(arguments))
+        _remember(self._own, signature, own)
+        return own
+
     def _made(self, arguments: Arguments, start: _Start, plant: Plant) -> _Plan:
-        """`"auto"` falls back to parameter directions where the budget is too small for activation directions (a kernel that mixes
-        examples turns those into all parameter directions at once).
+        """`"auto"` falls back to parameter directions where the budget is too small for its choice (a kernel that mixes examples turns
+        activation directions into all parameter directions at once).
         """
         assert self._budget is not None
         run = _abstract(self._function, arguments, start, plant)
+        own = _preferred(self._function, arguments, start) if self._mode == "auto" and plant is seeded else None
         try:
-            return _Plan(self._mode, plan(run, self._mode, self._budget))
-        except MemoryBudgetError:
+            return _Plan(self._mode, plan(run, self._mode, self._budget, own), own)
+        except MemoryBudgetError as error:
             if self._mode != "auto":
                 raise
-        return _Plan("parameters", plan(run, "parameters", self._budget))
+            first = error
+        try:
+            return _Plan("parameters", plan(run, "parameters", self._budget), None)
+        except MemoryBudgetError as error:
+            raise min(first, error, key=lambda e: e.least) from None
 
 
 def directions(
@@ -138,10 +188,12 @@ def directions(
 
     def counted(*args: Any) -> int:
         arguments = Arguments("directions", args, argnums)
-        run = _abstract(function, arguments, _Start(arguments))
+        start = _Start(arguments)
+        run = _abstract(function, arguments, start)
+        own = _preferred(function, arguments, start) if seeding == "auto" else None
         sizes: dict[Key, int] = {}
         # What is seeded, then what sites turn into.
-        for planted in (Seeding(seeding, {}, planning=True), Seeding(seeding, planning=True)):
+        for planted in (Seeding(seeding, NOTHING, planning=True, own=own), Seeding(seeding, planning=True, own=own)):
             run(planted)
             sizes |= planted.sizes or {}
         return sum(sizes.values())
@@ -149,18 +201,23 @@ def directions(
     return counted
 
 
+def _remember(kept: dict[Hashable, Any], signature: Hashable, value: Any) -> None:
+    if len(kept) >= KEPT and signature not in kept:
+        kept.clear()
+    kept[signature] = value
+
+
 class _Plan:
     """Windows of directions for each run, and the size of every seed that they divide."""
 
-    def __init__(self, mode: str, chunks: list[Windows]) -> None:
-        self.mode, self.chunks = mode, chunks
-        self.sizes: dict[Key, int] = {}
-        for windows in chunks:
-            for key, (_, stop) in windows.items():
-                self.sizes[key] = max(stop, self.sizes.get(key, 0))
+    def __init__(self, mode: str, chunks: Chunks, own: frozenset[Key] | None) -> None:
+        self.mode, self.chunks, self.own = mode, chunks.windows, own
+        self.sizes = chunks.met
 
-    def runs(self, start: _Start) -> list[Run]:
-        return [Run(Seeding(self.mode, windows, known=self.sizes), start if i else None) for i, windows in enumerate(self.chunks)]
+    def runs(self, start: _Start) -> Iterator[Run]:
+        """One after the other, because there may be as many as there are parameters."""
+        for i, windows in enumerate(self.chunks):
+            yield Run(Seeding(self.mode, windows, known=self.sizes, own=self.own), start if i else None)
 
 
 class _Buffer(NamedTuple):
@@ -253,6 +310,19 @@ def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start,
     return run
 
 
+def _preferred(function: Callable[..., Any], arguments: Arguments, start: _Start) -> frozenset[Key] | None:
+    """Which variables have directions of their own; `None` for a function that looks at values, or otherwise cannot run on shapes alone."""
+    whole = arguments.primals
+    arguments.primals = [_shadow(p) for p in whole]
+    try:
+        with start.again(_shadow):
+            return preferred(function, arguments, _shadow)
+    except Exception:  # whatever is wrong with the function shows when it runs on values
+        return None
+    finally:
+        arguments.primals = whole
+
+
 def _shadow(primal: Any) -> AbstractArray:
     array = array_under(primal)
     return AbstractArray(tuple(array.shape), array.dtype)
@@ -263,7 +333,7 @@ def _delivered(out: Any, level: int) -> Any:
     if not isinstance(out, Tensor) or out.level != level:
         return None
     row = ones_of(out.primal) if math.prod(out.shape) == 1 else None
-    return pushing.by_variable(out.tangents, out.primal, cotangent=row)
+    return collecting.by_variable(out.carried or {}, out.primal, cotangent=row)
 
 
 def below(out: Any, level: int) -> Any:

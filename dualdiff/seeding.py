@@ -4,7 +4,10 @@
 - `Variable`: one direction per element of a variable (the textbook's `n x m`).
 - `Site`: one direction per feature of a kernel's *result*, shared by all examples (axis 0). Where the kernel is linear in a
   variable, the derivative with respect to the result is turned into the variable's at the end by the kernel's own adjoint:
-  `d` directions instead of `d_in * d_out`. Exact as long as later kernels keep examples apart.
+  `d` directions instead of `d_in * d_out`. Exact as long as later kernels keep examples apart. Where directions that still touch one
+  feature each come to touch the same one (in pooling), they are the same but for a factor of each example: a site on that result stands
+  for them, and its derivative is turned into theirs by the adjoint of the kernel that merged them.
+- `Family`: the directions of many variables or sites, carried as one block.
 
 A window restricts a seed to some of its directions, so that a memory budget can be kept by running in chunks.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from diffcore.dispatch import clock
@@ -22,7 +26,7 @@ from diffcore.kernels.record import Call
 from diffcore.tensor import accumulated
 
 Window = tuple[int, int]
-Key = tuple[str, int]
+Key = tuple[Any, ...]
 
 
 class LeftPlan(GradientError):
@@ -54,15 +58,18 @@ class Variable(Seed):
     `gradient` is where an imperative backward pass delivers, in `dtype`.
     """
 
-    __slots__ = ("_hooks", "_whole", "dtype", "gradient", "key", "rows", "seeding", "shape", "window")
+    __slots__ = ("_hooks", "_whole", "count", "dtype", "elements", "gradient", "key", "order", "rows", "seeding", "shape", "window")
 
     def __init__(self, shape: tuple[int, ...], seeding: Seeding, key: Key, whole: Variable | None = None, dtype: Any = None) -> None:
         self.shape = shape
         self.dtype = dtype
         self.seeding = seeding
         self.key = key
-        self.window = (0, math.prod(shape)) if whole is None else seeding.window(key, math.prod(shape))
-        self.rows = slice(*(self.window or (0, 0)))
+        self.elements = math.prod(shape)
+        self.window = (0, self.elements) if whole is None else seeding.window(key, self.elements)
+        start, stop = self.window or (0, 0)
+        self.rows, self.count = slice(start, stop), stop - start
+        self.order = next(clock)
         self._whole = whole
         self.gradient: Any = None
         self._hooks: dict[int, Callable[[Any], Any]] | None = None
@@ -90,8 +97,8 @@ class Variable(Seed):
     def is_active(self) -> bool:
         """Whether tangents in these directions are carried in this run; asked when the variable is used other than at a site."""
         if self._whole is not None:
-            self.seeding.note(self.key, math.prod(self.shape))
-        return self.window is not None
+            self.seeding.note(self.key, self.elements)
+        return self.count > 0 or self.elements == 0
 
 
 class Features(Variable):
@@ -126,6 +133,18 @@ class Spread(Seed):
     def rows(self) -> slice:
         return self.variable.rows
 
+    @property
+    def count(self) -> int:
+        return self.variable.count
+
+    @property
+    def order(self) -> int:
+        return self.variable.order
+
+    def is_active(self) -> bool:
+        """As for the variable."""
+        return self.variable.is_active()
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Spread) and other.variable is self.variable
 
@@ -136,37 +155,102 @@ class Spread(Seed):
 class Site(Seed):
     """Directions on the result of `call`: one per feature (axes after the first), or per element where there is no batch.
 
-    `targets` lists (operand position, variable) of what is collected at the end, `time` is when it was planted.
+    `targets` lists (operand position, variable) of what is collected at the end; of a site that stands for the directions of another,
+    which had come as far as `call`, `merged` is that one and their scale. `order` is when it was planted.
     """
 
-    __slots__ = ("call", "examples", "rows", "size", "targets", "time", "window")
+    __slots__ = ("call", "children", "count", "examples", "key", "merged", "order", "rows", "seeding", "size", "targets", "window")
 
-    def __init__(self, call: Call, targets: list[tuple[int, Variable]], window: Window, size: int, examples: bool) -> None:
+    def __init__(
+        self,
+        call: Call,
+        targets: list[tuple[int, Variable]],
+        merged: tuple[Site, Any] | None,
+        seeding: Seeding,
+        key: Key,
+        window: Window,
+        size: int,
+        examples: bool,
+    ) -> None:
         self.call = call
         self.targets = targets
+        self.merged = merged
+        self.seeding = seeding
+        self.key = key
         self.window = window
         self.rows = slice(*window)
+        self.count = window[1] - window[0]
         self.size = size
         self.examples = examples
-        self.time = next(clock)
+        self.children = 0
+        self.order = next(clock)
+
+    def is_active(self) -> bool:
+        """Whether tangents in these directions are carried in this run; asked when they are needed as they are, and not as a site's."""
+        self.seeding.note(self.key, self.size)
+        return self.count > 0 or self.size == 0
 
 
-def features_of(shape: tuple[int, ...]) -> tuple[int, bool]:
-    """Number of directions a site on a result of `shape` needs, and whether examples share them."""
-    if len(shape) > 1 and shape[0] > 1:
-        return math.prod(shape[1:]), True
-    return math.prod(shape), False
+class Family(Seed):
+    """The seeds whose tangents are one block of a tensor: variables (`OWN`), or sites whose examples lie along `axis`.
+
+    `FACTORED` are sites whose tangents are factors of which the block is the product; their examples lie along axis 0. With `strict`,
+    examples that mix are an error.
+    """
+
+    __slots__ = ("axis", "examples", "strict")
+
+    def __init__(self, axis: int | None, strict: bool = False) -> None:
+        self.examples = axis is not None
+        self.axis = axis or 0
+        self.strict = strict
+
+
+OWN, FACTORED, ABSENT = Family(None), Family(0), Family(None)
+
+
+@cache
+def shared(axis: int) -> Family:
+    """The family of sites whose examples lie along `axis`."""
+    return Family(axis)
+
+
+class _Nothing(dict[Key, Window]):
+    """No directions of any seed, and yet every seed is met."""
+
+    def get(self, key: Key, default: Any = None) -> Window:
+        return (0, 0)
+
+
+NOTHING = _Nothing()
+
+
+@cache
+def _strict(axis: int) -> Family:
+    return Family(axis, strict=True)
+
+
+def family_of(seed: Seed) -> Family:
+    """The family that the dense tangents of a seed belong to, examples along axis 0."""
+    return _strict(0) if isinstance(seed, Features) else shared(0) if seed.examples else OWN
+
+
+def moved(family: Family, axis: int) -> Family:
+    """The same family with its examples along another axis."""
+    return _strict(axis) if family.strict else shared(axis)
 
 
 class Seeding:
     """How the variables of one level are seeded.
 
     `mode` is `"parameters"`, `"activations"` or `"auto"` (per site, whichever needs fewer directions). `windows` names the directions
-    of this run; `None` means all. `sizes` records, in order, every seed planted and its number of directions, which is what
-    chunks are cut from. `known` are the seeds that the plan met, with their sizes: meeting another would lose its derivative, and raises.
+    of this run; `None` means all. While planning, `sizes` records, in order, every seed whose directions are carried as such and their
+    number, which is what chunks are cut from; `met` every seed there is, and `merged` which site stands for the directions of which.
+    `own` are the variables that `"auto"` gives directions of their own; without it, it goes by the numbers of directions at each site.
+    `known` are the seeds that the plan met, with their sizes: meeting another would lose its derivative, and raises.
     """
 
-    __slots__ = ("_sites", "known", "mode", "sizes", "windows")
+    __slots__ = ("_planted", "_sites", "known", "merged", "met", "mode", "own", "sizes", "windows")
     MODES = ("auto", "activations", "parameters")
 
     def __init__(
@@ -176,11 +260,17 @@ class Seeding:
         *,
         planning: bool = False,
         known: Mapping[Key, int] | None = None,
+        own: frozenset[Key] | None = None,
+        once: bool = True,
     ) -> None:
         self.mode = mode
+        self.own = own
+        self._planted: dict[Key, int] | None = {} if once else None
         self.windows = windows
         self.known = known
         self.sizes: dict[Key, int] | None = {} if planning else None
+        self.met: dict[Key, int] = {}
+        self.merged: dict[Key, Key] = {}
         self._sites = 0
 
     def window(self, key: Key, size: int) -> Window | None:
@@ -189,27 +279,44 @@ class Seeding:
             return (0, size)
         return self.windows.get(key)
 
-    def note(self, key: Key, size: int) -> None:
-        """Seed `key` of `size` directions is in use. Raises `LeftPlan` when the plan did not meet it."""
+    def meet(self, key: Key, size: int) -> None:
+        """There is a seed `key` of `size` directions. Raises `LeftPlan` when the plan did not meet it."""
         if self.known is not None and size and self.known.get(key) != size:
             raise LeftPlan(
-                f"memory=...: the function took another path than when it was planned on abstract arrays (it now uses {key[0]} {key[1]}): "
-                f"leave `memory` out for functions that look at values"
+                f"memory=...: the function took another path than when it was planned on abstract arrays (it now uses {key[0]} "
+                f"{'.'.join(map(str, key[1:]))}): leave `memory` out for functions that look at values"
             )
+        if self.sizes is not None:
+            self.met[key] = size
+
+    def note(self, key: Key, size: int) -> None:
+        """The directions of seed `key` are carried as they are. Raises `LeftPlan` when the plan did not meet it."""
+        self.meet(key, size)
         if self.sizes is not None:
             self.sizes[key] = size
 
-    def prefers_site(self, features: int, elements: int) -> bool:
-        """Whether `features` directions on a result are to replace `elements` directions on variables."""
-        return self.mode == "activations" or self.mode == "auto" and features <= elements
+    def prefers_site(self, features: int, variables: list[Variable]) -> bool:
+        """Whether `features` directions on a result are to replace those of the variables that it is linear in."""
+        if self.mode != "auto":
+            return self.mode == "activations"
+        if self.own is not None:
+            return not any(variable.key in self.own for variable in variables)
+        if features > sum([variable.elements for variable in variables]):
+            return False
+        if self._planted is not None:
+            for variable in variables:
+                planted = self._planted.get(variable.key, 0)
+                if planted and planted + features > variable.elements:  # at many sites it would have more directions than elements
+                    return False
+            for variable in variables:
+                self._planted[variable.key] = self._planted.get(variable.key, 0) + features
+        return True
 
-    def next_site(self, size: int) -> Window | None:
-        """The window of the next site, in program order, which has `size` directions."""
-        key = ("site", self._sites)
+    def next_site(self) -> Key:
+        """The key of the next site, in program order."""
         self._sites += 1
-        self.note(key, size)
-        return self.window(key, size)
+        return ("site", self._sites - 1)
 
 
-IMPERATIVE = Seeding("auto")
+IMPERATIVE = Seeding("auto", once=False)
 """Seeding of the imperative level: per site by the number of directions, all at once."""

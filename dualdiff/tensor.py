@@ -10,9 +10,8 @@ from diffcore.dispatch import unboxed
 from diffcore.errors import GradientError
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.tensor import TensorSurface, check_cotangent, own_memory, tensor_of
-from dualdiff import pushing
-from dualdiff.forms import IDENTITY, dense
-from dualdiff.pushing import Tangents
+from dualdiff import collecting, pushing
+from dualdiff.forms import IDENTITY, Tangents, dense
 from dualdiff.seeding import IMPERATIVE, Seed, Variable
 
 
@@ -39,8 +38,9 @@ class Tensor(TensorSurface):
 
     @property
     def tangents(self) -> Tangents:
-        """The tangents per seed, none for a constant."""
-        return self.carried if self.requires_grad else {}  # type: ignore[return-value]
+        """The tangents per seed, none for a constant; those of one block are taken apart."""
+        carried = self.carried if self.requires_grad else None
+        return {own: form for seed, part in (carried or {}).items() for own, form in collecting.split(seed, part, self.primal)}
 
     def _like(self, primal: Any) -> Tensor:
         return Tensor(primal, self.level)
@@ -80,7 +80,7 @@ class Tensor(TensorSurface):
         seed = variable.variable if isinstance(variable, Tensor) else None
         if seed is None:
             raise GradientError("jacobian: the variable must be a leaf tensor that requires grad")
-        blocks = pushing.by_variable(self.tangents, self.primal)
+        blocks = collecting.by_variable(self.carried or {}, self.primal)
         block = blocks.get(seed)
         if block is None:
             return zeros_of(self.primal, (*self.shape, *variable.shape))
@@ -112,7 +112,7 @@ def delivered(y: Tensor, gradient: Any, create_graph: bool, position: int = 0) -
             "create_graph=True has no meaning in forward mode, where derivatives are carried, not recorded: "
             "for higher derivatives nest the functional transforms, e.g. `dualdiff.hvp(f, x, v)` or `dualdiff.hessian(f)(x)`"
         )
-    if not y.tangents:
+    if not y.requires_grad:
         raise GradientError(f"element {position} of tensors does not require grad and carries no tangent")
     check_cotangent(y.primal, gradient)
     row = ones_of(y.primal) if gradient is None else unboxed(gradient.detach() if isinstance(gradient, TensorSurface) else gradient)
@@ -120,7 +120,7 @@ def delivered(y: Tensor, gradient: Any, create_graph: bool, position: int = 0) -
         row = row.astype(y.dtype)
     taken = {id(row)}
     found = {}
-    for variable, value in pushing.by_variable(y.tangents, y.primal, cotangent=row).items():
+    for variable, value in collecting.by_variable(y.carried or {}, y.primal, cotangent=row).items():
         if value.dtype != variable.dtype:
             value = value.astype(variable.dtype)
         found[variable] = Tensor(own_memory(value.reshape(variable.shape), taken))

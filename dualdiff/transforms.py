@@ -7,25 +7,25 @@ Each takes a fresh level, so they nest in each other and in those of `revdiff` i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from diffcore import tree
 from diffcore.arrays import namespace, random
-from diffcore.dispatch import new_level
+from diffcore.dispatch import new_level, owner_of
 from diffcore.errors import GradientError
 from diffcore.ledger import label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
 from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
-from dualdiff import pushing
+from dualdiff import collecting
 from dualdiff.forms import contract
 from dualdiff.jacobians import jacobian, sparse_jacobian
 from dualdiff.plans import Plans, Run, below, call, seeded
-from dualdiff.seeding import Directions
+from dualdiff.seeding import Directions, Variable
 from dualdiff.tensor import Tensor, tangent_of
 
 
@@ -76,7 +76,8 @@ def value_and_grad(
 
     **Arguments:** `seeding`: `"parameters"`, one direction per scalar variable (the textbook's `n x m`); `"activations"`, one per
     feature of
-    each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per site whichever needs fewer directions.
+    each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per variable whichever costs fewer operations
+    to carry to the end, worked out from shapes when arguments like these are met again (at first, whichever has fewer directions).
     `memory`: a bound in bytes (or `"64MB"`) on what the tangents add to the primal pass; directions run in chunks, and the primal
     is evaluated anew for each. The chunks are planned at the first call and kept for calls with arguments of the same shapes, dtypes
     and modes. Raises `MemoryBudgetError` stating the least that would do.
@@ -86,7 +87,8 @@ def value_and_grad(
     def differentiated(*args: Any) -> tuple[Any, Any]:
         arguments = arguments_of("value_and_grad", args, argnums)
         value, aux, gradients = plans.evaluate(arguments, lambda runs: _accumulated(function, arguments, runs, has_aux))
-        shaped = [zeros_of(p) if g is None else _shaped(g, p) for g, p in zip(gradients, arguments.primals, strict=True)]
+        taken: set[int] = set()
+        shaped = [zeros_of(p) if g is None else _own(_shaped(g, p), taken) for g, p in zip(gradients, arguments.primals, strict=True)]
         if state.ledger is not None:
             for g in shaped:
                 label(g, "gradient")
@@ -96,31 +98,60 @@ def value_and_grad(
 
 
 def _accumulated(
-    function: Callable[..., Any], arguments: Arguments, runs: Sequence[Run], has_aux: bool
+    function: Callable[..., Any], arguments: Arguments, runs: Iterable[Run], has_aux: bool
 ) -> tuple[Any, Any, list[Any]]:
     """The value of `function`, its second result, and the gradient of each variable as the sum of what the runs find."""
     gradients: list[Any] = [None] * len(arguments.primals)
+    taken: set[int] = set()
     value = aux = None
     for run in runs:
         level = new_level()
-        variables, seeds = seeded(arguments, level, run.seeding)
+        variables, seeds = seeded(arguments, level, run.seeding, lift=True)
         out = run.call(function, arguments, variables, level)
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
         value = below(scalar_of("value_and_grad", out), level)
-        carried = out.tangents if isinstance(out, Tensor) and out.level == level else {}
-        found = pushing.by_variable(carried, value, cotangent=ones_of(value))
+        found = collecting.by_variable((out.carried or {}) if _is_of(out, level) else {}, value, cotangent=collecting.ONE)
+        out = None  # or its tangents would live until the next run has its own
         for i, seed in enumerate(seeds):
             for own in dict.fromkeys((seed, seed.whole)):
                 if own in found:
-                    part = pushing.placed(own, found[own], ())
-                    gradients[i] = part if gradients[i] is None else gradients[i] + part
+                    gradients[i] = _added(gradients[i], own, found.pop(own), taken)
     return value, tree.map(lambda y: below(y, level), aux) if has_aux else None, gradients
+
+
+def _is_of(out: Any, level: int) -> bool:
+    return isinstance(out, Tensor) and out.level == level
+
+
+def _added(total: Any, variable: Variable, part: Any, taken: set[int]) -> Any:
+    """`total` `[n]` with what one run found of the gradient of a variable, `[n]` or that of its window, in place where that can be."""
+    if total is None and part.shape[0] == variable.elements:
+        return _own(part, taken)
+    if type(part) is not np.ndarray or total is not None and type(total) is not np.ndarray:
+        part = collecting.placed(variable, part, ())
+        return part if total is None else total + part
+    if total is None:
+        total = np.zeros_like(part, shape=(variable.elements,))
+    place = total if part.shape[0] == variable.elements else total[variable.rows]
+    place += part
+    return total
 
 
 def _shaped(gradient: Any, primal: Any) -> Any:
     """`gradient` in the shape and dtype of `primal`."""
     gradient = gradient.reshape(tuple(primal.shape))
     return gradient if gradient.dtype == primal.dtype else gradient.astype(primal.dtype)
+
+
+def _own(gradient: Any, taken: set[int]) -> Any:
+    """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
+    owner = owner_of(gradient)
+    if owner is None:
+        return gradient
+    if owner is not gradient and (owner.size != gradient.size or not gradient.flags.writeable) or id(owner) in taken:
+        owner = gradient = gradient.copy()
+    taken.add(id(owner))
+    return gradient
 
 
 def grad(

@@ -245,7 +245,7 @@ def test_live_bytes_return_to_zero(name):
 
 SIZED = {
     "revdiff": ((256, 512, 512, 10), 256),
-    "dualdiff by activations": ((256, 128, 128, 10), 256),
+    "dualdiff by activations": ((256, 256, 256, 10), 256),
     "dualdiff by parameters": ((32, 24, 10), 128),
     "dualdiff in chunks": ((256, 128, 128, 10), 256),
 }

@@ -47,6 +47,7 @@ KEPT: dict[str, tuple[Callable[..., Any], int]] = {
     "with two": (lambda w: first(w)[:, None].permute(1, 2, 0)[None], 3),
     "through a layer": (lambda w: ops.linear(second(w).permute(1, 0, 2), V, B), 1),
     "through a layer without bias": (lambda w: ops.linear(second(w).permute(1, 0, 2), V), 1),
+    "scaled for each of two": (lambda w: first(w)[None] * np.stack([X, 1 - X]), 1),
     "with its own": (lambda w: first(w).T.tanh() * first(w).T, 1),
 }
 """Programs that keep examples apart, and where the examples are in the end."""

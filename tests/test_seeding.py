@@ -67,7 +67,7 @@ def directions_of(loss: Callable[..., Any], *args: Any, mode: str = "activations
     arguments, level = Arguments("test", args, tuple(range(len(args)))), new_level()
     tensors, _ = seeded(arguments, level, seeding)
     call(loss, arguments, tensors, level)
-    return sum((seeding.sizes or {}).values())
+    return sum(seeding.met.values())
 
 
 # ------------------------------------------------------------------------------------------------ networks

@@ -11,17 +11,18 @@ On numpy they are products of matrices with columns of patches (see `columns`), 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_mutable
 from diffcore.kernels import columns
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import multilinear
-from diffcore.kernels.record import Call, Kernel, Shape
+from diffcore.kernels.indexing import scatter_index
+from diffcore.kernels.record import Call, Kernel, Separable, Shape
 from diffcore.kernels.shape import transpose
-from diffcore.kernels.windows import Window
+from diffcore.kernels.windows import Window, reaches
 from diffcore.seeds import eye_of, one_hot_of
 
 Pairs = tuple[tuple[int, int], ...]
@@ -159,22 +160,45 @@ def _push_conv(call: Call, operand: int, t: Any) -> Any:
 
 def _diagonal_conv(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
     """One direction per feature of every example: the responses to unit images, scaled. One per weight: the patches it meets."""
-    if operand == 2 or examples != (operand == 0):
-        return None
-    return _push_features(call, scale, rows) if operand == 0 else _push_taps(call, scale, rows)
+    if operand == 0 and (examples or call.shapes[0][0] == 1):
+        return _push_features(call, scale, rows)
+    return None if examples or operand != 1 else _push_taps(call, scale, rows)
 
 
 def _push_features(call: Call, scale: Any, rows: slice) -> Any:
     weight, (batch, *features) = call.primals[1], call.shapes[0]
-    units = eye_of(weight, math.prod(features), rows)
-    units = units.reshape((units.shape[0], *features))
-    responses = _by_conv(call, units, weight)
-    shared = responses.reshape((responses.shape[0], 1, *call.shape[1:]))
-    if scale is None:
-        return fill(shared, call.shape, 1)
-    columns = scale.reshape((batch, -1)).T[rows]
-    columns = columns.copy() if is_mutable(columns) else columns  # in C order, so that the large product is in that order too
-    return columns.reshape((columns.shape[0], batch, *(1,) * (len(call.shape) - 1))) * shared
+    left = None if scale is None else scale.reshape((batch, math.prod(features)))[:, rows]
+    return Separable(left, _responses(call, weight, *rows.indices(math.prod(features))[:2]))
+
+
+def _responses(call: Call, weight: Any, start: int, stop: int) -> Any:
+    """The responses `[stop - start, o, *windows]` to images of one element each: copies of the filters, put where they meet it."""
+    groups, (_, _, *size) = call.params["groups"], call.shapes[0]
+    (o, inner, *taps), (_, _, *counts) = call.shapes[1], call.shape
+    window = window_of(tuple(size), tuple(taps), *(call.params[name] for name in ("stride", "padding", "dilation")))
+    pixels, first = math.prod(size), start // max(math.prod(size), 1)
+    last = -(-stop // max(pixels, 1))
+    met, at, tap = _meetings(window, tuple(size))
+    n, rows = len(met), o // groups
+    # Filter `j` of a channel's group meets the channel's element `met[i]` with its tap `tap[i]` in window `at[i]`.
+    channel = np.arange(first, last)
+    output = (channel // inner * rows).reshape((-1, 1)) + np.arange(rows)
+    filters = weight.reshape((o, inner, math.prod(taps)))[output, (channel % inner).reshape((-1, 1))][:, :, tap]
+    flat = channel.reshape((-1, 1, 1)) * pixels + met - start
+    inside = (flat >= 0) & (flat < stop - start)
+    wanted = np.nonzero(np.broadcast_to(inside, (len(channel), rows, n)).reshape(-1))[0]
+    position = (flat * o + output.reshape((len(channel), rows, 1))) * math.prod(counts) + at
+    out = scatter_index(filters.reshape(-1)[wanted], index=(position.reshape(-1)[wanted],), shape=((stop - start) * o * math.prod(counts),))
+    return out.reshape((stop - start, o, *counts))
+
+
+@lru_cache(maxsize=64)
+def _meetings(window: Window, size: Shape) -> tuple[Any, Any, Any]:
+    """Flat positions of elements, of windows, and of taps, wherever a tap of a window meets an element."""
+    elements, windows = np.arange(math.prod(size)).reshape(size), np.arange(math.prod(window.counts)).reshape(window.counts)
+    met = [(elements[reach.elements].reshape(-1), windows[reach.windows].reshape(-1)) for reach in reaches(window, size)]
+    taps = np.repeat(np.arange(len(met)), [len(element) for element, _ in met])
+    return np.concatenate([element for element, _ in met]), np.concatenate([window for _, window in met]), taps
 
 
 def _push_taps(call: Call, scale: Any, rows: slice) -> Any:

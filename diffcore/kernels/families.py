@@ -17,7 +17,7 @@ from diffcore.arrays import is_mutable
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
-from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, register
+from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, no_params, register
 
 
 def _signature(compute: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -218,6 +218,16 @@ def _do_not_broadcast(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str 
     return None
 
 
+def alone(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    """`Kernel.merges` of kernels that give every element of the operand to at most one of the result."""
+    return True
+
+
+def always(params: dict[str, Any]) -> bool:
+    """`Kernel.uniform` of kernels whose parameters are of all examples alike."""
+    return True
+
+
 def _same_params(params: dict[str, Any], lead: Shape) -> dict[str, Any]:
     return params
 
@@ -234,6 +244,10 @@ def linear_map(
     diagonal: Rule | None = None,
     keeps_order: bool = False,
     view: bool = False,
+    terms: Rule | None = None,
+    moves: bool = False,
+    uniform: Callable[[dict[str, Any]], bool] = no_params,
+    merges: Callable[..., bool] = never,
     accumulate: Callable[[Call, Any, Any], Any] | None = None,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
@@ -266,6 +280,10 @@ def linear_map(
         diagonal=diagonal,
         keeps_order=keeps_order,
         view=view,
+        terms=terms,
+        moves=moves,
+        uniform=uniform,
+        merges=merges,
         accumulate=accumulate,
         explain=explain,
     )
@@ -283,6 +301,7 @@ def multilinear(
     *,
     push: Callable[[Call, int, Any], Any],
     diagonal: Rule | None = None,
+    matrix: Rule | None = None,
     examples: Callable[..., bool] = never,
     carries_axis: Callable[..., int | None] | None = None,
     sites: tuple[int, ...] = (),
@@ -316,6 +335,7 @@ def multilinear(
             pullback or _pullback_of(rules),
             keeps=tuple(names.keeps(adjoints[n], given=2) for n in names.operands),
             diagonal=diagonal,
+            matrix=matrix,
             examples=examples,
             carries_axis=carries_axis,
             sites=sites,
@@ -372,6 +392,8 @@ def irregular(
     carries_axis: Callable[..., int | None] | None = None,
     sites: tuple[int, ...] = (),
     diagonal: Rule | None = None,
+    moves: bool = False,
+    merges: Callable[..., bool] = never,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel with both rules by hand, or with none (comparisons, `argmax`): then its result is a constant."""
@@ -391,6 +413,8 @@ def irregular(
             carries_axis=carries_axis,
             sites=sites,
             diagonal=diagonal,
+            moves=moves,
+            merges=merges,
             explain=explain,
         )
     )

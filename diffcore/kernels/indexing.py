@@ -99,10 +99,14 @@ def _add_at(call: Call, g: Any, total: Any) -> Any:
         return total + _pull_getitem(g, call, tuple(g.shape[:lead]))
     inner = (*(slice(None),) * lead, *index, ...)
     if not is_mutable(total):
-        return total.at[inner].add(g)
+        return total + _pull_getitem(g, call, tuple(g.shape[:lead]))
     part = total[inner]
     part += g
     return total
+
+
+def _by_slices(params: dict[str, Any]) -> bool:
+    return not any(map(_is_advanced, params["index"]))
 
 
 getitem = linear_map(
@@ -113,16 +117,49 @@ getitem = linear_map(
     examples=_whole_first,
     carries_axis=_axis_through,
     view=True,
+    moves=True,
+    uniform=_by_slices,
+    merges=lambda operand, shapes, shape, params: _by_slices(params),
     accumulate=_add_at,
 )
+
+
+def _padding(index: Index, shape: Shape) -> tuple[Shape, list[tuple[int, int, int]]] | None:
+    """For `x[index]` of an array of `shape` by numbers and slices: its shape with an axis for every one of `x`, and the zeros around it and
+    between its elements that make `x` of it. `None` for other indices.
+    """
+    kept, edges = list[int](), list[tuple[int, int, int]]()
+    rest = [*index, *[slice(None)] * (len(shape) - len(index))]
+    if len(rest) != len(shape):
+        return None
+    for part, n in zip(rest, shape, strict=True):
+        if isinstance(part, int):
+            part = slice(part % n, part % n + 1)
+        if not isinstance(part, slice):
+            return None
+        start, stop, step = part.indices(n)
+        count = len(range(start, stop, step))
+        if step < 1 or not count:
+            return None
+        kept.append(count)
+        edges.append((start, n - start - (count - 1) * step - 1, step - 1))
+    return tuple(kept), edges
+
+
+def _padded(g: Any, kept: Shape, edges: list[tuple[int, int, int]]) -> Any:
+    """For jax: `g` with zeros around it, which a compiler makes where they are read."""
+    from jax import lax
+
+    return lax.pad(g.reshape(kept), np.zeros((), g.dtype), edges)
 
 
 def _scatter_index(xp: Any, g: Any, *, index: Index, shape: Shape) -> Any:
     g = _meeting(g, index)
     xp = namespace((g,))
-    zeros = xp.zeros_like(g, shape=shape)
     if xp.__name__ != "numpy":
-        return zeros.at[index].add(g)
+        padding = _padding(index, shape)
+        return xp.zeros_like(g, shape=shape).at[index].add(g) if padding is None else _padded(g, *padding)
+    zeros = xp.zeros_like(g, shape=shape)
     if any(_is_advanced(part) for part in index):
         xp.add.at(zeros, index, g)  # repeated indices add up
     else:
@@ -255,6 +292,8 @@ gather = linear_map(
     _pull_gather,
     lift=lambda params, lead: {**params, "indices": _with_lead(params["indices"], len(lead))},
     examples=_other_axis,
+    moves=True,
+    merges=lambda operand, shapes, shape, params: bool(params.get("unique", False)),
 )
 """`x[indices]` along `axis`. `unique` promises that no element is taken twice, as when sorting, which makes the adjoint faster."""
 

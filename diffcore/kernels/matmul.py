@@ -66,16 +66,6 @@ def _rows_of_product(operand: int, shapes: tuple[Shape, ...], shape: Shape, para
     return len(shape) > 2 or operand == 0
 
 
-def diagonal_in_left(b: Any, scale: Any, rows: slice, batch: int) -> Any:
-    """`a @ b` for a tangent of `a` `[batch, f]` whose direction `f` is column `f` of `scale`: an outer product `[k, batch, o]`."""
-    shared = in_order(b[rows])
-    shared = shared.reshape((shared.shape[0], 1, shared.shape[1]))
-    if scale is None:
-        return fill(shared, (batch, b.shape[-1]), 1)
-    columns = in_order(scale.T[rows])
-    return columns.reshape((columns.shape[0], batch, 1)) * shared
-
-
 def diagonal_in_right(a: Any, scale: Any, inner: Any, outer: Any, columns: int) -> Any:
     """`a @ b` for tangents of `b` that touch one element (`inner[j]`, `outer[j]`) each, scaled by `scale[j]`: `[k, batch, columns]`."""
     # Of a vector, every element is touched once and in order.
@@ -91,13 +81,15 @@ def _picked(scale: Any, rows: slice) -> Any:
 
 
 def _diagonal_matmul(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
-    a, b = call.primals
-    if len(call.shapes[0]) != 2 or len(call.shapes[1]) != 2 or examples != (operand == 0):
+    a = call.primals[0]
+    if len(call.shapes[0]) != 2 or len(call.shapes[1]) != 2 or examples or operand == 0:
         return None
-    if operand == 0:
-        return diagonal_in_left(b, scale, rows, call.shape[0])
     inner, outer = np.divmod(np.arange(*rows.indices(math.prod(call.shapes[1]))), call.shapes[1][1])
     return diagonal_in_right(a, _picked(scale, rows), inner, outer, call.shape[-1])
+
+
+def _right_factor(call: Call, operand: int) -> Any:
+    return call.primals[1] if operand == 0 and len(call.shapes[1]) == 2 else None
 
 
 matmul = multilinear(
@@ -105,6 +97,7 @@ matmul = multilinear(
     lambda xp, a, b: _product(xp, a, b),
     push=_push_matmul,
     diagonal=_diagonal_matmul,
+    matrix=_right_factor,
     examples=_rows_of_product,
     sites=(1,),
     explain=_explain_matmul,
@@ -122,12 +115,14 @@ def _push_linear(call: Call, operand: int, t: Any) -> Any:
 
 
 def _diagonal_linear(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
-    if len(call.shapes[0]) != 2 or operand == 2 or examples != (operand == 0):
+    if len(call.shapes[0]) != 2 or operand != 1 or examples:
         return None
-    if operand == 0:
-        return diagonal_in_left(call.primals[1].mT, scale, rows, call.shape[0])
     outer, inner = np.divmod(np.arange(*rows.indices(math.prod(call.shapes[1]))), call.shapes[1][1])
     return diagonal_in_right(call.primals[0], _picked(scale, rows), inner, outer, call.shape[-1])
+
+
+def _weight_of(call: Call, operand: int) -> Any:
+    return call.primals[1].mT if operand == 0 else None
 
 
 def _explain_linear(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str:
@@ -183,6 +178,7 @@ linear = multilinear(
     _linear,
     push=_push_linear,
     diagonal=_diagonal_linear,
+    matrix=_weight_of,
     examples=_rows_of_input,
     carries_axis=_axes_of_input,
     sites=(1, 2),
@@ -200,6 +196,7 @@ linear_unbiased = multilinear(
     lambda xp, x, weight: _product(xp, x, weight.mT),
     push=_push_linear,
     diagonal=_diagonal_linear,
+    matrix=_weight_of,
     examples=_rows_of_input,
     carries_axis=_axes_of_input,
     sites=(1,),

@@ -18,16 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import namespace
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import unboxed
-from diffcore.kernels.elementwise import where
-from diffcore.kernels.families import irregular, linear_map
-from diffcore.kernels.indexing import scatter_index
+from diffcore.kernels.families import always, irregular, linear_map
 from diffcore.kernels.record import Call, Shape
-from diffcore.kernels.windows import Window, inside, placed, reaches, reaches_along, row_major, tap_slices
+from diffcore.kernels.windows import Window, covers, inside, placed, reaches, reaches_along, row_major, tap_slices
 from diffcore.ledger import state
-from diffcore.seeds import ones_of
 
 
 def _lowest(dtype: Any) -> Any:
@@ -219,21 +215,8 @@ def _max_pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
     return (pool_scatter(g, tap=unboxed(call.aux[0]), window=window, shape=call.shapes[0][len(call.shape) - len(window.size) :]),)
 
 
-def _diagonal_max(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
-    """One direction per feature of every example: each window has that of the feature that won, and no other."""
-    if not examples:
-        return None
-    tap, window, shape = unboxed(call.aux[0]), call.params["window"], call.shapes[0]
-    spatial, features, size = _trailing(call), math.prod(shape[1:]), math.prod(call.shape)
-    picked = ones_of(call.out) if scale is None else pool_gather(scale, tap=tap, window=window)
-    channels = np.arange(features // math.prod(spatial)) * math.prod(spatial)
-    won = _positions(namespace((tap,)), tap, window, spatial) + channels.reshape((*call.shape[1 : -len(spatial)], *(1,) * len(spatial)))
-    start, stop, _ = rows.indices(features)
-    if stop - start != features:
-        within = (won >= start) & (won < stop)
-        picked, won = where(within, picked, 0), won * within + start * ~within
-    flat = (won - start).reshape(-1) * size + np.arange(size)
-    return scatter_index(picked.reshape(-1), index=(flat,), shape=((stop - start) * size,)).reshape((stop - start, *call.shape))
+def _windows_apart(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
+    return bool(params["window"].disjoint)
 
 
 max_pool = irregular(
@@ -243,9 +226,10 @@ max_pool = irregular(
     aux={"tap": lambda x, window: pool_argmax(x, window=window, flat=False)},
     pushforward=_max_pushforward,
     pullback=_max_pullback,
-    diagonal=_diagonal_max,
     keeps=(frozenset(("tap",)),),
     examples=_apart,
+    moves=True,
+    merges=_windows_apart,
 )
 """The largest element in each window of `x` `[..., *size]`."""
 
@@ -306,6 +290,8 @@ pool_gather = linear_map(
     _pool_gather,
     lambda g, call, lead: pool_scatter(g, tap=call.params["tap"], window=call.params["window"], shape=_trailing(call)),
     examples=_apart,
+    moves=True,
+    merges=_windows_apart,
 )
 """The element of `x` `[..., *size]` that `tap` `[..., *windows]` names in each window."""
 
@@ -354,11 +340,20 @@ def _window_spread(xp: Any, g: Any, *, window: Window, shape: Shape) -> Any:
     return g
 
 
+def _taps_of(call: Call) -> list[tuple[Any, ...]] | None:
+    """What each tap meets, where all windows are inside."""
+    window, shape = call.params["window"], _trailing(call)
+    return [(..., *reach.elements) for reach in reaches(window, shape)] if covers(window, shape) else None
+
+
 window_sum = linear_map(
     "window_sum",
     _window_sum,
     lambda g, call, lead: window_spread(g, window=call.params["window"], shape=_trailing(call)),
     examples=_apart,
+    terms=_taps_of,
+    uniform=always,
+    merges=_windows_apart,
 )
 """The sum of the elements in each window of `x` `[..., *size]`."""
 

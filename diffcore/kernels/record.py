@@ -19,6 +19,11 @@ def never(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[st
     return False
 
 
+def no_params(params: dict[str, Any]) -> bool:
+    """The default for `Kernel.uniform`: the parameters may be those of single examples."""
+    return False
+
+
 class Call:
     """One application of a kernel: operands, result, parameters and shapes.
 
@@ -36,6 +41,13 @@ class Call:
         self.shapes = shapes
         self.shape = shape
         self.aux = aux
+
+
+class Separable(NamedTuple):
+    """Tangents `left[b, j] * right[j, ...]` of example `b` in direction `j`: `left` `[batch, k]` (`None` for ones), `right` `[k, ...]`."""
+
+    left: Any
+    right: Any
 
 
 class Derived(NamedTuple):
@@ -96,7 +108,23 @@ class Kernel:
     partials: tuple[Any, ...] = ()
     """Elementwise kernels: per operand the partial derivative as a function of the call, or a number."""
     diagonal: Rule | None = None
-    """`diagonal(call, operand, scale, seed)`: pushes a diagonal tangent to a dense one, or returns `None`."""
+    """`diagonal(call, operand, scale, rows, examples)`: pushes those `rows` of a diagonal tangent, to a dense one, or to a `Separable` one
+    where examples share the directions; `None` where there is no short cut. `scale` is `None` for ones."""
+    matrix: Rule | None = None
+    """`matrix(call, operand)`: the matrix `[i, o]` that the last axis of this operand is multiplied by, whatever its other axes, so that
+    directions fold into those; `None` where there is none."""
+    terms: Rule | None = None
+    """`terms(call)`: of a linear kernel of one operand, indices of the operand that give arrays of the result's shape, whose sum it is; or
+    `None`. So factors can be multiplied part by part, in order in memory."""
+    moves: bool = False
+    """Each element of the result is one element of the first operand, the same one for every direction, or 0: factors of a tangent can be
+    moved one by one."""
+    uniform: Callable[[dict[str, Any]], bool] = no_params
+    """`uniform(params)`: a linear kernel of one operand whose parameters say nothing of single examples, so that what all examples share
+    (`[k, ...]` in the place of `[batch, ...]`) goes through the kernel by itself."""
+    merges: Callable[..., bool] = never
+    """`merges(operand, shapes, shape, params)`: no element of that operand reaches more than one element of the result (as in pooling over
+    windows apart), so that directions which touch one element each still do."""
     keeps_order: bool = False
     """The result holds the operand's elements in the same row-major order (reshape)."""
     examples: Callable[..., bool] = never

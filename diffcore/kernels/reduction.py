@@ -14,7 +14,7 @@ from typing import Any
 
 from diffcore.arrays import is_mutable
 from diffcore.kernels.elementwise import abs, equal, exp, pow, sign, where
-from diffcore.kernels.families import irregular, linear_map
+from diffcore.kernels.families import alone, always, irregular, linear_map
 from diffcore.kernels.layout import in_order
 from diffcore.kernels.record import Call, Kernel, Shape
 from diffcore.kernels.shape import broadcast_to
@@ -71,7 +71,7 @@ def _of_each_example(call: Call, operand: int, scale: Any, rows: slice, examples
     return columns.reshape((columns.shape[0], *call.shape))
 
 
-sum = linear_map("sum", _sum, spread, examples=apart, diagonal=_of_each_example)
+sum = linear_map("sum", _sum, spread, examples=apart, diagonal=_of_each_example, uniform=always, merges=alone)
 
 
 def _number(call: Call) -> int:
@@ -90,6 +90,8 @@ mean = linear_map(
     lambda g, call, lead: spread(g / _number(call), call, lead),
     push=lambda t, call, lead: sum(t, **call.params) / _number(call),
     examples=apart,
+    uniform=always,
+    merges=alone,
     diagonal=_mean_of_each_example,
 )
 
@@ -121,6 +123,7 @@ def _extremum(name: str) -> Kernel:
         aux={"attained": lambda x, out, axis: equal(x, out.reshape(kept(x.shape, axis)))},
         keeps=(frozenset(("attained",)),),
         examples=apart,
+        merges=alone,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from diffcore.kernels.broadcast import unbroadcast
-from diffcore.kernels.families import linear_map
+from diffcore.kernels.families import alone, always, linear_map
 from diffcore.kernels.record import Call, Shape
 
 
@@ -29,6 +29,8 @@ reshape = linear_map(
     examples=_rows_stay,
     keeps_order=True,
     view=True,
+    moves=True,
+    merges=alone,
     explain=_explain_reshape,
 )
 
@@ -56,6 +58,9 @@ transpose = linear_map(
     examples=lambda operand, shapes, shape, params: len(shape) > 0 and params["axes"][0] == -len(shape),
     carries_axis=lambda axis, operand, shapes, shape, params: params["axes"].index(axis - len(shape)),
     view=True,
+    uniform=always,
+    moves=True,
+    merges=alone,
 )
 
 
@@ -72,6 +77,7 @@ broadcast_to = linear_map(
     push=_push_broadcast,
     examples=lambda operand, shapes, shape, params: len(shapes[0]) == len(shape) > 0 and shapes[0][0] == shape[0],
     view=True,
+    moves=True,
     explain=lambda shapes, params: f"shape {shapes[0]} cannot be broadcast to {tuple(params['shape'])}",
 )
 
@@ -90,6 +96,8 @@ clone = linear_map(
     push=lambda t, call, lead: t,
     examples=_rows_stay,
     keeps_order=True,
+    moves=True,
+    merges=alone,
 )
 """The same values in memory of their own."""
 
@@ -103,10 +111,16 @@ flip = linear_map(
     lambda xp, x, *, axes: xp.flip(x, axes).copy(),  # as in PyTorch, whose `flip` is no view
     lambda g, call, lead: flip(g, **call.params),
     examples=_first_axis_untouched,
+    uniform=always,
+    moves=True,
+    merges=alone,
 )
 roll = linear_map(
     "roll",
     lambda xp, x, *, shifts, axes: xp.roll(x, shifts, axes),
     lambda g, call, lead: roll(g, shifts=tuple(-n for n in call.params["shifts"]), axes=call.params["axes"]),
     examples=_first_axis_untouched,
+    uniform=always,
+    moves=True,
+    merges=alone,
 )
