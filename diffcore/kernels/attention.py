@@ -109,6 +109,15 @@ def _weights(query: Any, key: Any, mask: Any, log_sums: Any, scale: float) -> An
     return exp(_masked(matmul(query * scale, key.mT), mask) - log_sums)
 
 
+def _centred(weights: Any, scores: Any, means: Any) -> Any:
+    """`weights * (scores - means)`: the derivative of the softmax times `scores`, in whose memory it is made where that can be."""
+    if all(map(is_mutable, (weights, scores, means))):
+        scores -= means
+        scores *= weights
+        return scores
+    return weights * (scores - means)
+
+
 def _pushforward(call: Call, tangents: Any) -> Any:
     query, key, value, mask = call.primals
     scale = call.params["scale"]
@@ -121,9 +130,7 @@ def _pushforward(call: Call, tangents: Any) -> Any:
     out = None if tv is None else matmul(weights, tv)
     if scores is None:
         return out
-    scores *= weights
-    scores -= weights * scores.sum(axis=-1, keepdims=True)
-    pushed = matmul(scores, value)
+    pushed = matmul(_centred(weights, scores, (weights * scores).sum(axis=-1, keepdims=True)), value)
     return pushed if out is None else pushed + out
 
 
@@ -151,9 +158,7 @@ def _pulled(
     gv = matmul(weights.mT, g) if needs[2] else None
     if not (needs[0] or needs[1]):
         return None, None, gv
-    scores = matmul(g, value.mT)
-    scores -= (g * out).sum(axis=-1, keepdims=True)
-    scores *= weights
+    scores = _centred(weights, matmul(g, value.mT), (g * out).sum(axis=-1, keepdims=True))
     gq = matmul(scores, key) * scale if needs[0] else None
     return gq, matmul(scores.mT, query * scale) if needs[1] else None, gv
 
