@@ -19,6 +19,7 @@ from diffcore.arrays import is_mutable
 from diffcore.kernels.elementwise import exp, where
 from diffcore.kernels.families import irregular
 from diffcore.kernels.matmul import matmul
+from diffcore.kernels.owned import less, scaled
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.reduction import logsumexp
 
@@ -111,11 +112,7 @@ def _weights(query: Any, key: Any, mask: Any, log_sums: Any, scale: float) -> An
 
 def _centred(weights: Any, scores: Any, means: Any) -> Any:
     """`weights * (scores - means)`: the derivative of the softmax times `scores`, in whose memory it is made where that can be."""
-    if all(map(is_mutable, (weights, scores, means))):
-        scores -= means
-        scores *= weights
-        return scores
-    return weights * (scores - means)
+    return scaled(less(scores, means), weights)
 
 
 def _pushforward(call: Call, tangents: Any) -> Any:
