@@ -171,7 +171,8 @@ def check_entries(pattern: Pattern, entries: Any, direction: np.ndarray, found: 
     product, scale = along @ direction, abs(along) @ np.abs(direction) + np.abs(expected)
     precision = float(np.finfo(np.asarray(found).dtype).eps)
     with np.errstate(invalid="ignore"):
-        right = (product == expected) | (np.abs(product - expected) <= math.sqrt(precision) * scale)  # a NaN is never right
+        near = np.isfinite(scale) & (np.abs(product - expected) <= math.sqrt(precision) * scale)
+    right = near | (product == expected)  # a NaN is never right
     wrong = np.flatnonzero(~right)
     if len(wrong):
         what = "row" if axis == 1 else "column"
