@@ -130,12 +130,13 @@ def _pushforward(call: Call, tangents: Any) -> Any:
 def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
     query, key, value, mask = call.primals
     (log_sums,), scale, out = call.aux, call.params["scale"], call.out
-    operands = query, key, value, log_sums, out, g
-    if not all(is_mutable(x) for x in operands) or g.ndim > query.ndim:
+    read = [x for x in (query, key, value, log_sums, out, g) if x is not None]
+    if g.ndim > query.ndim or not all(map(is_mutable, read)):
         return (*_pulled(query, key, value, mask, log_sums, out, g, scale, needs), None)
-    found = [np.empty_like(x, dtype=out.dtype, shape=x.shape) if need else None for x, need in zip(operands[:3], needs, strict=False)]
+    found = [np.empty_like(g, shape=shape) if need else None for shape, need in zip(call.shapes[:3], needs, strict=False)]
     for at in _blocks(query, key):
-        parts = _pulled(query[at], key[at], value[at], _part(mask, at, query.ndim), log_sums[at], out[at], g[at], scale, needs)
+        v, o = (None if x is None else x[at] for x in (value, out))
+        parts = _pulled(query[at], key[at], v, _part(mask, at, query.ndim), log_sums[at], o, g[at], scale, needs)
         for whole, part in zip(found, parts, strict=True):
             if whole is not None:
                 whole[at] = part
@@ -174,6 +175,8 @@ def _explain(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str | None:
     return None
 
 
+_KEPT = frozenset(("query", "key", "mask", "log_sums"))
+
 attention = irregular(
     "attention",
     lambda xp, query, key, value, mask, *, scale: _forward(xp, query, key, value, mask, scale=scale)[0],
@@ -181,7 +184,7 @@ attention = irregular(
     aux={"log_sums": _log_sums},
     pushforward=_pushforward,
     pullback=_pullback,
-    keeps=(frozenset(("query", "key", "value", "mask", "log_sums", "out")),) * 3 + (frozenset(),),
+    keeps=(_KEPT | {"value", "out"}, _KEPT | {"value", "out"}, _KEPT, frozenset()),
     carries_axis=_batch_stays,
     explain=_explain,
 )

@@ -386,6 +386,7 @@ def irregular(
     pullback: Rule | None = None,
     keeps: tuple[frozenset[str], ...] = (),
     aux: Mapping[str, Rule | Derived] | None = None,
+    anew: frozenset[str] = frozenset(),
     forward: Rule | None = None,
     examples: Callable[..., bool] = never,
     carries_axis: Callable[..., int | None] | None = None,
@@ -406,6 +407,7 @@ def irregular(
             pullback,
             keeps=keeps or (frozenset(),) * len(operands),
             aux=aux or {},
+            anew=anew,
             forward=forward,  # type: ignore[arg-type]
             examples=examples,
             carries_axis=carries_axis,

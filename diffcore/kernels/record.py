@@ -102,6 +102,8 @@ class Kernel:
     """Per operand: the names of operands, aux and `out` that its cotangent reads."""
     aux: Mapping[str, Rule | Derived] = field(default_factory=dict)
     """Residuals that are neither operand nor result, each with its definition from those by name, or as a `Derived`."""
+    anew: frozenset[str] = frozenset()
+    """What floating aux are derived anew from, where a pullback is differentiated in turn; kept with any aux, beside what `keeps` names."""
     forward: Rule = None  # type: ignore[assignment]  # filled in below when not given
     partials: tuple[Any, ...] = ()
     """Elementwise kernels: per operand the partial derivative as a function of the call, or a number."""
@@ -188,6 +190,8 @@ class Kernel:
             needs = tuple(bool(mask >> i & 1) for i in range(len(self.operands)))
             read = frozenset[str]().union(*(names for names, need in zip(self.keeps, needs, strict=True) if need))
             keep_aux = tuple(name in read for name in self.aux)
+            if any(keep_aux):
+                read |= self.anew
             found = Plan(
                 needs,
                 tuple(i for i, name in enumerate(self.operands) if name not in read),

@@ -228,7 +228,7 @@ def _rows(x: Any) -> Any:
 
 def _pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
     if is_mutable(g) and g.ndim == 3 and not any(isinstance(x, Boxed) for x in (*call.primals, call.out, call.aux[0])):
-        return in_place.pull(call.primals, call.out, call.aux[0], g, needs, **call.params)
+        return in_place.pull(call.primals, call.shapes[0], call.out, call.aux[0], g, needs, **call.params)
     return _scanned(_pulled, tuple(call.primals), call.out, call.aux[0], g, needs=tuple(needs), **call.params)
 
 
@@ -258,7 +258,7 @@ def _batch_axis(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape
     return 1 if operand == 0 and axis == 1 or operand in (1, 2) and axis == 0 else None
 
 
-_OPERANDS = ("x", "hidden", "cell", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
+_KEPT = frozenset(("hidden", "cell", "weight_hh", "trace", "out"))
 
 recurrent = irregular(
     "recurrent",
@@ -267,7 +267,8 @@ recurrent = irregular(
     aux={"trace": _trace},
     pushforward=_pushforward,
     pullback=_pullback,
-    keeps=(frozenset((*_OPERANDS, "trace", "out")),) * len(_OPERANDS),
+    keeps=(_KEPT | {"weight_ih"}, _KEPT, _KEPT, _KEPT | {"x"}, _KEPT, _KEPT, _KEPT),
+    anew=frozenset(("x", "weight_ih", "bias_ih", "bias_hh")),
     carries_axis=_batch_axis,
     explain=_explain,
 )

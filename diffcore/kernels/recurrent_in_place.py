@@ -135,22 +135,24 @@ kept of the step, the bias of the last gate where that is apart, and two spare a
 """
 
 
-def pull(operands: Any, out: Any, trace: Any, g: Any, needs: tuple[bool, ...], *, kind: str, reverse: bool) -> list[Any]:
-    """The cotangents of the operands that are needed, for one cotangent `g` of the result."""
+def pull(
+    operands: Any, shape: Any, out: Any, trace: Any, g: Any, needs: tuple[bool, ...], *, kind: str, reverse: bool
+) -> list[Any]:
+    """The cotangents of the operands that are needed, for one cotangent `g` of the result; `shape` is that of the input."""
     x, hidden, cell, w_ih, w_hh, *_ = operands
     step, retreat = KINDS[kind], _BACKWARD[kind]
-    (times, batch, features), size, dtype = x.shape, hidden.shape[-1], out.dtype
+    (times, batch, features), size, dtype = shape, hidden.shape[-1], out.dtype
     found: list[Any] = [None] * len(operands)
-    hs, gs, gx = out[:times], g[:times], _new(x, dtype, *x.shape) if needs[0] else None
+    hs, gs, gx = out[:times], g[:times], _new(out, dtype, *shape) if needs[0] else None
     found[0] = gx
     if reverse:
-        x, hs, gs = x[::-1], hs[::-1], gs[::-1]
-        trace, gx = (None if a is None else a[::-1] for a in (trace, gx))
+        hs, gs = hs[::-1], gs[::-1]
+        x, trace, gx = (None if a is None else a[::-1] for a in (x, trace, gx))
     gh, gc = gs[-1].copy(), g[times].copy() if step.has_cell else None
-    spare, width = _new(x, dtype, step.kept + 1, batch, size), step.gates * size
+    spare, width = _new(out, dtype, step.kept + 1, batch, size), step.gates * size
     for start, stop in reversed(list(_blocks(times, batch))):
-        gb = _new(x, dtype, stop - start, batch, width)
-        last = None if step.sums else _new(x, dtype, stop - start, batch, size)
+        gb = _new(out, dtype, stop - start, batch, width)
+        last = None if step.sums else _new(out, dtype, stop - start, batch, size)
         for t in range(stop - 1, start - 1, -1):
             before = hs[t - 1] if t else hidden
             cells = None if not step.has_cell else trace[t - 1, 4] if t else cell
@@ -166,7 +168,7 @@ def pull(operands: Any, out: Any, trace: Any, g: Any, needs: tuple[bool, ...], *
         _add_products(found, needs, (4, 6), _rows(gb), h_before)
         if last is not None:
             gb[..., -size:] = last
-        _add_products(found, needs, (3, 5), _rows(gb), x[start:stop])
+        _add_products(found, needs, (3, 5), _rows(gb), None if x is None else x[start:stop])
         if gx is not None:
             gx[start:stop] = (_rows(gb) @ w_ih).reshape((stop - start, batch, features))
     found[1], found[2] = gh if needs[1] else None, gc if needs[2] else None

@@ -149,15 +149,15 @@ def test_layers_follow_their_formula(engine: ModuleType, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cell_is_a_step_of_the_layer(engine: ModuleType, kind: str) -> None:
-    cell, net = getattr(engine.nn, f"{kind}Cell")(3, 2), getattr(engine.nn, kind)(3, 2)
+    cell, net = getattr(engine.nn, f"{kind}Cell")(3, 2, dtype=np.float64), getattr(engine.nn, kind)(3, 2, dtype=np.float64)
     net.load_state_dict({f"{name}_l0": value for name, value in cell.state_dict().items()})
-    x, state = engine.tensor(RNG.normal(size=(3, 4, 3)).astype(np.float32)), None
+    x, state = engine.tensor(RNG.normal(size=(3, 4, 3))), None
     out, finals = net(x)
     for time in range(3):
         state = cell(x[time], state)
-        np.testing.assert_allclose(states_of(state)[0].detach(), out[time].detach(), rtol=1e-6)
+        np.testing.assert_allclose(states_of(state)[0].detach(), out[time].detach(), rtol=1e-12)
     for a, b in zip(states_of(state), states_of(finals), strict=True):
-        np.testing.assert_allclose(a.detach(), b[0].detach(), rtol=1e-6)
+        np.testing.assert_allclose(a.detach(), b[0].detach(), rtol=1e-12)
 
 
 def loss_of(engine: ModuleType) -> Any:
@@ -291,6 +291,20 @@ def test_what_is_kept_per_step(kind: str, arrays: int) -> None:
             return ledger.live.total() - before
 
     assert kept(9) - kept(8) == arrays * 2 * 4 * 4
+
+
+@pytest.mark.parametrize("operand", [0, 1, 2, 3, 4])
+def test_second_derivatives_in_one_operand_alone(operand: int) -> None:
+    """Nothing else wants a cotangent, so nothing but what this one reads is kept, and what the gates are derived anew from."""
+    shapes = [(2, 1, 1), (1, 1), (1, 1), (4, 1), (4, 1), (4,), (4,)]
+    operands = [RNG.normal(size=shape) for shape in shapes]
+
+    def scalar(x: Any) -> Any:
+        out = recurrent(*operands[:operand], x, *operands[operand + 1 :], kind="lstm", reverse=False)
+        return (out * out).sum()
+
+    found = revdiff.jacobian(revdiff.grad(scalar))(operands[operand])
+    np.testing.assert_allclose(found, dualdiff.jacobian(dualdiff.grad(scalar))(operands[operand]), rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,11 +7,9 @@ counted, on either side.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any
-
-import numpy as np
 
 import revdiff
 from compare.bench import peers
@@ -23,9 +21,6 @@ from compare.networks import NETWORKS
 from compare.networks.kit import Kit
 from compare.settings import Settings
 from compare.training import built
-from diffcore.arrays.abstract import AbstractArray
-from diffcore.dispatch import owner_of
-from revdiff.chains import open_chain
 
 OURS, TORCH = "revdiff", "torch saved tensors"
 BOUND, WITH_DROPOUT, WITH_MAX_POOLING = 1.0, 0.9, 0.6
@@ -73,39 +68,7 @@ def by_revdiff(settings: Settings, *, device: str) -> int:
     net = built(settings, revdiff, device=device, dtype="float32")
     tensors = [revdiff.tensor(part, device=device) for part in example(settings, "float32")]
     loss = settings.model.loss(revdiff.nn.functional, net, *tensors)
-    return kept(loss, [tensor.array for tensor in (*net.parameters(), *net.buffers(), *tensors)])
-
-
-def kept(loss: Any, apart: Iterable[Any]) -> int:
-    """Bytes of the buffers that the graph behind `loss` keeps, without those of the arrays `apart`."""
-    found: dict[int, tuple[Any, int]] = {}
-    seen, waiting = set(), [loss.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen or node.is_leaf:
-            continue
-        seen.add(node)
-        waiting += open_chain(node).parents
-        for array in _arrays((node.primals, node.out, node.aux, node.params)):
-            buffer = _buffer(array)
-            found[id(buffer)] = buffer, buffer.nbytes
-    without = {id(_buffer(array)) for array in apart}
-    return sum(nbytes for key, (_, nbytes) in found.items() if key not in without)
-
-
-def _arrays(value: Any) -> Iterable[Any]:
-    """The arrays in a structure of what a node holds."""
-    if isinstance(value, np.ndarray | AbstractArray):
-        yield value
-    elif isinstance(value, dict):
-        yield from _arrays(tuple(value.values()))
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _arrays(part)
-
-
-def _buffer(array: Any) -> Any:
-    return array.storage if isinstance(array, AbstractArray) else owner_of(array)
+    return revdiff.saved(loss, net, *tensors).total
 
 
 @cache
