@@ -20,6 +20,7 @@ from diffcore.arrays.abstract import AbstractArray
 from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed, new_level
 from diffcore.errors import MemoryBudgetError
+from diffcore.ledger import label
 from diffcore.nn.module import Module
 from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
@@ -111,7 +112,8 @@ class Plans:
     Raises `ValueError` for a mode or a budget that is none.
     """
 
-    def __init__(self, function: Callable[..., Any], mode: str, memory: int | str | None) -> None:
+    def __init__(self, function: Callable[..., Any], mode: str, memory: int | str | None, *, gathers: bool = False) -> None:
+        self._gathers = gathers
         if mode not in Seeding.MODES:
             raise ValueError(f"seeding (={mode!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
         self._function, self._mode = function, mode
@@ -161,7 +163,7 @@ class Plans:
         activation directions into all parameter directions at once).
         """
         assert self._budget is not None
-        run = _abstract(self._function, arguments, start, plant)
+        run = _abstract(self._function, arguments, start, plant, gathers=self._gathers)
         own = _preferred(self._function, arguments, start) if self._mode == "auto" and plant is seeded else None
         try:
             return _Plan(self._mode, plan(run, self._mode, self._budget, own), own)
@@ -292,12 +294,17 @@ def _signature(arguments: Arguments) -> Hashable | None:
     return signature
 
 
-def _abstract(function: Callable[..., Any], arguments: Arguments, start: _Start, plant: Plant = seeded) -> Callable[[Seeding], Any]:
-    """The function as a program on abstract arrays, for planning."""
+def _abstract(
+    function: Callable[..., Any], arguments: Arguments, start: _Start, plant: Plant = seeded, *, gathers: bool = False
+) -> Callable[[Seeding], Any]:
+    """The function as a program on abstract arrays, for planning; with `gathers` beside the gradients that its runs add up."""
 
     def run(seeding: Seeding) -> Any:
         level = new_level()
         whole = arguments.primals
+        gathered = [_shadow(p) for p in whole] if gathers and seeding.windows else []
+        for array in gathered:
+            label(array, "gradient")
         arguments.primals = [_shadow(p) for p in whole]
         try:
             with start.again(_shadow):

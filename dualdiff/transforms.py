@@ -78,11 +78,11 @@ def value_and_grad(
     feature of
     each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per variable whichever costs fewer operations
     to carry to the end, worked out from shapes when arguments like these are met again (at first, whichever has fewer directions).
-    `memory`: a bound in bytes (or `"64MB"`) on what the tangents add to the primal pass; directions run in chunks, and the primal
+    `memory`: a bound in bytes (or `"64MB"`) on what tangents and gradients add to the primal pass; directions run in chunks, and the primal
     is evaluated anew for each. The chunks are planned at the first call and kept for calls with arguments of the same shapes, dtypes
     and modes. Raises `MemoryBudgetError` stating the least that would do.
     """
-    plans = Plans(function, seeding, memory)
+    plans = Plans(function, seeding, memory, gathers=True)
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
         arguments = arguments_of("value_and_grad", args, argnums)

@@ -179,6 +179,9 @@ def _responses(call: Call, weight: Any, start: int, stop: int) -> Any:
     pixels, first = math.prod(size), start // max(math.prod(size), 1)
     last = -(-stop // max(pixels, 1))
     met, at, tap = _meetings(window, tuple(size))
+    if last - first == 1:
+        few = np.nonzero((met >= start - first * pixels) & (met < stop - first * pixels))[0]
+        met, at, tap = met[few], at[few], tap[few]
     n, rows = len(met), o // groups
     # Filter `j` of a channel's group meets the channel's element `met[i]` with its tap `tap[i]` in window `at[i]`.
     channel = np.arange(first, last)

@@ -67,7 +67,8 @@ def test_arithmetic_is_that_of_a_step(counts):
     assert matmuls <= counts["reverse"].flops["adjoint"] <= 2.5 * matmuls
     assert "tangent" not in counts["reverse"].flops
     totals = {name: sum(count.flops.values()) for name, count in counts.items()}
-    assert totals["reverse"] < totals["forward-activations"] < totals["forward-parameters"]
+    # With one hidden layer its tangents are factors up to the loss, and contracted as such: the same products.
+    assert totals["reverse"] <= totals["forward-activations"] < totals["forward-parameters"]
 
 
 def test_the_plan_is_the_largest_moment_and_holds_the_parameters(counts):
