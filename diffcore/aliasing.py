@@ -224,6 +224,8 @@ def put(name: str, out: Any, result: Any) -> Any:
 
 def snapshot(x: Any, *others: Any) -> Any:
     """`x` for an operation whose result is about to replace it: with a copy of its memory where a derivative may be kept waiting for it."""
+    if watch.count:
+        refresh(x)  # the copy is no view, so it cannot be refreshed later
     memory = array_under(x)
     if not is_mutable(memory) or not is_followed(x, *others):
         return x

@@ -141,7 +141,7 @@ def _hooked(node: Node, g: Any, box: Callable[[Any], Any]) -> Any:
         return g
     new = called(extras.hooks, g if isinstance(g, Boxed) else box(g))
     if extras.retains:
-        extras.gradient = accumulated(extras.gradient, new)
+        extras.gradient = new.clone() if extras.gradient is None else accumulated(extras.gradient, new)
     return new if isinstance(g, Boxed) else new.primal
 
 
@@ -216,7 +216,7 @@ def backward(
                 node, g = waiting.pop()
                 cotangents = arrived = None  # which may be parts of a sum now, and are not wanted any more
             else:
-                return {node: _hooked(node, g, box) for node, g in found.items()} if watched_nodes else found
+                return {n: _hooked(n, g, box) if n.is_leaf else g for n, g in found.items()} if watched_nodes else found
             if asked:
                 if watched_nodes:
                     g = _hooked(node, g, box)

@@ -293,3 +293,78 @@ def test_a_check_finds_entries_that_are_not_finite(engine: ModuleType) -> None:
 def test_sparse_jacobians_of_nothing(engine: ModuleType) -> None:
     assert engine.jacobian(lambda v: v * 2, sparsity="auto")(np.ones(0)).shape == (0, 0)
     assert engine.jacobian(lambda v: v[:0] * 2, sparsity=np.zeros((0, 3)), check=True)(np.ones(3)).shape == (0, 3)
+
+
+# what hooks see, and gradients that are kept
+
+
+def test_the_hooks_of_a_tensor_asked_for_run_once() -> None:
+    x, seen = revdiff.tensor(np.array([1.0, 2.0]), requires_grad=True), list[Any]()
+    h = x * 2
+    h.retain_grad()
+    h.register_hook(lambda g: seen.append(g) or g * 3)
+    (g,) = revdiff.autograd.grad((h * h).sum(), [h])
+    np.testing.assert_array_equal(g.numpy(), [12, 24])
+    np.testing.assert_array_equal(h.grad.numpy(), [12, 24])
+    assert len(seen) == 1
+
+
+def test_retained_gradients_have_memory_of_their_own() -> None:
+    x = revdiff.tensor(np.array([1.0, 2.0]), requires_grad=True)
+    h = x + 0
+    h.retain_grad()
+    m = h + 1
+    m.retain_grad()
+    loss = (m * m).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    for kept in (h, m):
+        np.testing.assert_array_equal(kept.grad.numpy(), [8, 12])
+
+
+def test_zero_grad_passes_over_frozen_parameters(engine: ModuleType) -> None:
+    layer = engine.nn.Linear(2, 2)
+    layer.weight.requires_grad_(False)
+    layer(engine.tensor(np.ones((1, 2), np.float32))).sum().backward()
+    layer.zero_grad()
+    assert layer.bias.grad is None
+
+
+# sizes
+
+
+def test_convolutions_of_no_large_images(engine: ModuleType) -> None:
+    x, weight = np.zeros((0, 3, 128, 128), np.float32), np.ones((8, 3, 7, 7), np.float32)
+    convolve = engine.nn.functional.conv2d
+    assert convolve(engine.tensor(x), engine.tensor(weight)).shape == (0, 8, 122, 122)
+    to_x, to_weight = engine.grad(lambda x, w: convolve(x, w).sum(), (0, 1))(x, weight)
+    assert to_x.shape == x.shape
+    np.testing.assert_array_equal(to_weight, np.zeros_like(weight))
+
+
+def test_convolutions_of_no_images_in_groups_on_jax(engine: ModuleType) -> None:
+    jax = pytest.importorskip("jax")
+    x, weight = jax.numpy.zeros((0, 4, 10, 10)), jax.numpy.ones((4, 2, 3, 3))
+    squares = lambda x, w: (engine.nn.functional.conv2d(x, w, groups=2) ** 2).sum()
+    to_x, to_weight = jax.jit(engine.grad(squares, (0, 1)))(x, weight)
+    assert to_x.shape == x.shape
+    np.testing.assert_array_equal(to_weight, np.zeros(weight.shape))
+
+
+def test_joining_abstract_arrays_takes_no_time_by_their_size(engine: ModuleType) -> None:
+    part = engine.tensor(np.zeros((1, 1)), device="meta").expand(10**12, 3)
+    assert engine.cat([part, part], dim=1).shape == (10**12, 6)
+    assert engine.cat([part, part], dim=0).shape == (2 * 10**12, 3)
+    with pytest.raises(RuntimeError, match=r"must match exactly|disagree|sizes"):
+        engine.cat([part, part[:, :2]], dim=0)
+
+
+def test_a_view_changed_in_place_after_its_base() -> None:
+    for change in (lambda v: v.mul_(3.0), lambda v: v.__imul__(3.0)):
+        x = revdiff.tensor(np.array([1.0, -2.0, 3.0]), requires_grad=True)
+        y = x * 1
+        v = y[1:]
+        y.mul_(-2.0)
+        change(v)
+        (y**2).sum().backward()
+        np.testing.assert_array_equal(x.grad.numpy(), [8, -144, 216])  # y is -2 x, and its part -6 x

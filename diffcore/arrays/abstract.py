@@ -391,8 +391,12 @@ def _clip(x: Any, low: Any, high: Any) -> AbstractArray:
 
 
 def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
-    joined = np.concatenate([_weightless(_shape(a)) for a in arrays], axis=axis).shape
-    return AbstractArray(joined, np.result_type(*(a.dtype for a in arrays)))
+    shapes = [_shape(a) for a in arrays]
+    at = _axis(axis, len(shapes[0]))
+    # numpy says what does not fit, of arrays without elements along the axis: it would look at every one, even of no bytes.
+    joined = np.concatenate([_weightless((*s[:at], 0, *s[at + 1 :])) for s in shapes], axis=at).shape
+    whole = (*joined[:at], sum(s[at] for s in shapes), *joined[at + 1 :])
+    return AbstractArray(whole, np.result_type(*(a.dtype for a in arrays)))
 
 
 def _take_along_axis(x: Any, indices: Any, axis: int = -1) -> AbstractArray:

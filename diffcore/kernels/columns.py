@@ -95,7 +95,7 @@ class _Patches:
     def __init__(self, x: Any, window: Window, o: int, groups: int, *, least: int = 0, images_last: bool = False) -> None:
         n, c, *extent = x.shape
         size, rank = tuple(extent), len(extent)
-        inside, strided = covers(window, size) and _is_contiguous(x), max(window.stride) > 1
+        inside, strided = n > 0 and covers(window, size) and _is_contiguous(x), max(window.stride) > 1
         extents = size if inside and not strided else window.extents
         flat = gathering(window, extents, inside and not strided, Sizes(n, c, o, groups))[1]
         by, steps = window, (1,) * rank

@@ -40,7 +40,7 @@ MARGIN = 1.5
 def convolve(x: Any, weight: Any, window: Window, groups: int) -> Any:
     """`[n, o, *windows]` of `x` `[n, c, *size]` and `weight` `[o, c / groups, *taps]`."""
     x, weight = jnp.asarray(x), jnp.asarray(weight)
-    if _convolve_pays(window, *x.shape[:2], weight.shape[0], groups):
+    if x.size and _convolve_pays(window, *x.shape[:2], weight.shape[0], groups):
         return _by_platform(_convolve, _convolve_by_products, window, groups)(x, weight)
     return _convolve(x, weight, window, groups)
 
@@ -48,7 +48,7 @@ def convolve(x: Any, weight: Any, window: Window, groups: int) -> Any:
 def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
     """`[n, c, *size]`: the adjoint of `convolve` in `x`, for `g` `[n, o, *windows]`."""
     g, weight = jnp.asarray(g), jnp.asarray(weight)
-    if _spread_pays(window, size, g.shape[0], weight.shape[1] * groups, weight.shape[0], groups):
+    if g.size and _spread_pays(window, size, g.shape[0], weight.shape[1] * groups, weight.shape[0], groups):
         return _by_platform(_spread, _spread_by_products, window, groups, size)(g, weight)
     return _spread(g, weight, window, groups, size)
 
@@ -56,7 +56,7 @@ def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any
 def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
     """`[o, c / groups, *taps]`: the adjoint of `convolve` in `weight`, for `x` `[n, c, *size]` and `g` `[n, o, *windows]`."""
     x, g = jnp.asarray(x), jnp.asarray(g)
-    if 1 < groups < x.shape[1]:
+    if x.size and 1 < groups < x.shape[1]:
         return _by_platform(_correlate, _correlate_by_products, window, groups)(x, g)
     return _correlate(x, g, window, groups)
 

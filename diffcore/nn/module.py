@@ -311,9 +311,11 @@ class Module(Moves, metaclass=ModuleType):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or without `set_to_none` fill them with zeros."""
         for parameter in self.parameters():
+            if parameter.grad is None:
+                continue
             if set_to_none:
                 parameter.grad = None
-            elif parameter.grad is not None:
+            else:
                 parameter.grad.zero_()
 
     def requires_grad_(self, wanted: bool = True) -> Self:
