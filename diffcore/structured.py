@@ -106,3 +106,8 @@ def mixes_elements(kernel: Kernel) -> GradientError:
         f'jacobian: structure="diagonal", but `{kernel.name}` does not act element by element on what depends on the variable: '
         f"leave `structure` out to get the whole Jacobian"
     )
+
+
+def as_rows(flat: Any, shape: tuple[int, ...]) -> Any:
+    """Rows `[k, n]` of `n` elements as `[k, *shape]`, also where there are none."""
+    return flat.reshape((flat.shape[0], *shape))

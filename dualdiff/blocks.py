@@ -289,10 +289,10 @@ def _through_matrix(call: Call, form: Form, operand: int, matrix: Any, n: int, o
         if form.left is not None:
             out *= form.left.T.reshape(n, shape[0], 1)
         return out
-    flat = out.reshape(-1, columns)
+    flat = out.reshape(n * math.prod(shape[:-1]), columns)
     if type(form) is not Outer and (_is_array(form) or form.scale is None):
         array = form if _is_array(form) else form.array
-        np.matmul(array.reshape(-1, inner), matrix, out=flat)
+        np.matmul(array.reshape(len(flat), inner), matrix, out=flat)
         return out
     rows = math.prod(shape[:-1])
     step = max(min(_step(call.out.dtype.itemsize * math.prod(shape)), n), 1)
@@ -305,7 +305,7 @@ def _through_matrix(call: Call, form: Form, operand: int, matrix: Any, n: int, o
             _multiplied(part, work, left=columns > inner)
         else:
             np.multiply(part.array, part.scale, out=work)
-        np.matmul(work.reshape(-1, inner), matrix, out=flat[start * rows : stop * rows])
+        np.matmul(work.reshape((stop - start) * rows, inner), matrix, out=flat[start * rows : stop * rows])
         if type(part) is Outer and part.left is not None and columns <= inner:
             target = out[start:stop]
             target *= part.left.T.reshape(stop - start, shape[0], *(1,) * (len(shape) - 1))
@@ -317,7 +317,7 @@ def _by_whole(call: Call, form: Form, shape: tuple[int, ...], matrix: Any, n: in
         made = (form.right @ _of_examples(form.scale, matrix, False).mT).reshape((n, *call.shape))
         return made if form.left is None else made * form.left.mT.reshape((n, shape[0], 1))
     tangents = whole(form, shape)
-    return (tangents.reshape((-1, shape[-1])) @ matrix).reshape((n, *call.shape))
+    return (tangents.reshape((n * math.prod(shape[:-1]), shape[-1])) @ matrix).reshape((n, *call.shape))
 
 
 def _by_examples(form: Outer, shape: tuple[int, ...], columns: int) -> bool:

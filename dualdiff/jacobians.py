@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from diffcore import tree
 from diffcore.dispatch import new_level
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
-from diffcore.structured import batch_size, check_elements, check_options, check_rows, examples_moved, shared_by_examples
+from diffcore.structured import as_rows, batch_size, check_elements, check_options, check_rows, examples_moved, shared_by_examples
 from diffcore.transforms import Arguments
 from dualdiff import collecting
 from dualdiff.forms import IDENTITY, Aside, Diagonal
@@ -180,7 +181,7 @@ def sparse_jacobian(
             (primal,) = arguments.primals
             whole = Variable((count + check,), seeding, ("variable", 0))
             seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
-            directions = by_colour(primal, colours, seed.rows, extra).reshape((-1, *primal.shape))
+            directions = as_rows(by_colour(primal, colours, seed.rows, extra), primal.shape)
             return [Tensor(primal, level, {seed: directions})], [seed]
 
         if pattern not in plans:
@@ -191,7 +192,7 @@ def sparse_jacobian(
         pattern.check_shape(tuple(value.shape), tuple(variable.shape))
         if block is None:
             block = zeros_of(value, (count + check, *value.shape))
-        block = block.reshape((count + check, -1))
+        block = block.reshape((count + check, math.prod(value.shape)))
         entries = block[colours[pattern.columns], pattern.rows]
         if extra is not None:
             check_entries(pattern, entries, extra, block[-1], 1)

@@ -18,6 +18,7 @@ from diffcore.ops import permute
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
 from diffcore.sparsity import Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
 from diffcore.structured import (
+    as_rows,
     batch_size,
     check_elements,
     check_options,
@@ -94,7 +95,7 @@ def _rows(y: Any, primals: Sequence[Any], leaves: Sequence[Node], level: int, ch
     """The derivative of each element of `y` by each variable, `[*output, *variable]`."""
     value = below(y, level)
     shape, size = tuple(value.shape), math.prod(value.shape)
-    cotangents = (eye_of(value, size, rows).reshape((-1, *shape)) for rows in _chunks(size, chunk_size))
+    cotangents = (as_rows(eye_of(value, size, rows), shape) for rows in _chunks(size, chunk_size))
     blocks = _pulled(y, cotangents, primals, leaves, level)
     return [
         zeros_of(primal, (*shape, *primal.shape)) if block is None else block.reshape((*shape, *primal.shape))
@@ -122,7 +123,7 @@ def _rows_per_example(y: Any, arguments: Arguments, leaves: Sequence[Node], leve
     check_rows(shape, batch)
     features = math.prod(shape[1:])
     cotangents = (
-        fill(eye_of(value, features, rows).reshape((-1, 1, *shape[1:])), shape, 1) for rows in _chunks(features, chunk_size)
+        fill(as_rows(eye_of(value, features, rows), (1, *shape[1:])), shape, 1) for rows in _chunks(features, chunk_size)
     )
     apart = [i for i, s in enumerate(shared) if not s]
     blocks: list[Any] = [None] * len(primals)
@@ -179,7 +180,7 @@ def sparse_jacobian(
         extra = probe(pattern, 0, variable) if check else None
         colours = pattern.colours_of_rows
         count = count_of(colours) + check
-        cotangents = (by_colour(value, colours, rows, extra).reshape((-1, *value.shape)) for rows in _chunks(count, chunk_size))
+        cotangents = (as_rows(by_colour(value, colours, rows, extra), value.shape) for rows in _chunks(count, chunk_size))
         (block,) = _pulled(y, cotangents, [variable], leaves, level)
         block = zeros_of(variable, (count, pattern.shape[1])) if block is None else block.reshape((count, pattern.shape[1]))
         entries = block[colours[pattern.rows], pattern.columns]

@@ -5,13 +5,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-import dualdiff
-import revdiff
 from compare.check.check import conditions
 from compare.check.rules import is_finite
 from compare.check.table import CHECKS
 from compare.check.trial import Trial, trial
 from diffcore.kernels import registered
+from diffcore.kernels.record import never
 from diffcore.testing import CheckFailed, active, check_derivative, check_rules
 from diffcore.testing.mutations import MUTATIONS, replaced, spared
 from diffcore.testing.scenarios import rows_of
@@ -137,15 +136,8 @@ def _scaled(partial):
 def test_a_wrong_diagonal_rule_is_caught(name):
     kernel, check = KERNELS[name], BY_NAME["Jacobian by dualdiff"]
     behind = BY_NAME["behind a layer"]
-    with replaced(kernel, diagonal=flipped(kernel.diagonal)):
-        assert fails(check, usable(name, check)) or fails(behind, usable(name, behind)) or differs_on_rows(kernel)
-
-
-def differs_on_rows(kernel):
-    """Whether forward mode is wrong about a reduction of rows that a variable has been broadcast to."""
-    rows = np.random.default_rng(0).normal(size=(4, 3))
-    f = lambda b: kernel(rows * b, axis=(-1,))
-    return not np.allclose(dualdiff.jacobian(f)(rows[0]), revdiff.jacobian(f)(rows[0]))
+    with replaced(kernel, diagonal=flipped(kernel.diagonal), merges=never):  # sites that merge have no need of it
+        assert fails(check, usable(name, check)) or fails(behind, usable(name, behind))
 
 
 @kernels
@@ -154,7 +146,7 @@ def test_a_kernel_that_wrongly_claims_to_keep_examples_apart_is_caught(name):
     rows = [row for row in rows_of(name) if row.smooth and not check.excuse(trial(row)) and trial(row).value.size]
     mixing = [row for row in rows if any(mixes(call) for call in trial(row).calls if call.kernel is kernel)]
     assert not fails(check, rows)
-    with replaced(kernel, examples=lambda *_: True):
+    with replaced(kernel, examples=lambda *_: True, merges=never):  # where sites merge, nothing hangs on it
         assert not mixing or fails(check, mixing)
 
 

@@ -226,3 +226,70 @@ def test_a_layer_without_outputs_has_empty_gradients(engine: ModuleType) -> None
     assert layer.weight.grad.shape == (0, 3)
     assert layer.bias.grad.shape == (0,)
     np.testing.assert_array_equal(x.grad.numpy(), np.zeros((2, 3)))
+
+
+# a rule that changes what it has made in place meets a tensor of an outer level
+
+
+def test_a_normalisation_layer_that_is_no_argument_is_differentiated(engine: ModuleType) -> None:
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    for layer in (engine.nn.LayerNorm(3, dtype=np.float64), engine.nn.BatchNorm1d(3, dtype=np.float64)):
+        found = engine.jacobian(lambda v, layer=layer: layer(v))(x)
+        layer.requires_grad_(False)
+        expected = engine.jacobian(lambda v, layer=layer: layer(v))(x)
+        np.testing.assert_allclose(found.detach().numpy() if hasattr(found, "detach") else found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_second_derivatives_of_attention_in_the_queries_alone(engine: ModuleType) -> None:
+    q, k, v = (np.random.default_rng(i).standard_normal((1, 3, 4)) for i in range(3))
+    attend = engine.nn.functional.scaled_dot_product_attention
+    slope = engine.grad(lambda q: (attend(q, k, v) ** 2).sum())
+    numeric = [(slope(q + h) - slope(q - h)) / 2e-6 for h in 1e-6 * np.eye(q.size).reshape(-1, *q.shape)]
+    found = engine.hessian(lambda q: (attend(q, k, v) ** 2).sum())(q)
+    np.testing.assert_allclose(found.reshape(q.size, q.size), np.reshape(numeric, (q.size, q.size)), atol=1e-8)
+
+
+def test_an_lstm_cell_with_a_state_of_an_outer_level() -> None:
+    cell = dualdiff.nn.LSTMCell(3, 4, dtype=np.float64)
+    cell.requires_grad_(False)
+    h, c = dualdiff.tensor(np.zeros((2, 4))), dualdiff.tensor(np.ones((2, 4)))
+    x = np.ones((2, 3))
+    expected = dualdiff.jacobian(lambda x: cell(x, (h, c))[0])(x)
+    c.requires_grad = True
+    np.testing.assert_allclose(dualdiff.jacobian(lambda x: cell(x, (h, c))[0])(x).detach().numpy(), expected, rtol=1e-12)
+
+
+# sparse Jacobians
+
+
+def test_detection_draws_the_numbers_of_the_run_and_leaves_state_alone(engine: ModuleType) -> None:
+    weight = np.arange(1.0, 10).reshape(3, 3)
+    masked = lambda v: engine.nn.functional.dropout(engine.tensor(weight), 0.5) @ v
+    engine.manual_seed(0)
+    found = engine.jacobian(masked, sparsity="auto")(np.ones(3)).toarray()
+    after = engine.rand(1).numpy()
+    engine.manual_seed(0)
+    np.testing.assert_array_equal(found, engine.jacobian(masked)(np.ones(3)))
+    np.testing.assert_array_equal(after, engine.rand(1).numpy())
+    norm = engine.nn.BatchNorm1d(3, dtype=np.float64).requires_grad_(False)
+    engine.jacobian(lambda v: norm(v), sparsity="auto")(np.random.default_rng(0).standard_normal((4, 3)))
+    assert int(norm.num_batches_tracked) == 1
+
+
+def test_sparse_results_share_nothing(engine: ModuleType) -> None:
+    jacobian = engine.jacobian(lambda v: v.relu() * v, sparsity=np.eye(3))
+    first, second = jacobian(np.array([-1.0, 2.0, -3.0])), jacobian(np.array([1.0, 2.0, 3.0]))
+    first.eliminate_zeros()
+    np.testing.assert_array_equal(second.toarray(), np.diag([2.0, 4.0, 6.0]))
+    np.testing.assert_array_equal(jacobian(np.array([1.0, 2.0, 3.0])).toarray(), np.diag([2.0, 4.0, 6.0]))
+
+
+def test_a_check_finds_entries_that_are_not_finite(engine: ModuleType) -> None:
+    for function in (lambda v: v * np.nan + v.sum(), lambda v: v.sum() * np.inf * np.ones(3)):
+        with pytest.raises(GradientError, match="leaves out entries"):
+            engine.jacobian(function, sparsity=np.eye(3), check=True)(np.ones(3))
+
+
+def test_sparse_jacobians_of_nothing(engine: ModuleType) -> None:
+    assert engine.jacobian(lambda v: v * 2, sparsity="auto")(np.ones(0)).shape == (0, 0)
+    assert engine.jacobian(lambda v: v[:0] * 2, sparsity=np.zeros((0, 3)), check=True)(np.ones(3)).shape == (0, 3)

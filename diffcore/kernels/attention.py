@@ -19,6 +19,7 @@ from diffcore.arrays import is_mutable
 from diffcore.kernels.elementwise import exp, where
 from diffcore.kernels.families import irregular
 from diffcore.kernels.matmul import matmul
+from diffcore.kernels.owned import less, scaled
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.reduction import logsumexp
 
@@ -109,6 +110,11 @@ def _weights(query: Any, key: Any, mask: Any, log_sums: Any, scale: float) -> An
     return exp(_masked(matmul(query * scale, key.mT), mask) - log_sums)
 
 
+def _centred(weights: Any, scores: Any, means: Any) -> Any:
+    """`weights * (scores - means)`: the derivative of the softmax times `scores`, in whose memory it is made where that can be."""
+    return scaled(less(scores, means), weights)
+
+
 def _pushforward(call: Call, tangents: Any) -> Any:
     query, key, value, mask = call.primals
     scale = call.params["scale"]
@@ -121,9 +127,7 @@ def _pushforward(call: Call, tangents: Any) -> Any:
     out = None if tv is None else matmul(weights, tv)
     if scores is None:
         return out
-    scores *= weights
-    scores -= weights * scores.sum(axis=-1, keepdims=True)
-    pushed = matmul(scores, value)
+    pushed = matmul(_centred(weights, scores, (weights * scores).sum(axis=-1, keepdims=True)), value)
     return pushed if out is None else pushed + out
 
 
@@ -151,9 +155,7 @@ def _pulled(
     gv = matmul(weights.mT, g) if needs[2] else None
     if not (needs[0] or needs[1]):
         return None, None, gv
-    scores = matmul(g, value.mT)
-    scores -= (g * out).sum(axis=-1, keepdims=True)
-    scores *= weights
+    scores = _centred(weights, matmul(g, value.mT), (g * out).sum(axis=-1, keepdims=True))
     gq = matmul(scores, key) * scale if needs[0] else None
     return gq, matmul(scores.mT, query * scale) if needs[1] else None, gv
 

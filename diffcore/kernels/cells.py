@@ -15,6 +15,7 @@ from diffcore.arrays import is_mutable
 from diffcore.kernels.elementwise import relu, sigmoid, tanh, where
 from diffcore.kernels.families import irregular
 from diffcore.kernels.joining import concatenate
+from diffcore.kernels.owned import added
 from diffcore.kernels.record import Call, Shape
 
 Parts = tuple[Any, ...]
@@ -101,13 +102,8 @@ def _push_lstm(parts: Parts, c: Any, tz: Any, tc: Any) -> tuple[Any, Any]:
         return tc * dc, tc
     for k, slope in enumerate((di, df, dg)):
         term = block(tz, k, size) * slope
-        if k and is_mutable(tc):
-            tc += term  # ours
-        else:
-            tc = plus(tc, term)
-    th = tc * dc
-    th += block(tz, 3, size) * do
-    return th, tc
+        tc = added(tc, term) if k else plus(tc, term)  # from the second on it is ours
+    return added(tc * dc, block(tz, 3, size) * do), tc
 
 
 def _pull_lstm(parts: Parts, c: Any, gh: Any, gc: Any) -> tuple[Any, Any]:

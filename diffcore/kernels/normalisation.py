@@ -18,6 +18,7 @@ from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.elementwise import pow
 from diffcore.kernels.families import irregular
+from diffcore.kernels.owned import less, scaled
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.reduction import Axes, count, kept
 from diffcore.seeds import zeros_of
@@ -86,9 +87,8 @@ def _through(t: Any, normal: Any, call: Call, scale: Any, first: Any = None, sec
     out = normal * (second / n)
     out = np.subtract(t, out, out=out) if is_mutable(out) and is_mutable(t) and out.dtype == t.dtype else t - out
     if centred:
-        out -= (t.sum(axis=axis, keepdims=True) if first is None else first) / n
-    out *= scale
-    return out
+        out = less(out, (t.sum(axis=axis, keepdims=True) if first is None else first) / n)
+    return scaled(out, scale)
 
 
 def _pushforward(call: Call, tangents: Any) -> Any:
@@ -100,7 +100,7 @@ def _pushforward(call: Call, tangents: Any) -> Any:
         first, *further = _factors(call.aux[1], call.primals[1], call.shape)
         total = _through(x, normal, call, first)
         for factor in further:
-            total *= factor
+            total = scaled(total, factor)
     if weight is not None:
         term = align(weight, len(call.shapes[1]), ndim) * normal
         total = term if total is None else total + term

@@ -190,6 +190,7 @@ def norms(p, draw=away):
 
 ROWS = [
     *over("sum", ops.sum, normal, lambda jax: jax.numpy.sum, "sum"),
+    Scenario("mean", "of squares", lambda x: ops.mean(ops.mul(x, x), -1), normal((2, 3)), torch=lambda torch, x: (x * x).mean(-1)),
     *(row for row in over("mean", ops.mean, normal, lambda jax: jax.numpy.mean, "mean") if "no element" not in row.case),
     *extremum("max", ops.amax, ops.max, "amax"),
     *extremum("min", ops.amin, ops.min, "amin"),
