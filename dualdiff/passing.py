@@ -10,7 +10,7 @@ from diffcore.structured import mixes_elements, mixes_examples
 from dualdiff.blocks import Part, diagonal_through_matrix, in_dtype, pushed
 from dualdiff.collecting import expanded
 from dualdiff.forms import IDENTITY, Diagonal, Form, Groups, Outer, Rows, Tangents, cast, joined, together
-from dualdiff.scaling import meets, note_absent, scaled_form, sum_of_diagonals
+from dualdiff.scaling import meets, note_absent, push_given, scaled_form, sum_of_diagonals
 from dualdiff.seeding import FACTORED, OWN, Directions, Elements, Family, Features, Seed, Site, Spread, Variable, family_of, moved, shared
 from dualdiff.sites import merged
 
@@ -20,7 +20,7 @@ def push_all(call: Call, groups: Groups, result: Tangents) -> None:
     work = _Work()
     for seed, forms in groups.items():
         if seed.lead == 0:
-            _push_given(call, seed, forms, result)
+            push_given(call, seed, forms, result)
         elif seed is FACTORED:
             _push_factors(call, forms, len(groups) > 1 and meets(seed, forms, groups), work)
         elif type(seed) is Family or type(seed) is Directions:
@@ -58,14 +58,6 @@ class _Work:
 
     def add(self, family: Seed, part: Part) -> None:
         self.parts.setdefault(family, []).append(part)
-
-
-def _push_given(call: Call, seed: Seed, forms: dict[int, Form], result: Tangents) -> None:
-    """Push a single direction."""
-    tangents = [forms.get(i) for i in range(len(call.shapes))]
-    made = call.kernel.pushforward(call, tuple(tangents))  # type: ignore[misc]
-    if made is not None:
-        result[seed] = in_dtype(made, call.out)
 
 
 def _push_block(call: Call, seed: Seed, forms: dict[int, Form], work: _Work) -> None:

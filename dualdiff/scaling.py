@@ -19,6 +19,9 @@ def push_elementwise(call: Call, groups: Groups, result: Tangents) -> None:
     rules, known = call.kernel.partials, dict[int, Any]()
     joint: list[tuple[Seed, dict[int, Form]]] = []
     for seed, forms in groups.items():
+        if seed.lead == 0:
+            push_given(call, seed, forms, result)
+            continue
         scaled: dict[int, Form] = {}
         for i, form in forms.items():
             if rules[i] is None:
@@ -30,9 +33,6 @@ def push_elementwise(call: Call, groups: Groups, result: Tangents) -> None:
         if not scaled:
             continue
         first, *others = scaled.values()
-        if seed.lead == 0:
-            result[seed] = sum(others, first)
-            continue
         if not others and not (len(groups) > 1 and len(call.shapes) > 1):
             result[seed] = first
         elif meets(seed, scaled, groups):
@@ -51,6 +51,14 @@ def push_elementwise(call: Call, groups: Groups, result: Tangents) -> None:
             made = pushed(call, own)
             if made is not None:
                 result[family] = made
+
+
+def push_given(call: Call, seed: Seed, forms: dict[int, Form], result: Tangents) -> None:
+    """Push a single direction."""
+    tangents = [forms.get(i) for i in range(len(call.shapes))]
+    made = call.kernel.pushforward(call, tuple(tangents))  # type: ignore[misc]
+    if made is not None:
+        result[seed] = in_dtype(made, call.out)
 
 
 def _same_base(first: Form, other: Form) -> bool:
@@ -106,12 +114,10 @@ def scaled_form(form: Form, partial: Any, call: Call) -> Form:
     if type(form) is Diagonal:
         scale = _product(form.scale, partial, call, whole=True)
         return form if scale is form.scale else Diagonal(scale)
-    if type(form) is Rows or type(form) is Outer:
-        if arrays_in(form)[0].dtype != call.out.dtype:
-            form = cast(form, call.out.dtype)
-        scale = _product(form.scale, partial, call, whole=False)
-        return form if scale is form.scale else form.scaled(scale)
-    return in_dtype(times(form, partial), call.out)
+    if arrays_in(form)[0].dtype != call.out.dtype:
+        form = cast(form, call.out.dtype)
+    scale = _product(form.scale, partial, call, whole=False)
+    return form if scale is form.scale else form.scaled(scale)
 
 
 def _product(scale: Any, partial: Any, call: Call, *, whole: bool) -> Any:
