@@ -73,8 +73,9 @@ def _push_block(call: Call, seed: Seed, forms: dict[int, Form], work: _Work) -> 
                 _add_expanded(call, i, form.members, form, axis, work)
                 continue
             family = moved(seed, after)  # type: ignore[arg-type]
-        if kernel.moves and hasattr(form.scale, "shape") and len(forms) == 1:
-            array, scale = (kernel.pushforward(call, (x,)) for x in (form.array, form.scale))  # type: ignore[misc]
+        if kernel.moves and getattr(form.scale, "shape", None) in ((), call.shapes[i]) and len(forms) == 1:
+            array = kernel.pushforward(call, (form.array,))  # type: ignore[misc]
+            scale = kernel.pushforward(call, (form.scale,)) if form.scale.shape == call.shapes[i] else form.scale  # type: ignore[misc]
             work.add(family, Part(None, form.members, Rows(form.members, array, scale)))
         else:
             work.add(family, Part(i, form.members, form))
@@ -93,7 +94,7 @@ def _push_factors(call: Call, forms: dict[int, Form], meets: bool, work: _Work) 
                 work.factors.append(_in_order(call, form))
                 continue
             if kernel.uniform(call.params) and (kernel.moves or form.scale is None):
-                scale = kernel.pushforward(call, (form.scale,)) if hasattr(form.scale, "shape") else form.scale  # type: ignore[misc]
+                scale = kernel.pushforward(call, (form.scale,)) if getattr(form.scale, "shape", ()) else form.scale  # type: ignore[misc]
                 work.factors.append(Outer(form.members, form.left, kernel(form.right, **call.params), scale))
                 continue
             matrix = kernel.matrix(call, i) if kernel.matrix is not None and form.scale is None else None
@@ -152,7 +153,7 @@ def _push_seed(call: Call, seed: Any, forms: dict[int, Form], meets: bool, resul
 def _in_order(call: Call, form: Form) -> Form:
     """A diagonal or factors through a kernel that keeps the elements in order, and the examples."""
     push = call.kernel.pushforward
-    scale = push(call, (form.scale,)) if hasattr(form.scale, "shape") else form.scale  # type: ignore[misc]
+    scale = push(call, (form.scale,)) if getattr(form.scale, "shape", ()) else form.scale  # type: ignore[misc]
     if type(form) is Diagonal:
         return Diagonal(scale)
     right = form.right.reshape((form.right.shape[0], *call.shape[1:]))

@@ -59,7 +59,7 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
         kernel, shape = call.kernel, call.shape
         if any(_is_strict(seed) for seed in groups):
             _check_orders(call, groups)
-        if math.prod(shape) == 1 and kernel.pullback is not None and _shrinks(call, groups):
+        if math.prod(shape) == 1 and kernel.pullback is not None and _shrinks(call, groups) and any(map(_contracts, groups)):
             alone = Groups((seed, forms) for seed, forms in groups.items() if not _contracts(seed))
             contract_all(call, Groups((seed, forms) for seed, forms in groups.items() if _contracts(seed)), result)
             result.pop(ABSENT, None)

@@ -388,3 +388,17 @@ def test_the_operations_of_a_compiled_step_grow_with_the_depth_and_not_with_its_
 
     for seeding in ("activations", "parameters"):
         assert operations(16, seeding) <= 2.2 * operations(8, seeding)
+
+
+def test_a_scale_of_no_axes_goes_with_the_block_that_is_moved() -> None:
+    weight, x = RNG.normal(size=(5, 4)), RNG.normal(size=(3, 4))
+    factor = np.array(3.0)
+
+    def f(engine: Any) -> Callable[[Any], Any]:
+        def moved(w: Any) -> Any:
+            hidden = ops.tanh(ops.linear(ops.tanh(ops.linear(x, w)), weight.T))
+            return ops.sum(ops.transpose(ops.reshape(ops.mul(hidden, factor), (3, 2, 2)), 1, 2) ** 2)
+
+        return engine.grad(moved)  # type: ignore[no-any-return]
+
+    np.testing.assert_allclose(f(dualdiff)(weight), f(revdiff)(weight), rtol=1e-12)

@@ -60,7 +60,7 @@ def test_steps_are_the_same_by_every_strategy_chunked_or_not(name, data):
     other = {"classification": "wine", "regression": "series"}[NETWORKS[name].task]
     settings = Settings(network=name, data=None if data == "own" else other, batch=8, width=8 if "width" in NETWORKS[name].knobs else None)
     expected, _, losses = run(settings, 3)
-    for strategy, memory in (("forward-activations", None), ("forward-parameters", None), ("forward-parameters", 20_000)):
+    for strategy, memory in (("forward-activations", None), ("forward-parameters", None), ("forward-parameters", 30_000)):
         trainer, _, found = run(settings, 3, strategy, memory=memory)
         np.testing.assert_allclose(found, losses, rtol=1e-12, atol=1e-14)
         for key, value in expected.parameters().items():
