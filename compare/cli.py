@@ -154,7 +154,7 @@ def show(saved: bool, schedule: bool, as_json: bool, batch: int | None, **option
     settings = Settings(**options)
     from compare import commands
 
-    return (commands.show_saved if saved else commands.show_schedule)(settings, batch, as_json=as_json)
+    return commands.show("saved" if saved else "schedule", settings, batch, as_json=as_json)
 
 
 @cli.command()

@@ -96,25 +96,11 @@ def env(*, as_json: bool) -> int:
     return 0
 
 
-def show_saved(settings: Settings, batch: int | None, *, as_json: bool) -> int:
-    """Print what reverse mode keeps for the backward pass of one step. Returns the exit code."""
+def show(what: str, settings: Settings, batch: int | None, *, as_json: bool) -> int:
+    """Print what reverse mode keeps for a step (`"saved"`) or its checkpoints (`"schedule"`). Returns the exit code."""
     from compare import show
 
-    found = show.saved(settings, batch)
-    batch = batch or settings.batch
-    if as_json:
-        print(json.dumps({"network": settings.network, "batch": batch, "dtype": settings.dtype, **found.to_dict()}, indent=2))
-        return 0
-    print(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}\n")
-    print(found)
-    return 0
-
-
-def show_schedule(settings: Settings, batch: int | None, *, as_json: bool) -> int:
-    """Print the schedule by which the network is checkpointed. Returns the exit code."""
-    from compare import show
-
-    found = show.scheduled(settings, batch)
+    found = {"saved": show.saved, "schedule": show.scheduled}[what](settings, batch)
     batch = batch or settings.batch
     if as_json:
         print(json.dumps({"network": settings.network, "batch": batch, "dtype": settings.dtype, **found.to_dict()}, indent=2))

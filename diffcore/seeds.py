@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays import Array, namespace
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import Boxed
 
 
@@ -46,6 +47,14 @@ def one_hot_of(x: Any, positions: Array, n: int) -> Array:
     zeros = zeros_of(x, (k, n))
     zeros[range_array(k), positions] = 1
     return zeros
+
+
+def constant_of(x: Any, values: Any) -> Array:
+    """`values`, numpy's, in the dtype of `x`. Abstract where `x` is, so that plans see them."""
+    array = array_under(x)
+    if isinstance(array, AbstractArray):
+        return AbstractArray(values.shape, array.dtype)
+    return np.asarray(values, array.dtype)
 
 
 def range_array(n: int) -> Array:

@@ -1,5 +1,6 @@
 """Fixtures that every room of the tests may use: the two engines, the array backends, jax in 64 bits."""
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -49,3 +50,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not any(device.platform == "gpu" for device in jax.devices()):
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="jax sees no GPU here"))
+
+
+@pytest.fixture
+def peak() -> Callable[[Callable[[], Any]], int]:
+    """A function that gives the bytes which a call allocates at its peak, by `tracemalloc`, after a call that is not counted."""
+
+    def of(run: Callable[[], Any]) -> int:
+        run()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            run()
+            return tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+
+    return of

@@ -1,7 +1,6 @@
 """Blocks of tangents: all directions together, factors kept apart, directions that merge, and variables seeded by what that costs."""
 
 import itertools
-import tracemalloc
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -346,21 +345,11 @@ def test_parameters_are_put_back_whatever_happens() -> None:
 
 
 @pytest.mark.parametrize("seeding", ["activations", "parameters"])
-def test_the_peak_is_the_budget_and_the_primal_pass_down_to_one_direction(seeding: str) -> None:
+def test_the_peak_is_the_budget_and_the_primal_pass_down_to_one_direction(seeding: str, peak: Callable[[Callable[[], Any]], int]) -> None:
     """By the allocator, the gradients included. The interpreter's own objects are apart."""
     widths = (24, 30, 20, 10) if seeding == "parameters" else (200, 160, 120, 10)
     net, batch = mlp(dualdiff, *widths), 512 if seeding == "parameters" else 96
     x, y = RNG.normal(size=(batch, widths[0])), RNG.integers(10, size=batch)
-
-    def peak(run: Callable[[], Any]) -> int:
-        run()
-        tracemalloc.start()
-        try:
-            before = tracemalloc.get_traced_memory()[0]
-            run()
-            return tracemalloc.get_traced_memory()[1] - before
-        finally:
-            tracemalloc.stop()
 
     with dualdiff.no_grad():
         primal = peak(lambda: loss(net, dualdiff.tensor(x), y))

@@ -191,21 +191,11 @@ def test_values_cannot_steer_a_planned_function() -> None:
 
 @pytest.mark.parametrize("seeding", ["parameters", "activations"])
 @pytest.mark.parametrize("budget", [600_000, 2_000_000])
-def test_the_budget_is_kept_by_the_allocator_too(seeding: str, budget: int) -> None:
+def test_the_budget_is_kept_by_the_allocator_too(seeding: str, budget: int, peak: Callable[[Callable[[], Any]], int]) -> None:
     """`tracemalloc` sees numpy's buffers: beyond the primal pass and the gradients at most the budget is alive, and half of it is used."""
     net = net_of(dualdiff, 60, 50, 40, 10)
     x, y = RNG.normal(size=(32, 60)), RNG.integers(10, size=32)
     parameters = sum(p.numel() for p in net.parameters()) * 8
-
-    def peak(run: Callable[[], Any]) -> int:
-        run()
-        tracemalloc.start()
-        try:
-            before = tracemalloc.get_traced_memory()[0]
-            run()
-            return tracemalloc.get_traced_memory()[1] - before
-        finally:
-            tracemalloc.stop()
 
     with dualdiff.no_grad():
         primal = peak(lambda: loss(net, dualdiff.tensor(x), y))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 
 from compare import environment
@@ -21,7 +22,7 @@ def run(wanted: Wanted, contests: list[Contest], told: Told = lambda done, what:
     """The records. Raises `DisagreementError` when contestants of one contest compute different things."""
     start, found = time.monotonic(), []
     for number, contest in enumerate(contests):
-        found.append(_measured(contest, wanted, lambda part, number=number, contest=contest: told(number + part, _words(contest))))  # type: ignore[misc]
+        found.append(_measured(contest, wanted, partial(_tell, told, number, _words(contest))))
     header = BenchHeader(
         version=VERSION,
         command=wanted.command,
@@ -30,6 +31,10 @@ def run(wanted: Wanted, contests: list[Contest], told: Told = lambda done, what:
         seconds=time.monotonic() - start,
     )
     return [header, _described(), *found]
+
+
+def _tell(told: Told, number: int, words: str, part: float) -> None:
+    told(number + part, words)
 
 
 def _measured(contest: Contest, wanted: Wanted, heard: Callable[[float], None]) -> Measured:

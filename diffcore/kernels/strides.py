@@ -12,11 +12,6 @@ from diffcore.kernels.families import linear_map
 from diffcore.kernels.record import Call, Shape
 
 
-def diagonal_length(rows: int, columns: int, offset: int) -> int:
-    """How many elements the diagonal `offset` above the main one has."""
-    return max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
-
-
 def _embed_diagonal(xp: Any, g: Any, *, offset: int, axis1: int, axis2: int, sizes: tuple[int, int]) -> Any:
     rows, columns = sizes
     start = offset if offset >= 0 else -offset * columns

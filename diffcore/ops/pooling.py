@@ -18,6 +18,7 @@ from diffcore.ops.axes import Tensor
 from diffcore.ops.convolution import Sizes, sizes_of
 from diffcore.ops.gathering import take
 from diffcore.ops.linalg import matmul
+from diffcore.seeds import constant_of
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -219,7 +220,7 @@ def _averaged(x: Tensor, axis: int, n: int) -> Tensor:
     """Means of `n` windows along one axis: a product with a matrix of weights."""
     positions, (starts, stops) = np.arange(x.shape[axis]), _bounds(x.shape[axis], n)
     met = (positions >= starts[:, None]) & (positions < stops[:, None])
-    weights = (met / (stops - starts)[:, None]).astype(x.dtype)
+    weights = constant_of(x, met / (stops - starts)[:, None])
     return matmul(x, weights.T) if axis == -1 else matmul(weights, x)
 
 

@@ -7,9 +7,6 @@ from typing import Any
 
 from diffcore.dispatch import Boxed
 
-IMPLEMENTATION = {"foreach": None, "capturable": False, "differentiable": False, "fused": None}
-"""Options that say how PyTorch computes a step. They are accepted and handed on in `state_dict()`, and change nothing here."""
-
 NOTES = frozenset(("params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"))
 """What a parameter group may hold beside options: names, and what schedules write down."""
 
