@@ -14,8 +14,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+from diffcore import places
+from diffcore.places import Place
 from diffcore.watch import watch
 
 CONVENTION = (
@@ -34,9 +36,28 @@ class _State(threading.local):
         self.phase = "primal"
         self.kernel = ""
         self.role = "workspace"
+        self.place: Place | None = None
 
 
 state = _State()
+
+
+class Entry(NamedTuple):
+    """Operations of one kernel (`""` outside of kernels) in one phase, called by one layer (its dotted path, `""` outside of all)."""
+
+    phase: str
+    layer: str
+    kernel: str
+    flops: int
+    transcendentals: int
+
+
+class Site(NamedTuple):
+    """What was going on at a moment: phase, kernel, and the line and layer that called the kernel where the ledger notes places."""
+
+    phase: str
+    kernel: str
+    place: Place | None
 
 
 class Storage:
@@ -70,33 +91,60 @@ class Ledger:
     """Books operations and live bytes of everything that runs on abstract arrays inside `with Ledger() as ledger:`.
 
     `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs; `timeline` lists `(label, {role: live
-    bytes})` after each allocation; `live` maps role to bytes alive now; `peak` is the largest total and `peak_roles` its composition.
+    bytes})` after each allocation; `live` maps role to bytes alive now; `peak` is the largest total, `peak_roles` its composition and
+    `peak_at` where it was. With `located=True` the line and the layer that call each kernel are noted: `entries(net)` tells operations by
+    layer, and `peak_at` has its place.
     """
 
     convention = CONVENTION
 
-    def __init__(self) -> None:
+    def __init__(self, *, located: bool = False) -> None:
+        self.located = located
         self.flops: Counter[str] = Counter()
         self.transcendentals: Counter[str] = Counter()
-        self.by_kernel: Counter[tuple[str, str]] = Counter()
         self.live: Counter[str] = Counter()
         self.timeline: list[tuple[str, dict[str, int]]] = []
         self.peak = 0
         self.peak_roles: dict[str, int] = {}
+        self.peak_at = Site("primal", "", None)
         self.peaks: dict[str, int] = {}
+        self._booked: dict[tuple[str, Any, str], list[int]] = {}
         self._total = 0
         self._count = 0
         self._outer: tuple[Any, ...] = ()
 
     def __enter__(self) -> Ledger:
-        self._outer = (state.ledger, state.phase, state.kernel, state.role)
-        state.ledger, state.phase, state.kernel, state.role = self, "primal", "", "workspace"
+        self._outer = (state.ledger, state.phase, state.kernel, state.role, state.place)
+        state.ledger, state.phase, state.kernel, state.role, state.place = self, "primal", "", "workspace", None
         watch.add(1)
+        if self.located:
+            places.want(1)
         return self
 
     def __exit__(self, *_: object) -> None:
-        state.ledger, state.phase, state.kernel, state.role = self._outer
+        state.ledger, state.phase, state.kernel, state.role, state.place = self._outer
         watch.add(-1)
+        if self.located:
+            places.want(-1)
+
+    @property
+    def by_kernel(self) -> Counter[tuple[str, str]]:
+        """FLOPs by (phase, kernel)."""
+        found: Counter[tuple[str, str]] = Counter()
+        for (phase, _, kernel), (flops, _) in self._booked.items():
+            found[phase, kernel] += flops
+        return found
+
+    def entries(self, net: Any = None) -> list[Entry]:
+        """Operations by phase, layer and kernel, in the order in which they were first met. Layers are told by their paths in `net`."""
+        paths = {} if net is None else {id(module): path for path, module in net.named_modules()}
+        found: dict[tuple[str, str, str], list[int]] = {}
+        for (phase, layer, kernel), counts in self._booked.items():
+            path = "" if layer is None else paths.get(id(layer()), "")
+            total = found.setdefault((phase, path, kernel), [0, 0])
+            total[0] += counts[0]
+            total[1] += counts[1]
+        return [Entry(*key, *counts) for key, counts in found.items()]
 
     @contextmanager
     def role(self, name: str) -> Iterator[None]:
@@ -121,7 +169,10 @@ class Ledger:
         phase = state.phase
         self.flops[phase] += flops
         self.transcendentals[phase] += transcendentals
-        self.by_kernel[phase, state.kernel] += flops
+        place = state.place
+        counts = self._booked.setdefault((phase, None if place is None else place.layer, state.kernel), [0, 0])
+        counts[0] += flops
+        counts[1] += transcendentals
 
     def _made(self, role: str, nbytes: int) -> int:
         """Book a buffer that is made, and number it."""
@@ -146,6 +197,7 @@ class Ledger:
         self.peaks[role] = max(self.peaks.get(role, 0), self.live[role])
         if self._total >= self.peak:  # also when a buffer made at the peak is given its role
             self.peak, self.peak_roles = self._total, snapshot
+            self.peak_at = Site(state.phase, state.kernel, state.place)
 
 
 def label(value: Any, role: str, *, only: str | None = None) -> None:

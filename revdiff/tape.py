@@ -237,7 +237,7 @@ def backward(
             if node.order < changes.latest:
                 check_saved(node, node.kept_at)
             if watched:
-                state.kernel = node.kernel.name
+                state.kernel, state.place = node.kernel.name, places.place_of(node)
             ours = node.kernel.makes
             if create is not None:
                 cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)
@@ -253,7 +253,7 @@ def backward(
         if create is not None:
             mode.enabled = outer
         if watched:
-            state.phase, state.kernel = phase, ""
+            state.phase, state.kernel, state.place = phase, "", None
 
 
 class _Waiting:
