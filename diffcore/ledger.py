@@ -90,7 +90,8 @@ class Storage:
 class Ledger:
     """Books operations and live bytes of everything that runs on abstract arrays inside `with Ledger() as ledger:`.
 
-    `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs; `timeline` lists `(label, {role: live
+    `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs, `products` to those of them that are of
+    matrix products (convolutions are such products); `timeline` lists `(label, {role: live
     bytes})` after each allocation; `live` maps role to bytes alive now; `peak` is the largest total, `peak_roles` its composition and
     `peak_at` where it was. With `located=True` the line and the layer that call each kernel are noted: `entries(net)` tells operations by
     layer, and `peak_at` has its place.
@@ -102,6 +103,7 @@ class Ledger:
         self.located = located
         self.flops: Counter[str] = Counter()
         self.transcendentals: Counter[str] = Counter()
+        self.products: Counter[tuple[str, str]] = Counter()
         self.live: Counter[str] = Counter()
         self.timeline: list[tuple[str, dict[str, int]]] = []
         self.peak = 0
@@ -173,6 +175,11 @@ class Ledger:
         counts = self._booked.setdefault((phase, None if place is None else place.layer, state.kernel), [0, 0])
         counts[0] += flops
         counts[1] += transcendentals
+
+    def book_product(self, flops: int) -> None:
+        """Count the operations of a matrix product, which are counted by themselves too."""
+        self.book(flops, 0)
+        self.products[state.phase, state.kernel] += flops
 
     def _made(self, role: str, nbytes: int) -> int:
         """Book a buffer that is made, and number it."""

@@ -48,10 +48,10 @@ def _tiles(window: Window, nbytes: int) -> Iterator[tuple[Window, slice]]:
         yield window._replace(before=before, counts=(stop - start, *window.counts[1:])), slice(start, stop)
 
 
-def _book(x: Any, flops: int) -> None:
-    """Book operations for an abstract `x`: as many in whichever way they would be done. (Of memory the first block stands for all.)"""
+def _book_product(x: Any, flops: int) -> None:
+    """Book a product for an abstract `x`: as many operations in whichever way it would be done. (Of memory the first block stands for all.)"""
     if isinstance(x, AbstractArray) and state.ledger is not None:
-        state.ledger.book(flops, 0)
+        state.ledger.book_product(flops)
 
 
 def _alike(a: Any, b: Any) -> tuple[Any, Any]:
@@ -148,7 +148,7 @@ def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None)
         matrix = weight.reshape((groups, o // groups, inner))
         out = np.matmul(matrix, x.reshape((n, groups, inner, math.prod(size)))).reshape((n, o, *size))
     else:
-        _book(x, 2 * n * o * math.prod(window.counts) * inner)
+        _book_product(x, 2 * n * o * math.prod(window.counts) * inner)
         if gathers(window, size, Sizes(n, c, o, groups)):
             return _gathered(x, weight, window, groups, shift)
         out = _spread_back(x, _flipped(weight, groups), opposite(window, size), groups, window.counts)
@@ -163,7 +163,8 @@ def _gathered(x: Any, weight: Any, window: Window, groups: int, shift: Any) -> A
     for part, cut in _tiles(window, c * window.taps * math.prod(window.counts) * x.dtype.itemsize):
         _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut])
         if isinstance(x, AbstractArray):
-            _book(x, 0 if shift is None else out.size)
+            if shift is not None and state.ledger is not None:
+                state.ledger.book(out.size, 0)
             break
     return out
 
@@ -203,7 +204,7 @@ def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any
     if _is_copy(window, size):
         matrix = weight.reshape((groups, o // groups, c // groups)).mT
         return np.matmul(matrix, g.reshape((n, groups, o // groups, math.prod(size)))).reshape((n, c, *size))
-    _book(g, 2 * g.size * weight.shape[1] * window.taps)
+    _book_product(g, 2 * g.size * weight.shape[1] * window.taps)
     if spreads(window, size, Sizes(n, c, o, groups)):
         return _spread_back(g, weight, window, groups, size)
     return _gathered(g, _flipped(weight, groups), opposite(window, size), groups, None)
@@ -306,7 +307,7 @@ def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
     x, g = _alike(x, g)
     (n, c, *extent), o = x.shape, g.shape[1]
     size, shape = tuple(extent), (o, c // groups, *window.size)
-    _book(x, 2 * g.size * math.prod(shape[1:]))
+    _book_product(x, 2 * g.size * math.prod(shape[1:]))
     if not n:
         return np.zeros_like(g, dtype=np.result_type(x.dtype, g.dtype), shape=shape, order="C")
     if _is_copy(window, size) and shape[1] * o <= (c + o) * math.prod(size):
