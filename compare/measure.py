@@ -74,7 +74,7 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
 def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | None) -> Prepared:
     """The same, with tangents in chunks of `memory` bytes, or all at once. Raises `MemoryBudgetError`."""
     tensor = strategy.engine().tensor
-    ledger = _Limited(math.inf if settings.full else STEP_FLOPS)
+    ledger = _Limited(math.inf if settings.full else STEP_FLOPS, compiled=settings.backend == "jax")
     with ledger:
         with ledger.role("parameter"):
             trainer = Trainer(settings, strategy, device="meta", dtype=dtype, compiled=False, memory=memory)
@@ -127,8 +127,8 @@ class _TooDear(Exception):
 class _Limited(Ledger):
     """A ledger that ends the work when it has cost more than `most` operations."""
 
-    def __init__(self, most: float) -> None:
-        super().__init__()
+    def __init__(self, most: float, *, compiled: bool) -> None:
+        super().__init__(compiled=compiled)
         self.most, self._done = most, 0
 
     def book(self, flops: int, transcendentals: int) -> None:

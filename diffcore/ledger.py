@@ -93,14 +93,15 @@ class Ledger:
     `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs, `products` to those of them that are of
     matrix products (convolutions are such products); `timeline` lists `(label, {role: live
     bytes})` after each allocation; `live` maps role to bytes alive now; `peak` is the largest total, `peak_roles` its composition and
-    `peak_at` where it was. With `located=True` the line and the layer that call each kernel are noted: `entries(net)` tells operations by
+    `peak_at` where it was. With `compiled=True` convolutions are those of jax, which are done in other ways than those of numpy, with other
+    operations. With `located=True` the line and the layer that call each kernel are noted: `entries(net)` tells operations by
     layer, and `peak_at` has its place.
     """
 
     convention = CONVENTION
 
-    def __init__(self, *, located: bool = False) -> None:
-        self.located = located
+    def __init__(self, *, located: bool = False, compiled: bool = False) -> None:
+        self.located, self.compiled = located, compiled
         self.flops: Counter[str] = Counter()
         self.transcendentals: Counter[str] = Counter()
         self.products: Counter[tuple[str, str]] = Counter()

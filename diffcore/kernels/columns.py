@@ -54,7 +54,7 @@ def _book_product(x: Any, flops: int) -> None:
         state.ledger.book_product(flops)
 
 
-def _alike(a: Any, b: Any) -> tuple[Any, Any]:
+def alike(a: Any, b: Any) -> tuple[Any, Any]:
     """Both operands, abstract where one of them is."""
     if isinstance(a, AbstractArray) or isinstance(b, AbstractArray):
         return tuple(x if isinstance(x, AbstractArray) else AbstractArray(x.shape, x.dtype) for x in (a, b))  # type: ignore[return-value]
@@ -140,7 +140,7 @@ class _Patches:
 
 def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None) -> Any:
     """`[n, o, *windows]` of `x` `[n, c, *size]` and `weight` `[o, c / groups, *taps]`, plus `bias` `[o]` of their dtype."""
-    x, weight = _alike(x, weight)
+    x, weight = alike(x, weight)
     (n, c, *extent), o, inner = x.shape, weight.shape[0], weight.shape[1] * window.taps
     size = tuple(extent)
     shift = None if bias is None else bias.reshape((-1, *(1,) * len(size)))
@@ -199,7 +199,7 @@ def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
 
 def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
     """`[n, c, *size]`: the adjoint of `convolve` in `x`, for `g` `[n, o, *windows]`."""
-    g, weight = _alike(g, weight)
+    g, weight = alike(g, weight)
     n, o, c = g.shape[0], weight.shape[0], groups * weight.shape[1]
     if _is_copy(window, size):
         matrix = weight.reshape((groups, o // groups, c // groups)).mT
@@ -304,7 +304,7 @@ def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> Non
 
 def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
     """`[o, c / groups, *taps]`: the adjoint of `convolve` in `weight`, for `x` `[n, c, *size]` and `g` `[n, o, *windows]`."""
-    x, g = _alike(x, g)
+    x, g = alike(x, g)
     (n, c, *extent), o = x.shape, g.shape[1]
     size, shape = tuple(extent), (o, c // groups, *window.size)
     _book_product(x, 2 * g.size * math.prod(shape[1:]))
