@@ -91,7 +91,8 @@ class Ledger:
     """Books operations and live bytes of everything that runs on abstract arrays inside `with Ledger() as ledger:`.
 
     `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs, `products` to those of them that are of
-    matrix products (convolutions are such products); `timeline` lists `(label, {role: live
+    matrix products (convolutions are such products); `surplus` maps phase to operations besides, that convolutions on numpy do and that
+    their sums do not ask for (with columns that are no window, and to add columns back); `timeline` lists `(label, {role: live
     bytes})` after each allocation; `live` maps role to bytes alive now; `peak` is the largest total, `peak_roles` its composition and
     `peak_at` where it was. With `compiled=True` convolutions are those of jax, which are done in other ways than those of numpy, with other
     operations. With `located=True` the line and the layer that call each kernel are noted: `entries(net)` tells operations by
@@ -105,6 +106,7 @@ class Ledger:
         self.flops: Counter[str] = Counter()
         self.transcendentals: Counter[str] = Counter()
         self.products: Counter[tuple[str, str]] = Counter()
+        self.surplus: Counter[str] = Counter()
         self.live: Counter[str] = Counter()
         self.timeline: list[tuple[str, dict[str, int]]] = []
         self.peak = 0

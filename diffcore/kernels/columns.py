@@ -49,9 +49,19 @@ def _tiles(window: Window, nbytes: int) -> Iterator[tuple[Window, slice]]:
 
 
 def _book_product(x: Any, flops: int) -> None:
-    """Book a product for an abstract `x`: as many operations in whichever way it would be done. (Of memory the first block stands for all.)"""
+    """Book a sum of products for an abstract `x`: as many operations in whichever way it is done. (Of memory the first block stands for all.)
+
+    What is done beyond that is booked besides: `_book_done` less this.
+    """
     if isinstance(x, AbstractArray) and state.ledger is not None:
         state.ledger.book_product(flops)
+        state.ledger.surplus[state.phase] -= flops
+
+
+def _book_done(x: Any, operations: int, share: int = 1, of: int = 1) -> None:
+    """Book what is done for an abstract `x`: `operations` for `share` windows `of` all."""
+    if isinstance(x, AbstractArray) and state.ledger is not None:
+        state.ledger.surplus[state.phase] += operations * of // max(share, 1)
 
 
 def alike(a: Any, b: Any) -> tuple[Any, Any]:
@@ -161,7 +171,7 @@ def _gathered(x: Any, weight: Any, window: Window, groups: int, shift: Any) -> A
     o, c, inner = weight.shape[0], x.shape[1], weight.shape[1] * window.taps
     out = np.empty_like(x, dtype=np.result_type(x.dtype, weight.dtype), shape=(x.shape[0], o, *window.counts), order="C")
     for part, cut in _tiles(window, c * window.taps * math.prod(window.counts) * x.dtype.itemsize):
-        _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut])
+        _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut], of=math.prod(window.counts))
         if isinstance(x, AbstractArray):
             if shift is not None and state.ledger is not None:
                 state.ledger.book(out.size, 0)
@@ -169,7 +179,7 @@ def _gathered(x: Any, weight: Any, window: Window, groups: int, shift: Any) -> A
     return out
 
 
-def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
+def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any, *, of: int) -> None:
     """The product of `matrix` `[groups, o / groups, c / groups * taps]` with patches, plus `shift`, into `out`."""
     groups, rows, inner = matrix.shape
     n, o = out.shape[:2]
@@ -180,6 +190,7 @@ def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
         product = np.empty_like(out, shape=(step, groups, rows, positions), order="C")
         windows = _strided(product, (step, o, *window.counts), (o * positions, positions, *patches.where.strides))
     if isinstance(x, AbstractArray):
+        _book_done(x, 2 * n * o * inner * positions, math.prod(window.counts), of)
         return
     for start in range(0, n, step):
         stop = min(start + step, n)
@@ -220,15 +231,15 @@ def _spread_back(g: Any, weight: Any, window: Window, groups: int, size: Shape) 
     matrix = weight.reshape((groups, o // groups, c // groups * window.taps)).mT
     for part, cut in tiles:
         if part.disjoint:
-            _place(g[:, :, cut], matrix, part, out)
+            _place(g[:, :, cut], matrix, part, out, of=math.prod(window.counts))
         else:
-            _spread(g[:, :, cut], matrix, part, out, more=len(tiles) > 1)
+            _spread(g[:, :, cut], matrix, part, out, more=len(tiles) > 1, of=math.prod(window.counts))
         if isinstance(g, AbstractArray):
             break
     return out
 
 
-def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
+def _place(g: Any, matrix: Any, window: Window, out: Any, *, of: int) -> None:
     """`_spread` for windows of which no two meet: what is added is copied."""
     groups, inner, rows = matrix.shape
     n, c, *extent = out.shape
@@ -243,6 +254,7 @@ def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
     strides = (c * math.prod(extents), math.prod(extents), *apart[0], *apart[1])
     met = _strided(images, (images.shape[0], c, *window.size, *window.counts), strides, -sum(apart[2]) if inside else 0)
     if isinstance(g, AbstractArray):
+        _book_done(g, 2 * n * groups * rows * inner * positions, positions, of)
         return
     (whole,) = phases(window.dense)
     reach = whole.placed(window.dense, size)
@@ -256,7 +268,7 @@ def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
             out[start:stop, :, *reach.elements] = images[:k, :, *reach.windows]
 
 
-def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> None:
+def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool, of: int) -> None:
     """Columns, `matrix` `[groups, c / groups * taps, o / groups]` times `g`, added back into `out`; with `more` to what is there."""
     groups, inner, rows = matrix.shape
     n, c, *extent = out.shape
@@ -284,6 +296,7 @@ def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> Non
     if not at_once:
         total = np.empty_like(out, shape=(step, c, *window.extents), order="C")
     if isinstance(g, AbstractArray):
+        _book_done(g, 2 * n * o * inner * run + n * c * taps * volume, math.prod(window.counts), of)
         return
     for start in range(0, n, step):
         stop = min(start + step, n)
@@ -325,6 +338,7 @@ def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
     columns, cotangents = x.reshape((n, groups, c // groups, positions)), g.reshape((n, groups, o // groups, positions))
     step = max(1, BLOCK // max(o * c // groups * g.dtype.itemsize, 1))
     if isinstance(x, AbstractArray):
+        _book_done(x, (2 * positions + 1) * n * o * c // groups)  # products, which are added
         columns, cotangents = columns[:step], cotangents[:step]
     for start in range(0, columns.shape[0], step):
         total = _plus(total, columns[start : start + step], cotangents[start : start + step])
@@ -335,13 +349,13 @@ def _correlated(x: Any, g: Any, window: Window, groups: int) -> Any:
     """`[groups, o / groups, c / groups * taps]`: a product per block of images, which are put side by side."""
     total = None
     for part, cut in _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize):
-        total = _correlate(x, g[:, :, cut], part, groups, total)
+        total = _correlate(x, g[:, :, cut], part, groups, total, of=math.prod(window.counts))
         if isinstance(x, AbstractArray):
             break
     return total
 
 
-def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any) -> Any:
+def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, *, of: int) -> Any:
     """`_correlated` of some windows, plus `total`."""
     (n, c), o = x.shape[:2], g.shape[1]
     patches = _Patches(x, window, o, groups, least=TERMS, images_last=True)
@@ -351,6 +365,7 @@ def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any) -> Any:
     cotangents = new(g, shape=(groups, o // groups, step * positions), order="C")
     windows = _strided(cotangents, (step, o, *window.counts), (positions, step * positions, *patches.where.strides))
     if isinstance(x, AbstractArray):
+        _book_done(x, 2 * n * o * columns.shape[-2] * positions, math.prod(window.counts), of)
         return _plus(None, columns, cotangents)
     for start in range(0, n, step):
         stop = min(start + step, n)
