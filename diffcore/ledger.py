@@ -22,9 +22,10 @@ from diffcore.watch import watch
 
 CONVENTION = (
     "A multiply-add counts 2 operations, every other elementwise operation 1 per element of its result, a reduction 1 per element "
-    "it consumes; exp, log, tanh, sqrt and pow are transcendentals, counted apart; copies, casts and views count 0. Sorting n elements "
-    "counts n log2 n; of a matrix with n rows, LU (a determinant) counts 2/3 n^3, a solution 2 n^2 per right-hand side more, an inverse "
-    "2 n^3, a Cholesky factor 1/3 n^3, a triangular solution n^2 per right-hand side, singular vectors 26 n^3."
+    "it consumes; exp, log, tanh, sqrt and pow are transcendentals, counted apart; copies, casts and views count 0. A convolution counts "
+    "all products of its definition, those with padding too; for jax, those that are done there. Sorting n elements counts n log2 n; of a "
+    "matrix with n rows, LU (a determinant) counts 2/3 n^3, a solution 2 n^2 per right-hand side more, an inverse 2 n^3, a Cholesky factor "
+    "1/3 n^3, a triangular solution n^2 per right-hand side, singular vectors 26 n^3."
 )
 
 
