@@ -108,7 +108,12 @@ class AbstractArray(NDArrayOperatorsMixin):
         return AbstractArray(_gathered(self.shape, tuple(_index_stand_in(part) for part in parts)), self.dtype)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        np.broadcast_shapes(np.shape(value), self[index].shape)
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(part is None or part is Ellipsis or isinstance(part, int | slice | np.integer) for part in parts):
+            shape = np.shape(_layout(self)[index])
+        else:
+            shape = _gathered(self.shape, tuple(_index_stand_in(part) for part in parts))
+        np.broadcast_shapes(_shape(value), shape)
 
     def astype(self, dtype: Any, copy: bool = True) -> AbstractArray:
         """A cast: a new buffer, no arithmetic."""
@@ -319,13 +324,17 @@ def _weightless(shape: Shape) -> Any:
     return np.empty(shape, "V0")
 
 
+_FIRST = np.zeros((), np.intp)
+
+
 def _index_stand_in(part: Any) -> Any:
+    """Positions 0 in no memory for positions whose values are not known."""
     if isinstance(part, AbstractArray):
         if part.dtype == np.bool_:
             part._no_value()
-        return np.zeros(part.shape, np.intp)
+        return np.broadcast_to(_FIRST, part.shape)
     if hasattr(part, "shape") and not isinstance(part, np.ndarray | np.generic):  # traced: there is no value to look at
-        return np.zeros(part.shape, np.intp)
+        return np.broadcast_to(_FIRST, part.shape)
     return part
 
 
@@ -359,6 +368,8 @@ def _gathered(shape: Shape, parts: tuple[Any, ...]) -> Shape:
 
 def _check_positions(part: Any, extent: int, number: int) -> None:
     """Raise numpy's error for positions that are not on an axis of `extent` elements."""
+    if isinstance(part, np.ndarray) and part.base is _FIRST:
+        part = _FIRST if part.size else part
     if np.size(part) and not (-extent <= np.min(part) and np.max(part) < extent):
         wrong = np.ravel(part)[np.ravel((np.asarray(part) < -extent) | (np.asarray(part) >= extent))][0]
         raise IndexError(f"index {wrong} is out of bounds for axis {number} with size {extent}")

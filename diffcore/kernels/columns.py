@@ -55,13 +55,13 @@ def _book_product(x: Any, flops: int) -> None:
     """
     if isinstance(x, AbstractArray) and state.ledger is not None:
         state.ledger.book_product(flops)
-        state.ledger.surplus[state.phase] -= flops
+        state.ledger.book_surplus(-flops)
 
 
 def _book_done(x: Any, operations: int, share: int = 1, of: int = 1) -> None:
     """Book what is done for an abstract `x`: `operations` for `share` windows `of` all."""
     if isinstance(x, AbstractArray) and state.ledger is not None:
-        state.ledger.surplus[state.phase] += operations * of // max(share, 1)
+        state.ledger.book_surplus(operations * of // max(share, 1))
 
 
 def alike(a: Any, b: Any) -> tuple[Any, Any]:

@@ -179,9 +179,9 @@ def _places(window: Window, spatial: Shape) -> tuple[Any, Any]:
 
 def _positions(xp: Any, tap: Any, window: Window, spatial: Shape) -> Any:
     """Where the winning taps are, as positions in the flattened trailing axes of the input."""
-    taps, windows = _places(window, spatial)
     if isinstance(tap, AbstractArray):
         return np.empty_like(tap, dtype=np.intp, shape=tap.shape)
+    taps, windows = _places(window, spatial)
     return xp.asarray(taps)[tap] + windows
 
 
