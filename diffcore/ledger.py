@@ -99,12 +99,11 @@ class Ledger:
 
     `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs, `products` to those of them that are of
     matrix products (convolutions are such products); `surplus` maps phase to operations besides, that convolutions on numpy do and that
-    their sums do not ask for (with columns that are no window, and to add columns back); `timeline` lists `(label, {role: live
-    bytes})` after each allocation, of a long program of some of them and always the highest around; `live` maps role to bytes alive now;
-    `peak` is the largest total, `peak_roles` its composition and `peak_at` where it was. With `compiled=True` convolutions are those of jax,
-    which are done in other ways than those of numpy, with other operations. With `located=True` the line and the layer that
-    call each kernel are noted: `entries(net)` tells operations by layer, and `peak_at` has its place. What is booked now happens `repeats`
-    times (see `times`).
+    their sums do not ask for (with columns that are no window, and to add columns back); `timeline` lists `(label, {role: live bytes})`
+    after each allocation, of a long program of some of them and always the highest around; `live` maps role to bytes alive now; `peak` is
+    the largest total, `peak_roles` its composition and `peak_at` where it was. With `located=True` the line and the layer that call each
+    kernel are noted: `entries(net)` tells operations by layer, and `peak_at` has its place. With `compiled=True` convolutions are those of
+    jax, which are done in other ways than those of numpy, with other operations. What is booked now happens `repeats` times (see `times`).
     """
 
     convention = CONVENTION

@@ -41,7 +41,7 @@ def counted(settings: Settings) -> int:
     """Operations of products and convolutions in PyTorch's loss and gradient.
 
     Attention counts as in PyTorch's fused kernels, and ours, which make the weights again in the backward pass: without data PyTorch
-    goes the other way, so the difference of its two formulas is added. 
+    goes the other way, so the difference of its two formulas is added.
     """
     flop_counter = importlib.import_module("torch.utils.flop_counter")
     net, batch = twins.torch_twin(settings, *example(settings, settings.dtype), device="meta")
@@ -56,7 +56,7 @@ def _attention(flop_counter: Any) -> Any:
     torch = importlib.import_module("torch")
     attention = torch.nn.functional.scaled_dot_product_attention
 
-    class Again(torch.overrides.TorchFunctionMode):  # type: ignore[misc, name-defined]
+    class Again(torch.overrides.TorchFunctionMode):  # type: ignore[name-defined]
         flops = 0
 
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

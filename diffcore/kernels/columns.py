@@ -49,7 +49,7 @@ def _tiles(window: Window, nbytes: int) -> Iterator[tuple[Window, slice]]:
 
 
 def _book_product(x: Any, flops: int) -> None:
-    """Book a sum of products for an abstract `x`: as many operations in whichever way it is done. (Of memory the first block stands for all.)
+    """Book sums of products for an abstract `x`: as many operations in whichever way they are done. Of memory the first block stands for all.
 
     What is done beyond that is booked besides: `_book_done` less this.
     """

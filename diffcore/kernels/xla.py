@@ -179,7 +179,8 @@ def _numpy(x: Any) -> Any:
 def _pad(x: Any, edges: list[tuple[int, int, int]]) -> Any:
     """Zeros before, behind and between the elements along each axis."""
     if isinstance(x, AbstractArray):
-        return AbstractArray(tuple(n + low + high + inner * max(n - 1, 0) for n, (low, high, inner) in zip(x.shape, edges)), x.dtype)
+        sizes = (n + low + high + inner * max(n - 1, 0) for n, (low, high, inner) in zip(x.shape, edges, strict=True))
+        return AbstractArray(tuple(sizes), x.dtype)
     return lax.pad(x, jnp.zeros((), x.dtype), edges)
 
 
