@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from diffcore import places
@@ -109,7 +109,7 @@ class Ledger:
         self.peak_at = Site("primal", "", None)
         self.peaks: dict[str, int] = {}
         self._booked: dict[tuple[str, Any, str], list[int]] = {}
-        self._total = 0
+        self._total = self._nominal = 0
         self._count = 0
         self._outer: tuple[Any, ...] = ()
 
@@ -166,6 +166,8 @@ class Ledger:
 
     def book(self, flops: int, transcendentals: int) -> None:
         """Count operations in the current phase and kernel."""
+        if self._nominal:
+            return
         phase = state.phase
         self.flops[phase] += flops
         self.transcendentals[phase] += transcendentals
@@ -198,6 +200,31 @@ class Ledger:
         if self._total >= self.peak:  # also when a buffer made at the peak is given its role
             self.peak, self.peak_roles = self._total, snapshot
             self.peak_at = Site(state.phase, state.kernel, state.place)
+
+
+class _Nominal:
+    """See `nominally`."""
+
+    __slots__ = ("_flops", "_ledger")
+
+    def __init__(self, ledger: Ledger, flops: int) -> None:
+        self._ledger, self._flops = ledger, flops
+
+    def __enter__(self) -> None:
+        self._ledger.book(self._flops, 0)
+        self._ledger._nominal += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._ledger._nominal -= 1
+
+
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+def nominally(x: Any, flops: int) -> AbstractContextManager[None]:
+    """Within it no operations are counted, but these `flops`: what a kernel on `x` comes to, in whichever way and order it is computed."""
+    ledger = state.ledger
+    return _NOTHING if ledger is None or getattr(x, "storage", None) is None else _Nominal(ledger, flops)
 
 
 def label(value: Any, role: str, *, only: str | None = None) -> None:

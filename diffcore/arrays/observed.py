@@ -68,6 +68,22 @@ def observe(array: Any) -> Observed:
     return made
 
 
+def observed_beside(x: Any, array: Any) -> Any:
+    """The `array`, which was just made for work on `x`: as an observed one where `x` is."""
+    return observe(array) if isinstance(x, Observed) and type(array) is np.ndarray else array
+
+
+def alike(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both arrays as one kind, abstract or observed where one of them is; the other one's memory, which was there before, is not booked."""
+    if type(a) is type(b):
+        return a, b
+    if isinstance(a, AbstractArray) or isinstance(b, AbstractArray):
+        return _shadow(a), _shadow(b)
+    if isinstance(a, Observed) or isinstance(b, Observed):
+        return a.view(Observed), b.view(Observed)
+    return a, b
+
+
 class _Counts:
     """The open ledger, for operations alone."""
 
@@ -84,6 +100,7 @@ class _Counts:
 
 
 _NOWHERE = Storage(0)
+"""Of what is not booked."""
 _ANY = AbstractArray((), bool, _NOWHERE)
 
 
@@ -108,8 +125,8 @@ def _each(change: Callable[[Observed], Any], value: Any) -> Any:
     return {key: _each(change, part) for key, part in value.items()} if type(value) is dict else value
 
 
-def _shadow(array: Observed) -> AbstractArray:
-    return AbstractArray(array.shape, array.dtype, _NOWHERE, array.strides)
+def _shadow(array: Any) -> AbstractArray:
+    return array if isinstance(array, AbstractArray) else AbstractArray(array.shape, array.dtype, _NOWHERE, array.strides)
 
 
 def _plain(value: Any) -> Any:
