@@ -117,7 +117,7 @@ class Ledger:
         self.peaks: dict[str, int] = {}
         self._booked: dict[tuple[str, Any, str], list[int]] = {}
         self.repeats = 1
-        self._total = 0
+        self._total = self._nominal = 0
         self._count = 0
         self._outer: tuple[Any, ...] = ()
 
@@ -183,6 +183,8 @@ class Ledger:
 
     def book(self, flops: int, transcendentals: int) -> None:
         """Count operations in the current phase and kernel."""
+        if self._nominal:
+            return
         phase, repeats = state.phase, self.repeats
         flops, transcendentals = flops * repeats, transcendentals * repeats
         self.flops[phase] += flops
@@ -248,6 +250,29 @@ def thinned(moments: list[_M], most: int, height: Callable[[_M], int]) -> list[_
     rest, count = moments[1:], most - 1
     stretches = [rest[i * len(rest) // count : (i + 1) * len(rest) // count] for i in range(count)]
     return moments[:1] + [max(stretch, key=height) for stretch in stretches]
+class _Nominal:
+    """See `nominally`."""
+
+    __slots__ = ("_flops", "_ledger")
+
+    def __init__(self, ledger: Ledger, flops: int) -> None:
+        self._ledger, self._flops = ledger, flops
+
+    def __enter__(self) -> None:
+        self._ledger.book(self._flops, 0)
+        self._ledger._nominal += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._ledger._nominal -= 1
+
+
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+def nominally(x: Any, flops: int) -> AbstractContextManager[None]:
+    """Within it no operations are counted, but these `flops`: what a kernel on `x` comes to, in whichever way and order it is computed."""
+    ledger = state.ledger
+    return _NOTHING if ledger is None or getattr(x, "storage", None) is None else _Nominal(ledger, flops)
 
 
 def label(value: Any, role: str, *, only: str | None = None) -> None:
