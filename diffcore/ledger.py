@@ -122,7 +122,7 @@ class Ledger:
         self.peaks: dict[str, int] = {}
         self._booked: dict[tuple[str, Any, str], list[int]] = {}
         self.repeats = 1
-        self._total = 0
+        self._total = self._nominal = 0
         self._count = 0
         self._outer: tuple[Any, ...] = ()
 
@@ -188,6 +188,8 @@ class Ledger:
 
     def book(self, flops: int, transcendentals: int) -> None:
         """Count operations in the current phase and kernel."""
+        if self._nominal:
+            return
         phase, repeats = state.phase, self.repeats
         flops, transcendentals = flops * repeats, transcendentals * repeats
         self.flops[phase] += flops
@@ -199,12 +201,9 @@ class Ledger:
 
     def book_product(self, flops: int) -> None:
         """Count the operations of a matrix product, which are counted by themselves too."""
-        self.book(flops, 0)
-        self.products[state.phase, state.kernel] += flops * self.repeats
-
-    def book_surplus(self, operations: int) -> None:
-        """Count operations that are done besides, which are in no other count."""
-        self.surplus[state.phase] += operations * self.repeats
+        if not self._nominal:
+            self.book(flops, 0)
+            self.products[state.phase, state.kernel] += flops * self.repeats
 
     def _made(self, role: str, nbytes: int) -> int:
         """Book a buffer that is made, and number it."""
@@ -262,6 +261,45 @@ def thinned(moments: list[_M], most: int, height: Callable[[_M], int]) -> list[_
     rest, count = moments[1:], most - 1
     stretches = [rest[i * len(rest) // count : (i + 1) * len(rest) // count] for i in range(count)]
     return moments[:1] + [max(stretch, key=height) for stretch in stretches]
+
+
+class _Nominal:
+    """See `nominally`."""
+
+    __slots__ = ("_flops", "_ledger", "_products")
+
+    def __init__(self, ledger: Ledger, flops: int, products: int) -> None:
+        self._ledger, self._flops, self._products = ledger, flops, products
+
+    def __enter__(self) -> None:
+        ledger, products = self._ledger, self._products
+        if products and not ledger._nominal:
+            ledger.book_product(products)
+            ledger.surplus[state.phase] -= products * ledger.repeats
+        ledger.book(self._flops - products, 0)
+        ledger._nominal += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._ledger._nominal -= 1
+
+
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+def nominally(x: Any, flops: int, products: int = 0) -> AbstractContextManager[None]:
+    """Within it no operations are counted, but these `flops`: what a kernel on `x` comes to, in whichever way and order it is computed.
+
+    Those of `products` are among them. How many are done in their stead is told by `besides`.
+    """
+    ledger = state.ledger
+    return _NOTHING if ledger is None or getattr(x, "storage", None) is None else _Nominal(ledger, flops, products)
+
+
+def besides(x: Any, operations: int) -> None:
+    """Count `operations` that a kernel on `x` does, where it counts nominally: with what they come to beyond that, they are the surplus."""
+    ledger = state.ledger
+    if ledger is not None and getattr(x, "storage", None) is not None:
+        ledger.surplus[state.phase] += operations * ledger.repeats
 
 
 def label(value: Any, role: str, *, only: str | None = None) -> None:

@@ -213,7 +213,7 @@ def _wiring(call: Call, start: int, stop: int) -> tuple[Any, ...]:
 
 
 def _abstract_wiring(call: Call, start: int, stop: int) -> tuple[Any, ...]:
-    """Stand-ins for `_wiring`; of a part of the elements the most that any part of its size takes, so that all of these are planned alike."""
+    """Stand-ins for `_wiring`; of a part of the elements the most that any part of its size takes: all of these are planned alike."""
     (_, c, *size), k = call.shapes[0], stop - start
     pixels, rows, whole = math.prod(size), call.shapes[1][0] // call.params["groups"], start == 0 and stop == c * math.prod(size)
     meetings, most = _numbers_of_meetings(_window(call), tuple(size))

@@ -26,7 +26,7 @@ import numpy as np
 from jax import lax
 
 from diffcore.arrays.abstract import AbstractArray
-from diffcore.kernels.columns import alike
+from diffcore.arrays.observed import alike
 from diffcore.kernels.windows import Shape, Window, reaches_along
 from diffcore.ledger import state
 
