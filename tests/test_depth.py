@@ -1,4 +1,4 @@
-"""What theory says of depth, by the ledger: reverse mode keeps linearly much, forward mode constantly much, binomial checkpoints logarithmically.
+"""What theory says of depth, by the ledger: reverse mode keeps bytes linear in it, forward mode constant, binomial checkpoints logarithmic.
 
 The chain has `depth` equal layers `tanh(x @ W.T + b)` from `[N, W]` to `[N, W]`; a value between layers has `VALUE` bytes.
 """
@@ -113,8 +113,10 @@ def test_binomial_checkpoints_grow_with_the_logarithm_of_depth() -> None:
 
 
 def griewank(steps: int, snapshots: int) -> tuple[int, int]:
-    """The fewest further steps `t(l, s) = r l - beta(s + 1, r - 1)`, `beta(s, r) = (s + r)! / (s! r!)`, and `r`: the most that any step is
-    run again, where `beta(s, r - 1) < l <= beta(s, r)` (Griewank and Walther 2000, "Algorithm 799: revolve")."""
+    """The fewest further steps `t(l, s) = r l - beta(s + 1, r - 1)`, and `r`: the most that any step is run again.
+
+    `beta(s, r) = (s + r)! / (s! r!)` and `beta(s, r - 1) < l <= beta(s, r)` (Griewank and Walther 2000, "Algorithm 799: revolve").
+    """
     r = 0
     while comb(snapshots + r, r) < steps:
         r += 1

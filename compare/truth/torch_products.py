@@ -56,7 +56,7 @@ def counted(settings: Settings) -> int:
 @contextmanager
 def attention_again() -> Iterator[list[int]]:
     """The operations that only fused kernels do, of each time that attention is called inside."""
-    functional = importlib.import_module("torch.nn.functional")
+    functional: Any = importlib.import_module("torch.nn.functional")
     flop_counter = importlib.import_module("torch.utils.flop_counter")
     attention = functional.scaled_dot_product_attention
     found: list[int] = []
