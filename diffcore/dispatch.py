@@ -258,10 +258,13 @@ def _compute(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]
 
 def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:
     """Compute under a ledger: operations are booked under the kernel's name, the result as an activation unless a rule runs."""
-    outer = state.kernel
+    outer, ledger = state.kernel, state.ledger
+    assert ledger is not None
+    if ledger.works:
+        ledger.did("kernel" if outer else "apply", kernel.name)
     if not outer:
         state.kernel = kernel.name
-        if state.ledger.located:  # type: ignore[union-attr]
+        if ledger.located:
             state.place = here()
     try:
         result = compute(namespace(operands), *operands, **params)

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from diffcore import places
 from diffcore.places import Place
@@ -26,6 +26,9 @@ CONVENTION = (
     "counts n log2 n; of a matrix with n rows, LU (a determinant) counts 2/3 n^3, a solution 2 n^2 per right-hand side more, an inverse "
     "2 n^3, a Cholesky factor 1/3 n^3, a triangular solution n^2 per right-hand side, singular vectors 26 n^3."
 )
+
+
+_Part = TypeVar("_Part")
 
 
 class _State(threading.local):
@@ -50,6 +53,17 @@ class Entry(NamedTuple):
     kernel: str
     flops: int
     transcendentals: int
+
+
+class Work(NamedTuple):
+    """What one call does: a numpy function on elements `of` a dtype, or an operation of an engine, a kernel `of` that name.
+
+    `dims` say how much (see `diffcore.arrays.works`); calls that are alike are equal, so that they can be counted.
+    """
+
+    function: str
+    of: str
+    dims: tuple[int, ...]
 
 
 class Site(NamedTuple):
@@ -93,13 +107,16 @@ class Ledger:
     `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs; `timeline` lists `(label, {role: live
     bytes})` after each allocation; `live` maps role to bytes alive now; `peak` is the largest total, `peak_roles` its composition and
     `peak_at` where it was. With `located=True` the line and the layer that call each kernel are noted: `entries(net)` tells operations by
-    layer, and `peak_at` has its place.
+    layer, and `peak_at` has its place. With `works=True` every numpy call and every operation of an engine is counted in `work`.
     """
 
     convention = CONVENTION
 
-    def __init__(self, *, located: bool = False) -> None:
+    def __init__(self, *, located: bool = False, works: bool = False) -> None:
         self.located = located
+        self.works = works
+        self.work: Counter[Work] = Counter()
+        self.rehearsal = False
         self.flops: Counter[str] = Counter()
         self.transcendentals: Counter[str] = Counter()
         self.live: Counter[str] = Counter()
@@ -174,8 +191,26 @@ class Ledger:
         counts[0] += flops
         counts[1] += transcendentals
 
+    def did(self, function: str, of: str, *dims: int) -> None:
+        """Count a call."""
+        self.work[Work(function, of, dims)] += 1
+
+    @contextmanager
+    def rehearsed(self, times: int) -> Iterator[None]:
+        """What is done inside stands for as many `times` of it, of which only the calls are counted: the rest is booked by the caller."""
+        inner = state.ledger = Ledger(works=True)
+        inner.rehearsal = True
+        try:
+            yield
+        finally:
+            state.ledger = self
+            for work, count in inner.work.items():
+                self.work[work] += count * times
+
     def _made(self, role: str, nbytes: int) -> int:
         """Book a buffer that is made, and number it."""
+        if self.works:
+            self.did("allocate", "", nbytes)
         self._count += 1
         self._change(role, nbytes)
         return self._count
@@ -198,6 +233,58 @@ class Ledger:
         if self._total >= self.peak:  # also when a buffer made at the peak is given its role
             self.peak, self.peak_roles = self._total, snapshot
             self.peak_at = Site(state.phase, state.kernel, state.place)
+
+
+def did(function: str, of: str, *dims: int) -> None:
+    """Count a call where the open ledger does."""
+    ledger = state.ledger
+    if ledger is not None and ledger.works:
+        ledger.did(function, of, *dims)
+
+
+def rounds(total: int, step: int, *, real: bool) -> Iterator[tuple[int, int]]:
+    """Start and stop of each part, of `step` or what is left, that a loop over `total` takes.
+
+    On abstract arrays (not `real`) one round of each length is rehearsed where a ledger counts calls, and else none.
+    """
+    if real:
+        for start in range(0, total, step):
+            yield start, min(start + step, total)
+        return
+    ledger = state.ledger
+    if ledger is None or not ledger.works or not total:
+        return
+    whole, rest = divmod(total, step)
+    for times, length in ((whole, step), (1, rest)):
+        if times and length:
+            with ledger.rehearsed(times):
+                yield 0, length
+
+
+def leading(parts: Iterable[_Part], *, real: bool) -> Iterator[_Part]:
+    """`parts`; on abstract arrays (not `real`) the first stands for all, and the others are rehearsed where a ledger counts calls."""
+    for number, part in enumerate(parts):
+        ledger = state.ledger
+        if real or not number:
+            yield part
+        elif ledger is not None and ledger.works:
+            with ledger.rehearsed(1):
+                yield part
+        else:
+            return
+
+
+def rehearsing() -> bool:
+    """Whether what runs is rehearsed."""
+    return state.ledger is not None and state.ledger.rehearsal
+
+
+def rehearse(program: Callable[[], object]) -> None:
+    """Run what a shortcut on abstract arrays leaves out, where a ledger counts calls."""
+    ledger = state.ledger
+    if ledger is not None and ledger.works:
+        with ledger.rehearsed(1):
+            program()
 
 
 def label(value: Any, role: str, *, only: str | None = None) -> None:

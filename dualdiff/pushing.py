@@ -14,7 +14,7 @@ from typing import Any
 from diffcore import anomaly
 from diffcore.arrays import is_float
 from diffcore.kernels.record import Call, Kernel
-from diffcore.ledger import label, state
+from diffcore.ledger import did, label, state
 from diffcore.modes import Mode
 from diffcore.structured import mixes_examples
 from diffcore.watch import watch
@@ -70,6 +70,7 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
         else:
             push_all(call, groups, result)
     if watch.count and state.ledger is not None:
+        did("push", call.kernel.name)
         for form in result.values():
             for array in arrays_in(form):
                 label(array, "tangent")

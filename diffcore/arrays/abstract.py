@@ -18,8 +18,9 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
+from diffcore.arrays.works import moved, multiplied, reduced, walked
 from diffcore.errors import AbstractValueError, UnknownCostError
-from diffcore.ledger import Storage, state
+from diffcore.ledger import Storage, did, state
 
 Shape = tuple[int, ...]
 
@@ -87,6 +88,7 @@ class AbstractArray(NDArrayOperatorsMixin):
         if method == "reduce":
             return _reduce(ufunc, inputs[0], target, **options)
         if method == "at":
+            did("scatter", ufunc.__name__, np.size(inputs[-1]))
             return _book(np.size(inputs[-1]))
         if method == "accumulate":
             return _accumulate(ufunc, inputs[0], **options)
@@ -99,6 +101,14 @@ class AbstractArray(NDArrayOperatorsMixin):
         return rule(*args, **kwargs)
 
     def __getitem__(self, index: Any) -> AbstractArray:
+        found = self._at(index)
+        if found.storage is self.storage or not found.shape:
+            did("view", "getitem")
+        else:
+            did("gather", self.dtype.name, found.size)
+        return found
+
+    def _at(self, index: Any) -> AbstractArray:
         parts = index if isinstance(index, tuple) else (index,)
         if all(part is None or part is Ellipsis or isinstance(part, int | slice | np.integer) for part in parts):
             taken = _layout(self)[index]
@@ -108,11 +118,16 @@ class AbstractArray(NDArrayOperatorsMixin):
         return AbstractArray(_gathered(self.shape, tuple(_index_stand_in(part) for part in parts)), self.dtype)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        np.broadcast_shapes(np.shape(value), self[index].shape)
+        place = self._at(index)
+        np.broadcast_shapes(np.shape(value), place.shape)
+        if place.storage is self.storage:
+            moved("put", place, value)
+        else:
+            did("scatter", self.dtype.name, place.size)
 
     def astype(self, dtype: Any, copy: bool = True) -> AbstractArray:
         """A cast: a new buffer, no arithmetic."""
-        return self if not copy and self.dtype == np.dtype(dtype) else _new((self,), self.shape, np.dtype(dtype))
+        return self if not copy and self.dtype == np.dtype(dtype) else _copied("cast", _new((self,), self.shape, np.dtype(dtype)), self)
 
     def view(self, dtype: Any) -> AbstractArray:
         """The same bytes as elements of another dtype of as many bytes."""
@@ -125,7 +140,7 @@ class AbstractArray(NDArrayOperatorsMixin):
         return bool(_layout(self).flags.c_contiguous)
 
     def copy(self, order: str = "C") -> AbstractArray:
-        return AbstractArray(self.shape, self.dtype)
+        return _copied("copy", AbstractArray(self.shape, self.dtype), self)
 
     def reshape(self, *shape: Any, **_: Any) -> AbstractArray:
         return _reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int | np.integer) else shape)
@@ -167,6 +182,7 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> AbstractArray:
         _book(self.size)
+        reduced("argmax", self.dtype, self, _axes(self.shape, axis))
         return AbstractArray(_reduced(self.shape, axis, keepdims), np.intp)
 
     argmin = argmax
@@ -206,7 +222,20 @@ def _elementwise(ufunc: np.ufunc, inputs: Any, out: Any, options: dict[str, Any]
         _book(0, size)
     elif ufunc.__name__ not in _FREE:
         _book(size)
-    return _into(out, shape, dtype, inputs)
+    return _walked(ufunc.__name__, inputs, _into(out, shape, dtype, inputs))
+
+
+def _walked(function: str, inputs: Any, out: AbstractArray) -> AbstractArray:
+    """`out`, told as made of `inputs` element by element."""
+    like = next((x.dtype for x in inputs if getattr(x, "shape", ())), out.dtype)
+    walked(function, like, out.shape, (out, *inputs))
+    return out
+
+
+def _copied(function: str, target: AbstractArray, source: Any) -> AbstractArray:
+    """`target`, told as a copy of `source`."""
+    moved(function, target, source)
+    return target
 
 
 def _into(out: Any, shape: Shape, dtype: Any, inputs: Any = ()) -> Any:
@@ -251,14 +280,20 @@ def _matmul(inputs: Any, out: Any) -> Any:
         raise ValueError(f"matmul: {a} and {b} disagree: {rows[1]} != {columns[1]}")
     shape = (*np.broadcast_shapes(a[:-2], b[:-2]), *rows[0], *columns[0])
     _book(2 * math.prod(shape) * rows[1])
-    return _into(out, shape, _resolve(np.matmul, tuple(map(_kind, inputs))))
+    dtype = _resolve(np.matmul, tuple(map(_kind, inputs)))
+    m, n = math.prod(rows[0]), math.prod(columns[0])
+    multiplied(dtype, math.prod(shape) // max(m * n, 1), m, n, rows[1])
+    return _into(out, shape, dtype)
+
+
+def _axes(shape: Shape, axis: Any) -> set[int]:
+    if axis is None:
+        return set(range(len(shape)))
+    return {_axis(a, len(shape)) for a in (axis if isinstance(axis, tuple) else (axis,))}
 
 
 def _reduced(shape: Shape, axis: Any, keepdims: bool) -> Shape:
-    if axis is None:
-        axes = set(range(len(shape)))
-    else:
-        axes = {_axis(a, len(shape)) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    axes = _axes(shape, axis)
     return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
 
 
@@ -273,6 +308,7 @@ def _reduce(
     ufunc: np.ufunc, x: Any, out: Any = None, *, axis: Any = 0, keepdims: bool = False, dtype: Any = None, initial: Any = None
 ) -> Any:
     _book(x.size)
+    reduced(f"{ufunc.__name__}.reduce", x.dtype, x, _axes(x.shape, axis))
     if dtype is None:
         dtype = _reduced_dtype(ufunc, x.dtype)
     return _into(out, _reduced(x.shape, axis, keepdims), dtype)
@@ -282,12 +318,14 @@ def _accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> Ab
     """Running values: one operation per element."""
     _axis(axis, x.ndim)
     _book(*((0, x.size) if ufunc.__name__ in _TRANSCENDENTAL else (x.size, 0)))
+    reduced(f"{ufunc.__name__}.accumulate", x.dtype, x, (axis % x.ndim,))
     return AbstractArray(x.shape, _reduced_dtype(ufunc, x.dtype) if dtype is None else dtype)
 
 
 def _view(x: AbstractArray, take: Callable[[Any], Any]) -> AbstractArray:
     """A view of `x` as numpy would take it; the stand-in has `x`'s strides over one element that is never read."""
     layout = take(_layout(x))
+    did("view", "transpose")
     return AbstractArray(layout.shape, x.dtype, x.storage, layout.strides)
 
 
@@ -310,7 +348,8 @@ def _reshape(x: AbstractArray, shape: Any, copy: bool | None = None, **_: Any) -
         if copy is False:
             raise
         new = _weightless(x.shape).reshape(shape).shape
-        return AbstractArray(new, x.dtype)
+        made = _copied("copy", AbstractArray(x.shape, x.dtype), x)
+        return AbstractArray(new, x.dtype, made.storage)
 
 
 def _weightless(shape: Shape) -> Any:
@@ -364,30 +403,31 @@ def _check_positions(part: Any, extent: int, number: int) -> None:
 
 
 def _like(x: Any, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> AbstractArray:
+    did("make", "")
     shape = x.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
     return AbstractArray(shape, x.dtype if dtype is None else dtype)
 
 
-def _full_like(x: Any, value: Any, dtype: Any = None, *, shape: Any = None, **_: Any) -> AbstractArray:
-    return _like(x, dtype, shape=shape)
+def _full_like(x: Any, value: Any = 0, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> AbstractArray:
+    return _copied("fill", _like(x, dtype, shape=shape), value)
 
 
 def _where(condition: Any, x: Any, y: Any) -> AbstractArray:
     shape = np.broadcast_shapes(*map(_shape, (condition, x, y)))
     _book(math.prod(shape))
-    return AbstractArray(shape, _resolve(np.add, (_kind(x), _kind(y))))
+    return _walked("where", (x, y, condition), AbstractArray(shape, _resolve(np.add, (_kind(x), _kind(y)))))
 
 
-def _mapped(inputs: Any, dtype: Any, operations: int = 1) -> AbstractArray:
+def _mapped(function: str, inputs: Any, dtype: Any, operations: int = 1) -> AbstractArray:
     """The result of an elementwise function that is no ufunc, at so many operations per element."""
     shape = np.broadcast_shapes(*map(_shape, inputs))
     _book(operations * math.prod(shape))
-    return _new(inputs, shape, np.dtype(dtype))
+    return _walked(function, inputs, _new(inputs, shape, np.dtype(dtype)))
 
 
 def _clip(x: Any, low: Any, high: Any) -> AbstractArray:
     dtype = _resolve(np.minimum, (_resolve(np.maximum, (_kind(x), _kind(low))), _kind(high)))
-    return _mapped((x, low, high), dtype, 2)
+    return _mapped("clip", (x, low, high), dtype, 2)
 
 
 def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
@@ -396,17 +436,25 @@ def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
     # numpy says what does not fit, of arrays without elements along the axis: it would look at every one, even of no bytes.
     joined = np.concatenate([_weightless((*s[:at], 0, *s[at + 1 :])) for s in shapes], axis=at).shape
     whole = (*joined[:at], sum(s[at] for s in shapes), *joined[at + 1 :])
-    return AbstractArray(whole, np.result_type(*(a.dtype for a in arrays)))
+    out = AbstractArray(whole, np.result_type(*(a.dtype for a in arrays)))
+    did("concatenate", out.dtype.name, out.size, len(arrays), 2 * out.nbytes)
+    return out
 
 
 def _take_along_axis(x: Any, indices: Any, axis: int = -1) -> AbstractArray:
     axis = _axis(axis, len(_shape(x)))
     shape = tuple(n if i != axis else _shape(indices)[axis] for i, n in enumerate(np.broadcast_shapes(_off(x, axis), _off(indices, axis))))
-    return AbstractArray(shape, x.dtype)
+    out = AbstractArray(shape, x.dtype)
+    did("gather", out.dtype.name, out.size)
+    return out
 
 
 def _off(x: Any, axis: int) -> Shape:
     return tuple(1 if i == axis else n for i, n in enumerate(_shape(x)))
+
+
+def _unpacked(x: AbstractArray, size: int) -> AbstractArray:
+    return _walked("unpackbits", (x,), AbstractArray((size,), np.uint8))
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -420,7 +468,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "squeeze": lambda x, axis=None: _view(x, lambda layout: np.squeeze(layout, axis)),
     "broadcast_to": lambda x, shape, **_: _view(x, lambda layout: np.broadcast_to(layout, shape)),
     "flip": lambda x, axis=None: _view(x, lambda layout: np.flip(layout, axis)),
-    "roll": lambda x, shift, axis=None: _like(x),
+    "roll": lambda x, shift, axis=None: _copied("roll", _like(x), x),
     "sliding_window_view": lambda x, window_shape, axis=None, **_: _view(x, lambda layout: sliding_window_view(layout, window_shape, axis)),
     "diagonal": lambda x, offset=0, axis1=0, axis2=1: _view(x, lambda layout: np.diagonal(layout, offset, axis1, axis2)),
     "sum": lambda x, axis=None, keepdims=False, **_: x.sum(axis=axis, keepdims=keepdims),
@@ -429,22 +477,22 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": lambda x, axis=None, keepdims=False, **_: x.min(axis=axis, keepdims=keepdims),
     "mean": lambda x, axis=None, keepdims=False, **_: x.mean(axis=axis, keepdims=keepdims),
     "argmax": lambda x, axis=None, keepdims=False, **_: x.argmax(axis=axis, keepdims=keepdims),
-    "zeros_like": _like,
-    "ones_like": _like,
+    "zeros_like": lambda x, *args, **options: _copied("fill", _like(x, *args, **options), 0),
+    "ones_like": lambda x, *args, **options: _copied("fill", _like(x, *args, **options), 1),
     "empty_like": _like,
     "full_like": _full_like,
-    "copyto": lambda target, source, **_: None,
+    "copyto": lambda target, source, **_: moved("put", target, source),
     "where": _where,
     "clip": _clip,
-    "round": lambda x, decimals=0, **_: _mapped((x,), x.dtype, 3 if decimals else 1),
-    "isclose": lambda x, y, **_: _mapped((x, y), np.bool_, 6),
-    "nan_to_num": lambda x, **_: _mapped((x,), x.dtype),
-    "packbits": lambda x, axis=None, **_: AbstractArray((-(-x.size // 8),), np.uint8),
-    "unpackbits": lambda x, axis=None, count=None, **_: AbstractArray((8 * x.size if count is None else count,), np.uint8),
+    "round": lambda x, decimals=0, **_: _mapped("round", (x,), x.dtype, 3 if decimals else 1),
+    "isclose": lambda x, y, **_: _mapped("isclose", (x, y), np.bool_, 6),
+    "nan_to_num": lambda x, **_: _mapped("nan_to_num", (x,), x.dtype),
+    "packbits": lambda x, axis=None, **_: _walked("packbits", (x,), AbstractArray((-(-x.size // 8),), np.uint8)),
+    "unpackbits": lambda x, axis=None, count=None, **_: _unpacked(x, 8 * x.size if count is None else count),
     "concatenate": _concatenate,
     "stack": lambda arrays, axis=0, **_: _concatenate([np.expand_dims(a, axis) for a in arrays], axis),
     "take_along_axis": _take_along_axis,
-    "put_along_axis": lambda x, indices, values, axis=-1: None,
+    "put_along_axis": lambda x, indices, values, axis=-1: did("scatter", x.dtype.name, math.prod(_shape(indices))),
     "shape": lambda x: x.shape,
     "ndim": lambda x: x.ndim,
     "size": lambda x, axis=None: x.size if axis is None else x.shape[axis],

@@ -25,7 +25,7 @@ import numpy as np
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.lattices import BLOCK, Sizes, gathering, gathers, gathers_input, lattice, opposite, spreads
 from diffcore.kernels.windows import Shape, Window, covers, phases, row_major
-from diffcore.ledger import state
+from diffcore.ledger import leading, rehearsing, rounds, state
 
 TILE = 1 << 20
 """Bytes of columns of one image from which on it is cut along its first axis."""
@@ -160,11 +160,10 @@ def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None)
 def _gathered(x: Any, weight: Any, window: Window, groups: int, shift: Any) -> Any:
     o, c, inner = weight.shape[0], x.shape[1], weight.shape[1] * window.taps
     out = np.empty_like(x, dtype=np.result_type(x.dtype, weight.dtype), shape=(x.shape[0], o, *window.counts), order="C")
-    for part, cut in _tiles(window, c * window.taps * math.prod(window.counts) * x.dtype.itemsize):
+    _book(x, 0 if shift is None else out.size)
+    tiles = _tiles(window, c * window.taps * math.prod(window.counts) * x.dtype.itemsize)
+    for part, cut in leading(tiles, real=not isinstance(x, AbstractArray)):
         _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut])
-        if isinstance(x, AbstractArray):
-            _book(x, 0 if shift is None else out.size)
-            break
     return out
 
 
@@ -178,10 +177,7 @@ def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
     if patches.dropped:
         product = np.empty_like(out, shape=(step, groups, rows, positions), order="C")
         windows = _strided(product, (step, o, *window.counts), (o * positions, positions, *patches.where.strides))
-    if isinstance(x, AbstractArray):
-        return
-    for start in range(0, n, step):
-        stop = min(start + step, n)
+    for start, stop in rounds(n, step, real=not isinstance(x, AbstractArray)):
         k, part = stop - start, out[start:stop]
         patches.fill(start, stop)
         if not patches.dropped:
@@ -217,13 +213,11 @@ def _spread_back(g: Any, weight: Any, window: Window, groups: int, size: Shape) 
     new: Any = np.empty_like if len(tiles) == 1 and reached == math.prod(size) else np.zeros_like
     out = new(g, dtype=dtype, shape=(n, c, *size), order="C")
     matrix = weight.reshape((groups, o // groups, c // groups * window.taps)).mT
-    for part, cut in tiles:
+    for part, cut in leading(tiles, real=not isinstance(g, AbstractArray)):
         if part.disjoint:
             _place(g[:, :, cut], matrix, part, out)
         else:
             _spread(g[:, :, cut], matrix, part, out, more=len(tiles) > 1)
-        if isinstance(g, AbstractArray):
-            break
     return out
 
 
@@ -241,12 +235,9 @@ def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
     apart = [tuple(n_ * p for n_, p in zip(along, pitch, strict=True)) for along in (window.dilation, window.stride, window.before)]
     strides = (c * math.prod(extents), math.prod(extents), *apart[0], *apart[1])
     met = _strided(images, (images.shape[0], c, *window.size, *window.counts), strides, -sum(apart[2]) if inside else 0)
-    if isinstance(g, AbstractArray):
-        return
     (whole,) = phases(window.dense)
     reach = whole.placed(window.dense, size)
-    for start in range(0, n, step):
-        stop = min(start + step, n)
+    for start, stop in rounds(n, step, real=not isinstance(g, AbstractArray)):
         k = stop - start
         np.matmul(matrix, g[start:stop].reshape((k, groups, rows, positions)), out=columns[:k])
         target = met[start:stop] if inside else met[:k]
@@ -282,10 +273,7 @@ def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> Non
     at_once = not more and len(sums) == 1 and window.extents == size and not any(window.before)
     if not at_once:
         total = np.empty_like(out, shape=(step, c, *window.extents), order="C")
-    if isinstance(g, AbstractArray):
-        return
-    for start in range(0, n, step):
-        stop = min(start + step, n)
+    for start, stop in rounds(n, step, real=not isinstance(g, AbstractArray)):
         k, part = stop - start, out[start:stop]
         if padded:
             windows[:k] = g[start:stop]
@@ -324,19 +312,18 @@ def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
     columns, cotangents = x.reshape((n, groups, c // groups, positions)), g.reshape((n, groups, o // groups, positions))
     step = max(1, BLOCK // max(o * c // groups * g.dtype.itemsize, 1))
     if isinstance(x, AbstractArray):
-        columns, cotangents = columns[:step], cotangents[:step]
-    for start in range(0, columns.shape[0], step):
-        total = _plus(total, columns[start : start + step], cotangents[start : start + step])
+        total = _plus(None, columns[:step], cotangents[:step])
+    for start, stop in rounds(n, step, real=not isinstance(x, AbstractArray)):
+        total = _plus(total, columns[start:stop], cotangents[start:stop])
     return total
 
 
 def _correlated(x: Any, g: Any, window: Window, groups: int) -> Any:
     """`[groups, o / groups, c / groups * taps]`: a product per block of images, which are put side by side."""
     total = None
-    for part, cut in _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize):
+    tiles = _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize)
+    for part, cut in leading(tiles, real=not isinstance(x, AbstractArray)):
         total = _correlate(x, g[:, :, cut], part, groups, total)
-        if isinstance(x, AbstractArray):
-            break
     return total
 
 
@@ -349,10 +336,10 @@ def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any) -> Any:
     new: Any = np.zeros_like if patches.dropped else np.empty_like
     cotangents = new(g, shape=(groups, o // groups, step * positions), order="C")
     windows = _strided(cotangents, (step, o, *window.counts), (positions, step * positions, *patches.where.strides))
-    if isinstance(x, AbstractArray):
-        return _plus(None, columns, cotangents)
-    for start in range(0, n, step):
-        stop = min(start + step, n)
+    abstract = isinstance(x, AbstractArray)
+    if abstract:
+        total = _plus(None, columns, cotangents)
+    for start, stop in rounds(n, step, real=not abstract):
         k = stop - start
         patches.fill(start, stop)
         windows[:k] = g[start:stop]
@@ -366,7 +353,7 @@ def _plus(total: Any, columns: Any, g: Any) -> Any:
     A product with few columns is up to twice as fast as its transpose with few rows. Adding to one laid out alike costs the same.
     """
     narrow = g.shape[-2] <= min(columns.shape[-2], NARROW)
-    if isinstance(g, AbstractArray):
+    if isinstance(g, AbstractArray) and not rehearsing():
         return np.empty_like(g, dtype=np.result_type(g.dtype, columns.dtype), shape=(*g.shape[-3:-1], columns.shape[-2]))
     product = np.matmul(columns, g.mT) if narrow else np.matmul(g, columns.mT)
     if product.ndim > 3:

@@ -13,17 +13,19 @@ one tap's cotangents are cut out with a mask of bits, eight times faster than a 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from diffcore.arrays import is_contiguous
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import unboxed
 from diffcore.kernels.families import always, irregular, linear_map
 from diffcore.kernels.record import Call, Shape
 from diffcore.kernels.windows import Window, covers, inside, placed, reaches, reaches_along, row_major, tap_slices
-from diffcore.ledger import state
+from diffcore.ledger import did, rehearse, state
 
 
 def _lowest(dtype: Any) -> Any:
@@ -56,17 +58,19 @@ def _largest(xp: Any, x: Any, window: Window) -> Any:
         for part in slices[1:]:
             out = xp.maximum(out, part)
         return out
-    if _books(x, window, 1):
+    lowest = _lowest(x.dtype)
+    if _books(x, window, 1, lambda: _along_axes(np.maximum, x, window, lowest)):
         return np.empty_like(x, shape=(*_rest(x, window), *window.counts), order="C")
-    return _along_axes(np.maximum, x, window, _lowest(x.dtype))
+    return _along_axes(np.maximum, x, window, lowest)
 
 
-def _books(x: Any, window: Window, operations: int) -> bool:
-    """Whether `x` is abstract; then so many operations per window and tap are booked, in whichever order they are done."""
+def _books(x: Any, window: Window, operations: int, program: Callable[[], object]) -> bool:
+    """Whether `x` is abstract; then so many operations per window and tap are booked, in whichever order `program` does them."""
     if not isinstance(x, AbstractArray):
         return False
     if state.ledger is not None:
         state.ledger.book(operations * math.prod((*_rest(x, window), *window.counts)) * window.taps, 0)
+        rehearse(program)
     return True
 
 
@@ -97,19 +101,23 @@ def _largest_and_tap(x: Any, window: Window) -> tuple[Any, Any]:
 
     The last axis comes first: then, of equal maxima, the one met first along each axis is the first in row-major order.
     """
-    dtype, rank, spatial = _tap_type(window), len(window.size), _spatial(x, window)
-    if _books(x, window, 2):
+    dtype, spatial = _tap_type(window), _spatial(x, window)
+    if _books(x, window, 2, lambda: np.isnan(_winners(x, window, dtype)[0]).any()):
         shape = (*_rest(x, window), *window.counts)
         return np.empty_like(x, shape=shape, order="C"), np.empty_like(x, dtype=dtype, shape=shape, order="C")
-    best: Any = x
-    tap: Any = None
-    step = 1
-    for axis in range(rank - 1, -1, -1):
-        best, tap = _winners_along(best, tap, step, window, axis, dtype)
-        step *= window.size[axis]
+    best, tap = _winners(x, window, dtype)
     if best.dtype.kind == "f" and np.isnan(best).any():
         for t, (_, windows, elements) in enumerate(reaches(window, spatial)):
             np.copyto(tap[..., *windows], dtype.type(t), where=np.isnan(x[..., *elements]))
+    return best, tap
+
+
+def _winners(x: Any, window: Window, dtype: Any) -> tuple[Any, Any]:
+    """The same where no element is NaN."""
+    best, tap, step = x, None, 1
+    for axis in range(len(window.size) - 1, -1, -1):
+        best, tap = _winners_along(best, tap, step, window, axis, dtype)
+        step *= window.size[axis]
     return best, tap
 
 
@@ -181,7 +189,10 @@ def _positions(xp: Any, tap: Any, window: Window, spatial: Shape) -> Any:
     """Where the winning taps are, as positions in the flattened trailing axes of the input."""
     taps, windows = _places(window, spatial)
     if isinstance(tap, AbstractArray):
-        return np.empty_like(tap, dtype=np.intp, shape=tap.shape)
+        found = np.empty_like(tap, dtype=np.intp, shape=tap.shape)
+        did("gather", "int64", tap.size)
+        rehearse(lambda: found + windows)
+        return found
     return xp.asarray(taps)[tap] + windows
 
 
@@ -249,7 +260,10 @@ def _pool_gather(xp: Any, x: Any, *, tap: Any, window: Window) -> Any:
     if xp is np:
         lead = tuple(x.shape[: x.ndim - tap.ndim])
         if isinstance(x, AbstractArray) or isinstance(tap, AbstractArray):
-            return AbstractArray((*lead, *tap.shape), x.dtype)
+            out = AbstractArray((*lead, *tap.shape), x.dtype)
+            rehearse(lambda: _flat_positions(tap, window, _spatial(x, window)))
+            did("gather", x.dtype.name, out.size)
+            return out
         return np.take(x.reshape((*lead, math.prod(x.shape[len(lead) :]))), _flat_positions(tap, window, _spatial(x, window)), axis=-1)
     first, *others = tap_slices(x, window, 0)
     out = first
@@ -260,21 +274,25 @@ def _pool_gather(xp: Any, x: Any, *, tap: Any, window: Window) -> Any:
 
 def _pool_scatter(xp: Any, g: Any, *, tap: Any, window: Window, shape: Shape) -> Any:
     _check(g, window, shape, tap)
-    lead = tuple(g.shape[: g.ndim - tap.ndim])
-    met = reaches(window, shape)
     if xp is not np:
-        parts = [placed(xp.where(tap == t, g, 0), reach.tap, window, shape) for t, reach in enumerate(met)]
+        parts = [placed(xp.where(tap == t, g, 0), reach.tap, window, shape) for t, reach in enumerate(reaches(window, shape))]
         return sum(parts[1:], parts[0])
     out: Any = np.zeros_like(g, shape=(*_rest(g, window), *shape), order="C")
     if isinstance(g, AbstractArray) or isinstance(tap, AbstractArray):
-        _books(g, window, 0 if window.disjoint else 1)
+        _books(g, window, 0 if window.disjoint else 1, lambda: _scattered(out, g, tap, window, shape))
         return AbstractArray(out.shape, out.dtype)
-    if window.disjoint and not lead:
+    _scattered(out, g, tap, window, shape)
+    return out
+
+
+def _scattered(out: Any, g: Any, tap: Any, window: Window, shape: Shape) -> None:
+    """`g` to the winning taps of zeros `out`."""
+    if window.disjoint and g.ndim == tap.ndim:
         out.reshape(-1)[_flat_positions(tap, window, shape).reshape(-1)] = g.reshape(-1)
-        return out
+        return
     bits = np.dtype(f"i{g.dtype.itemsize}")
-    cotangents: Any = np.ascontiguousarray(g).view(bits)
-    for t, (_, windows, elements) in enumerate(met):
+    cotangents: Any = (g if is_contiguous(g) else g.copy()).view(bits)
+    for t, (_, windows, elements) in enumerate(reaches(window, shape)):
         chosen = (tap[..., *windows] == t).astype(bits)
         cut = cotangents[..., *windows] & np.negative(chosen, out=chosen)  # all bits are ones, or none
         part = out[..., *elements]
@@ -282,7 +300,6 @@ def _pool_scatter(xp: Any, g: Any, *, tap: Any, window: Window, shape: Shape) ->
             part[...] = cut.view(g.dtype)
         else:
             part += cut.view(g.dtype)
-    return out
 
 
 pool_gather = linear_map(
@@ -313,7 +330,7 @@ def _window_sum(xp: Any, x: Any, *, window: Window) -> Any:
     if xp is not np:
         slices = tap_slices(x, window, 0)
         return sum(slices[1:], slices[0])
-    if _books(x, window, 1):
+    if _books(x, window, 1, lambda: _along_axes(np.add, x, window, 0)):
         return np.empty_like(x, shape=(*_rest(x, window), *window.counts), order="C")
     return _along_axes(np.add, x, window, 0)
 
@@ -323,8 +340,13 @@ def _window_spread(xp: Any, g: Any, *, window: Window, shape: Shape) -> Any:
     if xp is not np:
         parts = [placed(g, reach.tap, window, shape) for reach in reaches(window, shape)]
         return sum(parts[1:], parts[0])
-    if _books(g, window, 0 if window.disjoint else 1):
+    if _books(g, window, 0 if window.disjoint else 1, lambda: _spread_along(g, window, shape)):
         return np.empty_like(g, shape=(*_rest(g, window), *shape), order="C")
+    return _spread_along(g, window, shape)
+
+
+def _spread_along(g: Any, window: Window, shape: Shape) -> Any:
+    """Each element to all of its window, along one axis after the other."""
     rank = len(shape)
     for axis in range(rank - 1, -1, -1):
         rest = (slice(None),) * (rank - 1 - axis)
