@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from diffcore import tree
-from diffcore.ledger import label
+from diffcore.ledger import did, label
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
@@ -85,6 +85,7 @@ def value_and_grad(
         found = {} if node is None else tape.backward((node,), (ones_of(value),))
         gradients = _gradients(found, leaves, arguments, set())
         if watch.count:
+            did("step", "revdiff")
             for g in gradients:
                 label(g, "gradient")
         result = arguments.pack(gradients)
