@@ -6,6 +6,7 @@ networks that are compared.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,34 +14,49 @@ import numpy as np
 
 from compare.calibration.engines import Price
 from compare.calibration.stopwatch import Stopwatch
+from compare.optimizers import OPTIMIZERS
 from compare.strategies import STRATEGIES, Strategy
 from diffcore.ledger import Ledger, Work
 
-FEW, MANY, SIZE = 2, 10, 4
+FEW, MANY, SIZE = 2, 14, 4
 """Layers of the programs that are held against each other, and examples and features of each."""
+
+Build = Callable[..., Any]
+"""A network over an engine, of so many layers."""
 
 
 def operations(watch: Stopwatch, price: Price) -> dict[str, float]:
-    """Seconds of `"record"`, `"push STRATEGY"`, `"update"`, `"step"` and `"segment"` beside what `price` knows."""
-    found: dict[str, float] = {}
-    reverse, checkpoints = STRATEGIES["reverse"], STRATEGIES["reverse-checkpoint"]
+    """Seconds of `"record"`, `"push"`, `"turn"`, `"update OPTIMIZER"`, `"step ENGINE"` and `"segment"` beside what `price` knows."""
+    found: dict[str, float] = dict.fromkeys(("record", "push", "turn", "update", "segment", "step"), 0.0)
+    reverse, checkpoints, forward = (STRATEGIES[name] for name in ("reverse", "reverse-checkpoint", "forward-activations"))
 
     def known(work: Work) -> float:
-        return found.get(f"{work.function} {work.of}", found.get(work.function, price(work)))
+        own = found.get(f"{work.function} {work.of}", found.get(work.function))
+        return price(work) if own is None else own * (work.dims[0] if work.dims else 1)
 
-    def grown(strategy: Strategy, build: Callable[..., Any], *functions: str) -> float:
-        """What a call of one of `functions` takes, by what the larger program takes more."""
-        sides = [_beside(watch, known, strategy, build, count) for count in (FEW, MANY)]
-        calls = [sum(count for work, count in works.items() if work.function in functions) for _, works in sides]
-        return max((sides[1][0] - sides[0][0]) / max(calls[1] - calls[0], 1), 0.0)
+    def beside(strategy: Strategy, build: Build, count: int, optimizer: str = "SGD") -> tuple[float, Counter[str]]:
+        """Seconds of a step of a program beside what is known of it, and how often it does what."""
+        taken, works = _timed(watch, strategy, build, count, optimizer)
+        calls = Counter[str]()
+        for work, n in works.items():
+            calls[work.function] += n * (work.dims[0] if work.function == "turn" else 1)
+        return taken - sum(n * known(work) for work, n in works.items()), calls
 
-    found |= dict.fromkeys(("record", "push", "update", "segment", "step"), 0.0)
-    found["record"] = grown(reverse, _curved, "record")
-    found["update"] = grown(reverse, _linear, "update")
-    found["step revdiff"] = max(_beside(watch, known, reverse, _linear, FEW)[0], 0.0)
-    found["push"] = grown(STRATEGIES["forward-activations"], _curved, "push")
-    found["step dualdiff"] = max(_beside(watch, known, STRATEGIES["forward-activations"], _linear, FEW)[0], 0.0)
-    found["segment"] = grown(checkpoints, _curved, "segment")
+    def grown(function: str, strategy: Strategy, build: Build, optimizer: str = "SGD") -> float:
+        """What a call of `function` takes, by what the larger of two programs takes more."""
+        (few, before), (many, after) = (beside(strategy, build, count, optimizer) for count in (FEW, MANY))
+        return max((many - few) / max(after[function] - before[function], 1), 0.0)
+
+    found["record"] = grown("record", reverse, _curved)
+    for optimizer in dict.fromkeys(OPTIMIZERS.values()):
+        found[f"update {optimizer}"] = grown("update", reverse, _linear, optimizer)
+    found["update"] = found["update SGD"]
+    found["turn"] = grown("turn", reverse, _recurrent)
+    found["step revdiff"] = max(beside(reverse, _linear, FEW)[0], 0.0)
+    found["push"] = grown("push", forward, _curved)
+    found["step dualdiff"] = max(beside(forward, _linear, FEW)[0], 0.0)
+    more, calls = beside(checkpoints, _curved, MANY)
+    found["segment"] = max(more / max(calls["segment"], 1), 0.0)
     return found
 
 
@@ -54,32 +70,50 @@ def _linear(engine: Any, count: int, **options: Any) -> Any:
     return engine.nn.Sequential(*(engine.nn.Linear(SIZE, SIZE, **options) for _ in range(count)))
 
 
-def _beside(watch: Stopwatch, known: Price, strategy: Strategy, build: Callable[..., Any], count: int) -> tuple[float, Mapping[Work, int]]:
-    """Seconds of a step of a program beside what is known of it, and what it does."""
+def _recurrent(engine: Any, count: int, **options: Any) -> Any:
+    """A recurrent layer over so many steps."""
+    return _Sequence(engine.nn.RNN(SIZE, SIZE, **options), count)
+
+
+class _Sequence:
+    """A recurrent layer and the number of steps that it is given."""
+
+    def __init__(self, layer: Any, steps: int) -> None:
+        self.layer, self.steps = layer, steps
+
+
+def _timed(watch: Stopwatch, strategy: Strategy, build: Build, count: int, optimizer: str) -> tuple[float, Mapping[Work, int]]:
+    """Seconds of a step of a program, and what it does."""
     engine = strategy.engine()
-    x = np.random.default_rng(0).standard_normal((SIZE, SIZE)).astype(np.float32)
-    real = _step(strategy, build(engine, count, dtype="float32"))
+    net, shadow = build(engine, count, dtype="float32"), build(engine, count, dtype="float32", device="meta")
+    shape: tuple[int, ...] = (SIZE, SIZE)
+    if isinstance(net, _Sequence):
+        net, shadow, shape = net.layer, shadow.layer, (net.steps, SIZE, SIZE)
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     with Ledger(works=True) as ledger:
-        shadow = _step(strategy, build(engine, count, dtype="float32", device="meta"))
-        shade = engine.tensor(x, device="meta")
-        shadow(shade)
+        rehearse, shade = _step(strategy, shadow, optimizer), engine.tensor(x, device="meta")
+        rehearse(shade)
         before = ledger.work.copy()
-        shadow(shade)
-    works = ledger.work - before
-    return watch.seconds(lambda: real(x)) - sum(n * known(work) for work, n in works.items()), works
+        rehearse(shade)
+    step = _step(strategy, net, optimizer)
+    return watch.seconds(lambda: step(x)), ledger.work - before
 
 
-def _step(strategy: Strategy, net: Any) -> Callable[[Any], object]:
+def _loss(net: Any, x: Any) -> Any:
+    out = net(x)
+    return ((out[0] if isinstance(out, tuple) else out) ** 2).mean()
+
+
+def _step(strategy: Strategy, net: Any, optimizer: str) -> Callable[[Any], object]:
     """A step of training as `compare` makes it."""
-    engine = strategy.engine()
-    optimizer = engine.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9)
-    differentiated = strategy.value_and_grad(lambda net, x: (net(x) ** 2).mean())
+    updates = getattr(strategy.engine().optim, optimizer)(net.parameters(), lr=1e-6, **({"momentum": 0.9} if optimizer == "SGD" else {}))
+    differentiated = strategy.value_and_grad(_loss)
 
     def step(x: Any) -> None:
         _, gradients = differentiated(net, x)
         for name, parameter in net.named_parameters():
             parameter.grad = gradients[name]
-        optimizer.step()
-        optimizer.zero_grad()
+        updates.step()
+        updates.zero_grad()
 
     return step

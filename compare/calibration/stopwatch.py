@@ -22,7 +22,7 @@ CALM, WANTED = 1.08, 6
 PATIENCE = 0.02
 """Seconds after which no more of them are waited for, unless there are not `LEAST` batches of any kind."""
 LEAST = 4
-SETTLING = 0.5
+SETTLING = 1.5
 """Seconds in which the gauge is watched before anything else."""
 
 
@@ -78,7 +78,7 @@ class Stopwatch:
         self.best = min(self.best, *(gauge for gauge, _ in found))
         found.sort()
         kept = sorted(ratio for _, ratio in found[: max(3, calm)])
-        return kept[len(kept) // 4] * self.unit
+        return kept[len(kept) // 2] * self.unit
 
 
 def _time(work: Callable[[], object], count: int, clock: Callable[[], float]) -> float:
