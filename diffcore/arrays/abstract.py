@@ -263,7 +263,8 @@ def _matmul(inputs: Any, out: Any) -> Any:
     if rows[1] != columns[1]:
         raise ValueError(f"matmul: {a} and {b} disagree: {rows[1]} != {columns[1]}")
     shape = (*np.broadcast_shapes(a[:-2], b[:-2]), *rows[0], *columns[0])
-    _book(2 * math.prod(shape) * rows[1])
+    if state.ledger is not None:
+        state.ledger.book_product(2 * math.prod(shape) * rows[1])
     return _into(out, shape, _resolve(np.matmul, tuple(map(_kind, inputs))))
 
 

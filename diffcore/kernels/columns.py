@@ -28,7 +28,7 @@ from diffcore.arrays.abstract import AbstractArray
 from diffcore.arrays.observed import alike
 from diffcore.kernels.lattices import BLOCK, Sizes, gathering, gathers, gathers_input, lattice, opposite, spreads
 from diffcore.kernels.windows import Shape, Window, covers, phases, row_major
-from diffcore.ledger import nominally
+from diffcore.ledger import besides, nominally
 
 TILE = 1 << 20
 """Bytes of columns of one image from which on it is cut along its first axis."""
@@ -55,6 +55,12 @@ def _tiles(window: Window, nbytes: int) -> list[tuple[Window, slice]]:
 def _some(parts: Sequence[Any], x: Any) -> Sequence[Any]:
     """All parts of the work; for an abstract `x` the first two, which stand for all: no later one has more memory at a time."""
     return parts[:2] if isinstance(x, AbstractArray) else parts
+
+
+def _work(x: Any, operations: int, window: Window, part: Window) -> None:
+    """Count besides what the loop over blocks does on `x`: `operations` for `part` of the windows, of which the first stands for all."""
+    if part.before == window.before:
+        besides(x, operations * math.prod(window.counts) // max(math.prod(part.counts), 1))
 
 
 def _strided(base: Any, shape: Shape, strides: Shape, offset: int = 0) -> Any:
@@ -143,7 +149,8 @@ def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None)
         matrix = weight.reshape((groups, o // groups, inner))
         out = np.matmul(matrix, x.reshape((n, groups, inner, math.prod(size)))).reshape((n, o, *size))
     else:
-        with nominally(x, n * o * math.prod(window.counts) * (2 * inner + (shift is not None))):
+        products = 2 * n * o * math.prod(window.counts) * inner
+        with nominally(x, products + (0 if shift is None else n * o * math.prod(window.counts)), products):
             if gathers(window, size, Sizes(n, c, o, groups)):
                 return _gathered(x, weight, window, groups, shift)
             out = _spread_back(x, _flipped(weight, groups), opposite(window, size), groups, window.counts)
@@ -160,11 +167,11 @@ def _gathered(x: Any, weight: Any, window: Window, groups: int, shift: Any) -> A
     out = np.empty_like(x, dtype=np.result_type(x.dtype, weight.dtype), shape=(x.shape[0], o, *window.counts), order="C")
     tiles = _tiles(window, c * window.taps * math.prod(window.counts) * x.dtype.itemsize)
     for part, cut in _some(tiles, x):
-        _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut])
+        _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut], window)
     return out
 
 
-def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
+def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any, whole: Window) -> None:
     """The product of `matrix` `[groups, o / groups, c / groups * taps]` with patches, plus `shift`, into `out`."""
     groups, rows, inner = matrix.shape
     n, o = out.shape[:2]
@@ -174,6 +181,7 @@ def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
     if patches.dropped:
         product = np.empty_like(out, shape=(step, groups, rows, positions), order="C")
         windows = _strided(product, (step, o, *window.counts), (o * positions, positions, *patches.where.strides))
+    _work(x, 2 * n * o * inner * positions, whole, window)
     for start in _some(range(0, n, step), x):
         stop = min(start + step, n)
         k, part = stop - start, out[start:stop]
@@ -197,7 +205,8 @@ def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any
     if _is_copy(window, size):
         matrix = weight.reshape((groups, o // groups, c // groups)).mT
         return np.matmul(matrix, g.reshape((n, groups, o // groups, math.prod(size)))).reshape((n, c, *size))
-    with nominally(g, 2 * g.size * weight.shape[1] * window.taps):
+    products = 2 * g.size * weight.shape[1] * window.taps
+    with nominally(g, products, products):
         if spreads(window, size, Sizes(n, c, o, groups)):
             return _spread_back(g, weight, window, groups, size)
         return _gathered(g, _flipped(weight, groups), opposite(window, size), groups, None)
@@ -213,13 +222,13 @@ def _spread_back(g: Any, weight: Any, window: Window, groups: int, size: Shape) 
     matrix = weight.reshape((groups, o // groups, c // groups * window.taps)).mT
     for part, cut in _some(tiles, g):
         if part.disjoint:
-            _place(g[:, :, cut], matrix, part, out)
+            _place(g[:, :, cut], matrix, part, out, window)
         else:
-            _spread(g[:, :, cut], matrix, part, out, more=len(tiles) > 1)
+            _spread(g[:, :, cut], matrix, part, out, window, more=len(tiles) > 1)
     return out
 
 
-def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
+def _place(g: Any, matrix: Any, window: Window, out: Any, of: Window) -> None:
     """`_spread` for windows of which no two meet: what is added is copied."""
     groups, inner, rows = matrix.shape
     n, c, *extent = out.shape
@@ -233,6 +242,7 @@ def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
     apart = [tuple(n_ * p for n_, p in zip(along, pitch, strict=True)) for along in (window.dilation, window.stride, window.before)]
     strides = (c * math.prod(extents), math.prod(extents), *apart[0], *apart[1])
     met = _strided(images, (images.shape[0], c, *window.size, *window.counts), strides, -sum(apart[2]) if inside else 0)
+    _work(g, 2 * n * groups * rows * inner * positions, of, window)
     (whole,) = phases(window.dense)
     reach = whole.placed(window.dense, size)
     for start in _some(range(0, n, step), g):
@@ -245,7 +255,7 @@ def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
             out[start:stop, :, *reach.elements] = images[:k, :, *reach.windows]
 
 
-def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> None:
+def _spread(g: Any, matrix: Any, window: Window, out: Any, whole: Window, *, more: bool) -> None:
     """Columns, `matrix` `[groups, c / groups * taps, o / groups]` times `g`, added back into `out`; with `more` to what is there."""
     groups, inner, rows = matrix.shape
     n, c, *extent = out.shape
@@ -272,6 +282,7 @@ def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> Non
     at_once = not more and len(sums) == 1 and window.extents == size and not any(window.before)
     if not at_once:
         total = np.empty_like(out, shape=(step, c, *window.extents), order="C")
+    _work(g, 2 * n * o * inner * run + n * c * taps * volume, whole, window)
     for start in _some(range(0, n, step), g):
         stop = min(start + step, n)
         k, part = stop - start, out[start:stop]
@@ -294,7 +305,8 @@ def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
     x, g = alike(x, g)
     (n, c, *extent), o = x.shape, g.shape[1]
     size, shape = tuple(extent), (o, c // groups, *window.size)
-    with nominally(x, 2 * g.size * math.prod(shape[1:])):
+    products = 2 * g.size * math.prod(shape[1:])
+    with nominally(x, products, products):
         if not n:
             return np.zeros_like(g, dtype=np.result_type(x.dtype, g.dtype), shape=shape, order="C")
         if _is_copy(window, size) and shape[1] * o <= (c + o) * math.prod(size):
@@ -325,6 +337,7 @@ def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
     o, positions, total = g.shape[1], math.prod(size), None
     columns, cotangents = x.reshape((n, groups, c // groups, positions)), g.reshape((n, groups, o // groups, positions))
     step = max(1, BLOCK // max(o * c // groups * g.dtype.itemsize, 1))
+    besides(x, (2 * positions + 1) * n * o * c // groups)  # products, which are added
     for start in _some(range(0, n, step), x):
         total = _plus(total, columns[start : start + step], cotangents[start : start + step])
     return total
@@ -335,11 +348,11 @@ def _correlated(x: Any, g: Any, window: Window, groups: int, *, exact: bool = Fa
     total = None
     tiles = _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize)
     for part, cut in _some(tiles, x):
-        total = _correlate(x, g[:, :, cut], part, groups, total, exact)
+        total = _correlate(x, g[:, :, cut], part, groups, total, window, exact)
     return total
 
 
-def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, exact: bool) -> Any:
+def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, whole: Window, exact: bool) -> Any:
     """`_correlated` of some windows, plus `total`."""
     (n, c), o = x.shape[:2], g.shape[1]
     patches = _Patches(x, window, o, groups, least=TERMS, images_last=True, exact=exact)
@@ -348,6 +361,7 @@ def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, exact: b
     new: Any = np.zeros_like if patches.dropped else np.empty_like
     cotangents = new(g, shape=(groups, o // groups, step * positions), order="C")
     windows = _strided(cotangents, (step, o, *window.counts), (positions, step * positions, *patches.where.strides))
+    _work(x, 2 * n * o * columns.shape[-2] * positions, whole, window)
     for start in _some(range(0, n, step), x):
         stop = min(start + step, n)
         k = stop - start

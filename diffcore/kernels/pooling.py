@@ -25,7 +25,7 @@ from diffcore.arrays.observed import alike
 from diffcore.dispatch import unboxed
 from diffcore.kernels.families import always, irregular, linear_map
 from diffcore.kernels.record import Call, Shape
-from diffcore.kernels.windows import Window, covers, inside, placed, reaches, reaches_along, row_major, tap_slices
+from diffcore.kernels.windows import Window, covers, inside, placed, reaches, reaches_along, repeated, row_major, tap_slices
 from diffcore.ledger import nominally
 
 
@@ -342,6 +342,8 @@ def _window_sum(xp: Any, x: Any, *, window: Window) -> Any:
 def _window_spread(xp: Any, g: Any, *, window: Window, shape: Shape) -> Any:
     _check(g, window, shape)
     if xp is not np:
+        if window.disjoint:
+            return repeated(g, window, shape)
         parts = [placed(g, reach.tap, window, shape) for reach in reaches(window, shape)]
         return sum(parts[1:], parts[0])
     rank = len(shape)
