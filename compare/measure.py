@@ -17,7 +17,7 @@ from compare.settings import AUTO, Settings
 from compare.strategies import Strategy
 from compare.training import Batch, Trainer
 from diffcore.errors import MemoryBudgetError
-from diffcore.ledger import Ledger
+from diffcore.ledger import Ledger, thinned
 
 STEP_FLOPS = 2e12
 """A step that costs more operations than this is refused (`Settings.full` lifts it): it would take minutes."""
@@ -91,10 +91,10 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
             ) from None
         ledger.most = math.inf
         gc.collect()
-        start = len(ledger.timeline)
+        ledger.timeline.clear()
         before = dict(ledger.flops), dict(ledger.transcendentals)
         trainer.step(inputs, targets)
-        timeline = ledger.timeline[start:]
+        timeline = ledger.timeline
     return Prepared(
         parameters=parameters,
         directions=strategy.directions(trainer.loss, trainer.net, inputs, targets),
@@ -103,7 +103,7 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
         transcendentals=_grown(before[1], ledger.transcendentals),
         convention=ledger.convention,
         planned_peak=max((sum(roles.values()) for _, roles in timeline), default=0),
-        timeline=_thinned([Moment(label, dict(roles)) for label, roles in timeline]),
+        timeline=[Moment(label, dict(roles)) for label, roles in thinned(timeline, MOMENTS, lambda moment: sum(moment[1].values()))],
     )
 
 
@@ -133,18 +133,9 @@ class _Limited(Ledger):
 
     def book(self, flops: int, transcendentals: int) -> None:
         super().book(flops, transcendentals)
-        self._done += flops
+        self._done += flops * self.repeats
         if self._done > self.most:
             raise _TooDear
-
-
-def _thinned(timeline: list[Moment]) -> list[Moment]:
-    """At most `MOMENTS` of a timeline: the first, and the highest of each of so many equal stretches, so that no peak is lost."""
-    if len(timeline) <= MOMENTS:
-        return timeline
-    rest, count = timeline[1:], MOMENTS - 1
-    stretches = [rest[i * len(rest) // count : (i + 1) * len(rest) // count] for i in range(count)]
-    return timeline[:1] + [max(stretch, key=lambda moment: sum(moment.bytes.values())) for stretch in stretches]
 
 
 def _grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

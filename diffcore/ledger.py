@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple, TypeVar
 
 from diffcore import places
 from diffcore.places import Place
@@ -26,6 +26,12 @@ CONVENTION = (
     "counts n log2 n; of a matrix with n rows, LU (a determinant) counts 2/3 n^3, a solution 2 n^2 per right-hand side more, an inverse "
     "2 n^3, a Cholesky factor 1/3 n^3, a triangular solution n^2 per right-hand side, singular vectors 26 n^3."
 )
+
+
+_M = TypeVar("_M")
+
+MOMENTS = 1 << 14
+"""Moments of a timeline beyond which it is thinned to half as many, so that its memory is bounded."""
 
 
 class _State(threading.local):
@@ -91,9 +97,10 @@ class Ledger:
     """Books operations and live bytes of everything that runs on abstract arrays inside `with Ledger() as ledger:`.
 
     `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs; `timeline` lists `(label, {role: live
-    bytes})` after each allocation; `live` maps role to bytes alive now; `peak` is the largest total, `peak_roles` its composition and
-    `peak_at` where it was. With `located=True` the line and the layer that call each kernel are noted: `entries(net)` tells operations by
-    layer, and `peak_at` has its place.
+    bytes})` after each allocation, of a long program of some of them and always the highest around; `live` maps role to bytes alive now;
+    `peak` is the largest total, `peak_roles` its composition and `peak_at` where it was. With `located=True` the line and the layer that
+    call each kernel are noted: `entries(net)` tells operations by layer, and `peak_at` has its place. What is booked now happens `repeats`
+    times (see `times`).
     """
 
     convention = CONVENTION
@@ -109,7 +116,8 @@ class Ledger:
         self.peak_at = Site("primal", "", None)
         self.peaks: dict[str, int] = {}
         self._booked: dict[tuple[str, Any, str], list[int]] = {}
-        self._total = 0
+        self.repeats = 1
+        self._total = self._nominal = 0
         self._count = 0
         self._outer: tuple[Any, ...] = ()
 
@@ -164,9 +172,21 @@ class Ledger:
         finally:
             state.phase = outer
 
+    @contextmanager
+    def times(self, count: int) -> Iterator[None]:
+        """What is done inside stands for `count` such passes of a loop: operations count that often, bytes as in the one."""
+        outer, self.repeats = self.repeats, self.repeats * count
+        try:
+            yield
+        finally:
+            self.repeats = outer
+
     def book(self, flops: int, transcendentals: int) -> None:
         """Count operations in the current phase and kernel."""
-        phase = state.phase
+        if self._nominal:
+            return
+        phase, repeats = state.phase, self.repeats
+        flops, transcendentals = flops * repeats, transcendentals * repeats
         self.flops[phase] += flops
         self.transcendentals[phase] += transcendentals
         place = state.place
@@ -194,10 +214,65 @@ class Ledger:
     def _observe(self, role: str) -> None:
         snapshot = {name: count for name, count in self.live.items() if count}
         self.timeline.append((f"{state.phase} {state.kernel}".rstrip(), snapshot))
+        if len(self.timeline) > MOMENTS:
+            self.timeline[:] = thinned(self.timeline, MOMENTS // 2, lambda moment: sum(moment[1].values()))
         self.peaks[role] = max(self.peaks.get(role, 0), self.live[role])
         if self._total >= self.peak:  # also when a buffer made at the peak is given its role
             self.peak, self.peak_roles = self._total, snapshot
             self.peak_at = Site(state.phase, state.kernel, state.place)
+
+
+def spans(count: int, step: int, like: Any) -> Iterator[tuple[int, int]]:
+    """`(start, stop)` of spans of at most `step` that make up `count`: for a loop that does the same for each, into what is there already.
+
+    Where `like` is abstract, the second pass, which finds what a pass leaves behind, stands for all further ones of its size.
+    """
+    whole = count // step * step
+    if whole <= 2 * step or not isinstance(getattr(like, "storage", None), Storage):
+        yield from ((start, min(start + step, count)) for start in range(0, count, step))
+        return
+    yield 0, step
+    with repeated(whole // step - 1):
+        yield step, 2 * step
+    if whole < count:
+        yield whole, count
+
+
+def repeated(count: int) -> AbstractContextManager[None]:
+    """What is done inside stands for `count` such passes of a loop, for the ledger that is open, if one is."""
+    return nullcontext() if state.ledger is None else state.ledger.times(count)
+
+
+def thinned(moments: list[_M], most: int, height: Callable[[_M], int]) -> list[_M]:
+    """At most `most` of the moments: the first, and the highest of each of so many equal stretches, so that no peak is lost."""
+    if len(moments) <= most:
+        return moments
+    rest, count = moments[1:], most - 1
+    stretches = [rest[i * len(rest) // count : (i + 1) * len(rest) // count] for i in range(count)]
+    return moments[:1] + [max(stretch, key=height) for stretch in stretches]
+class _Nominal:
+    """See `nominally`."""
+
+    __slots__ = ("_flops", "_ledger")
+
+    def __init__(self, ledger: Ledger, flops: int) -> None:
+        self._ledger, self._flops = ledger, flops
+
+    def __enter__(self) -> None:
+        self._ledger.book(self._flops, 0)
+        self._ledger._nominal += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._ledger._nominal -= 1
+
+
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+def nominally(x: Any, flops: int) -> AbstractContextManager[None]:
+    """Within it no operations are counted, but these `flops`: what a kernel on `x` comes to, in whichever way and order it is computed."""
+    ledger = state.ledger
+    return _NOTHING if ledger is None or getattr(x, "storage", None) is None else _Nominal(ledger, flops)
 
 
 def label(value: Any, role: str, *, only: str | None = None) -> None:

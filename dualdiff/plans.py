@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import is_array, is_traced, random
+from diffcore.arrays import is_array, is_mutable, is_traced, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed, new_level
@@ -275,7 +275,7 @@ class _Start:
 
 
 def _copied(array: Any) -> Any:
-    return array.copy() if type(array) is np.ndarray else array
+    return array.copy() if is_mutable(array) else array
 
 
 def _signature(arguments: Arguments) -> Hashable | None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import namespace, random
+from diffcore.arrays import is_mutable, namespace, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import new_level, owner_of
 from diffcore.errors import GradientError
@@ -128,7 +128,7 @@ def _added(total: Any, variable: Variable, part: Any, taken: set[int]) -> Any:
     """`total` `[n]` with what one run found of the gradient of a variable, `[n]` or that of its window, in place where that can be."""
     if total is None and part.shape[0] == variable.elements:
         return _own(part, taken)
-    if type(part) is not np.ndarray or total is not None and type(total) is not np.ndarray:
+    if not is_mutable(part) or total is not None and not is_mutable(total):
         part = collecting.placed(variable, part, ())
         return part if total is None else total + part
     if total is None:

@@ -23,7 +23,7 @@ def _blocks(times: int, batch: int) -> Iterator[tuple[int, int]]:
 
 
 def _new(like: Any, dtype: Any, *shape: int) -> Any:
-    return np.empty_like(like, dtype=dtype, shape=shape)
+    return np.empty_like(like, dtype=dtype, shape=shape, order="C")
 
 
 def _rows(x: Any) -> Any:
