@@ -14,6 +14,7 @@ import numpy as np
 
 from diffcore import tree
 from diffcore.arrays import is_mutable, namespace, random
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import new_level, owner_of
 from diffcore.errors import GradientError
 from diffcore.ledger import label, state
@@ -212,7 +213,14 @@ def _normal_directions(primals: list[Any], k: int, rng: Any) -> list[Any]:
         keys = jax.random.split(rng, len(arrays))
         return [jax.random.normal(key, (k, *a.shape), a.dtype) for key, a in zip(keys, arrays, strict=True)]
     generator = random.default_generator() if rng is None else np.random.default_rng(rng)
-    return [namespace((a,)).asarray(random.normal((k, *a.shape), a.dtype, generator)) for a in arrays]
+    return [_normal_like(a, (k, *a.shape), generator) for a in arrays]
+
+
+def _normal_like(array: Any, shape: tuple[int, ...], generator: Any) -> Any:
+    """Standard normal numbers in the dtype and on the backend of `array`. Abstract where it is: nothing is drawn."""
+    if isinstance(array, AbstractArray):
+        return AbstractArray(shape, array.dtype)
+    return namespace((array,)).asarray(random.normal(shape, array.dtype, generator))
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
