@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import namespace, random
+from diffcore.arrays import is_mutable, namespace, random
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import new_level, owner_of
 from diffcore.errors import GradientError
 from diffcore.ledger import did, label, state
@@ -128,7 +129,7 @@ def _added(total: Any, variable: Variable, part: Any, taken: set[int]) -> Any:
     """`total` `[n]` with what one run found of the gradient of a variable, `[n]` or that of its window, in place where that can be."""
     if total is None and part.shape[0] == variable.elements:
         return _own(part, taken)
-    if type(part) is not np.ndarray or total is not None and type(total) is not np.ndarray:
+    if not is_mutable(part) or total is not None and not is_mutable(total):
         part = collecting.placed(variable, part, ())
         return part if total is None else total + part
     if total is None:
@@ -146,6 +147,11 @@ def _shaped(gradient: Any, primal: Any) -> Any:
 
 def _own(gradient: Any, taken: set[int]) -> Any:
     """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
+    if isinstance(gradient, AbstractArray):
+        if gradient.storage.nbytes != gradient.nbytes or id(gradient.storage) in taken:
+            gradient = gradient.copy()
+        taken.add(id(gradient.storage))
+        return gradient
     owner = owner_of(gradient)
     if owner is None:
         return gradient
@@ -213,7 +219,14 @@ def _normal_directions(primals: list[Any], k: int, rng: Any) -> list[Any]:
         keys = jax.random.split(rng, len(arrays))
         return [jax.random.normal(key, (k, *a.shape), a.dtype) for key, a in zip(keys, arrays, strict=True)]
     generator = random.default_generator() if rng is None else np.random.default_rng(rng)
-    return [namespace((a,)).asarray(random.normal((k, *a.shape), a.dtype, generator)) for a in arrays]
+    return [_drawn((k, *a.shape), a, generator) for a in arrays]
+
+
+def _drawn(shape: tuple[int, ...], like: Any, generator: Any) -> Any:
+    """Standard normal numbers in the dtype and on the backend of `like`."""
+    if isinstance(like, AbstractArray):
+        return AbstractArray(shape, np.float64).astype(like.dtype)  # as they are drawn
+    return namespace((like,)).asarray(random.normal(shape, like.dtype, generator))
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:

@@ -17,6 +17,10 @@ VARIABLE = "DIFFMODES_CALIBRATION"
 AGAIN = "run `python -m compare calibrate`"
 
 
+class UncalibratedError(InputError):
+    """There is no calibration of this machine and this software."""
+
+
 def path() -> Path:
     """The file: what `DIFFMODES_CALIBRATION` names, else one in the user's folder for caches."""
     named = os.environ.get(VARIABLE)
@@ -43,12 +47,12 @@ def save(calibration: Calibration) -> Path:
 
 
 def read(source: Path | None = None) -> Calibration:
-    """The calibration in a file, whosever it is. Raises `InputError` for none, and for what is no calibration of this version."""
+    """The calibration in a file, whosever it is. Raises `UncalibratedError` for none, `InputError` for no calibration."""
     source = source or path()
     try:
         data = source.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"this machine is not calibrated: {AGAIN} (no file {str(source)!r})") from None
+        raise UncalibratedError(f"this machine is not calibrated: {AGAIN} (no file {str(source)!r})") from None
     except OSError as error:
         raise InputError(f"cannot read calibration {str(source)!r}: {one_line(error.strerror or error)}") from None
     try:
@@ -56,15 +60,18 @@ def read(source: Path | None = None) -> Calibration:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{str(source)!r} is no calibration ({one_line(error)}): remove it, or {AGAIN} --force") from None
     if found.version != VERSION:
-        raise InputError(f"calibration {str(source)!r} has version {found.version}, and {VERSION} is read: {AGAIN} --force")
+        raise UncalibratedError(f"calibration {str(source)!r} has version {found.version}, and {VERSION} is read: {AGAIN} --force")
     return found
 
 
 def load() -> Calibration:
-    """The calibration of this machine. Raises `InputError` where there is none, or that of another machine or other software."""
+    """The calibration of this machine.
+
+    Raises `UncalibratedError` where there is none, or that of another machine or other software, `InputError` for a file that is none.
+    """
     found, here = read(), this_machine()
     for name, value in here.items():
         kept = found.machine.get(name, "")
         if kept != value:
-            raise InputError(f"the calibration is of another {name} ({one_line(kept)!r}, here {one_line(value)!r}): {AGAIN}")
+            raise UncalibratedError(f"the calibration is of another {name} ({one_line(kept)!r}, here {one_line(value)!r}): {AGAIN}")
     return found

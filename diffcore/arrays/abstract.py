@@ -29,21 +29,24 @@ _TRANSCENDENTAL = frozenset(
     "power float_power arctan2 hypot logaddexp erf erfc".split()
 )
 _FREE = frozenset(("positive", "conjugate"))
+_POWERS = {"2": np.square, "-1": np.reciprocal, "0.5": np.sqrt}
 
 
 class AbstractArray(NDArrayOperatorsMixin):
     """Shape, dtype and strides of a numpy array, and the `Storage` that stands for its buffer.
 
-    `AbstractArray(shape, dtype)` makes a new C-contiguous buffer; views share their base's storage.
+    `AbstractArray(shape, dtype)` makes a new C-contiguous buffer; views share their base's storage. `base` is `None` for the array that a
+    buffer was made for, as in numpy, and the storage for a view.
     """
 
-    __slots__ = ("__weakref__", "dtype", "shape", "storage", "strides")
+    __slots__ = ("__weakref__", "base", "dtype", "shape", "storage", "strides")
     __array_priority__ = 100.0
 
     def __init__(self, shape: Shape, dtype: Any, storage: Storage | None = None, strides: Shape | None = None) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
         self.strides = strides
+        self.base = storage
         self.storage = Storage(math.prod(shape) * self.dtype.itemsize) if storage is None else storage
 
     @property
@@ -101,29 +104,35 @@ class AbstractArray(NDArrayOperatorsMixin):
         return rule(*args, **kwargs)
 
     def __getitem__(self, index: Any) -> AbstractArray:
-        found = self._at(index)
-        if found.storage is self.storage or not found.shape:
-            did("view", "getitem")
-        else:
-            did("gather", self.dtype.name, found.size)
-        return found
-
-    def _at(self, index: Any) -> AbstractArray:
-        parts = index if isinstance(index, tuple) else (index,)
-        if all(part is None or part is Ellipsis or isinstance(part, int | slice | np.integer) for part in parts):
-            taken = _layout(self)[index]
-            if not isinstance(taken, np.ndarray):  # one element: numpy makes a scalar of it, which is a copy
-                return AbstractArray((), self.dtype)
-            return AbstractArray(taken.shape, self.dtype, self.storage, taken.strides)
-        return AbstractArray(_gathered(self.shape, tuple(_index_stand_in(part) for part in parts)), self.dtype)
+        taken = self._indexed(index)
+        if isinstance(taken, tuple):
+            return _gathers(taken, self.dtype)
+        did("view", "getitem")
+        if not isinstance(taken, np.ndarray):  # one element: numpy makes a scalar of it, which is a copy
+            return AbstractArray((), self.dtype)
+        return AbstractArray(taken.shape, self.dtype, self.storage, taken.strides)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        place = self._at(index)
-        np.broadcast_shapes(np.shape(value), place.shape)
-        if place.storage is self.storage:
-            moved("put", place, value)
+        taken = self._indexed(index)
+        np.broadcast_shapes(_shape(value), taken if isinstance(taken, tuple) else np.shape(taken))
+        if isinstance(taken, tuple):
+            did("scatter", self.dtype.name, math.prod(taken))
         else:
-            did("scatter", self.dtype.name, place.size)
+            moved("put", taken, value)
+
+    def _indexed(self, index: Any) -> Any:
+        """What numpy takes of a stand-in where that is a view or an element; the shape alone where elements are gathered."""
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(part is None or part is Ellipsis or isinstance(part, int | slice | np.integer) for part in parts):
+            return _layout(self)[index]
+        return _gathered(self.shape, tuple(_index_stand_in(part) for part in parts))
+
+    def __pow__(self, exponent: Any) -> Any:
+        """numpy has functions of their own for some exponents; of integers for squares alone."""
+        ufunc = _POWERS.get(repr(exponent)) if exponent.__class__ in (int, float) else None
+        if ufunc is None or self.dtype.kind != "f" and ufunc is not np.square:
+            return np.power(self, exponent)
+        return ufunc(self)
 
     def astype(self, dtype: Any, copy: bool = True) -> AbstractArray:
         """A cast: a new buffer, no arithmetic."""
@@ -222,7 +231,7 @@ def _elementwise(ufunc: np.ufunc, inputs: Any, out: Any, options: dict[str, Any]
         _book(0, size)
     elif ufunc.__name__ not in _FREE:
         _book(size)
-    return _walked(ufunc.__name__, inputs, _into(out, shape, dtype, inputs))
+    return _walked(ufunc.__name__, inputs, _into(out, shape, dtype, inputs, options.get("order", "K")))
 
 
 def _walked(function: str, inputs: Any, out: AbstractArray) -> AbstractArray:
@@ -238,9 +247,9 @@ def _copied(function: str, target: AbstractArray, source: Any) -> AbstractArray:
     return target
 
 
-def _into(out: Any, shape: Shape, dtype: Any, inputs: Any = ()) -> Any:
+def _into(out: Any, shape: Shape, dtype: Any, inputs: Any = (), order: str = "K") -> Any:
     if out is None:
-        return _new(inputs, shape, np.dtype(dtype))
+        return _new(() if order == "C" else inputs, shape, np.dtype(dtype))
     if _shape(out) != shape:
         raise ValueError(f"non-broadcastable output operand with shape {_shape(out)} doesn't match the broadcast shape {shape}")
     return out
@@ -257,11 +266,7 @@ def _new(inputs: Any, shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
     flags = [["readonly"]] * len(stand_ins) + [["writeonly", "allocate"]]
     made = np.nditer((*stand_ins, None), ["zerosize_ok"], flags, itershape=tuple(min(n, 2) for n in shape))  # type: ignore[arg-type]
     small = made.operands[-1].strides
-    strides, step = [0] * len(shape), dtype.itemsize
-    for axis in sorted(range(len(shape)), key=lambda i: (small[i] if shape[i] > 1 else 0, -i)):
-        strides[axis] = step
-        step *= max(shape[axis], 1)
-    return AbstractArray(shape, dtype, strides=tuple(strides))
+    return _laid_out(shape, dtype, sorted(range(len(shape)), key=lambda i: (-small[i] if shape[i] > 1 else 0, i)))
 
 
 def _tiny(x: Any) -> Any:
@@ -279,7 +284,8 @@ def _matmul(inputs: Any, out: Any) -> Any:
     if rows[1] != columns[1]:
         raise ValueError(f"matmul: {a} and {b} disagree: {rows[1]} != {columns[1]}")
     shape = (*np.broadcast_shapes(a[:-2], b[:-2]), *rows[0], *columns[0])
-    _book(2 * math.prod(shape) * rows[1])
+    if state.ledger is not None:
+        state.ledger.book_product(2 * math.prod(shape) * rows[1])
     dtype = _resolve(np.matmul, tuple(map(_kind, inputs)))
     m, n = math.prod(rows[0]), math.prod(columns[0])
     multiplied(dtype, math.prod(shape) // max(m * n, 1), m, n, rows[1])
@@ -347,9 +353,8 @@ def _reshape(x: AbstractArray, shape: Any, copy: bool | None = None, **_: Any) -
     except ValueError:
         if copy is False:
             raise
-        new = _weightless(x.shape).reshape(shape).shape
         made = _copied("copy", AbstractArray(x.shape, x.dtype), x)
-        return AbstractArray(new, x.dtype, made.storage)
+        return AbstractArray(_weightless(x.shape).reshape(shape).shape, x.dtype, made.storage)  # a view of a copy
 
 
 def _weightless(shape: Shape) -> Any:
@@ -357,13 +362,17 @@ def _weightless(shape: Shape) -> Any:
     return np.empty(shape, "V0")
 
 
+_FIRST = np.zeros((), np.intp)
+
+
 def _index_stand_in(part: Any) -> Any:
+    """Positions 0 in no memory for positions whose values are not known."""
     if isinstance(part, AbstractArray):
         if part.dtype == np.bool_:
             part._no_value()
-        return np.zeros(part.shape, np.intp)
+        return np.broadcast_to(_FIRST, part.shape)
     if hasattr(part, "shape") and not isinstance(part, np.ndarray | np.generic):  # traced: there is no value to look at
-        return np.zeros(part.shape, np.intp)
+        return np.broadcast_to(_FIRST, part.shape)
     return part
 
 
@@ -397,19 +406,33 @@ def _gathered(shape: Shape, parts: tuple[Any, ...]) -> Shape:
 
 def _check_positions(part: Any, extent: int, number: int) -> None:
     """Raise numpy's error for positions that are not on an axis of `extent` elements."""
+    if isinstance(part, np.ndarray) and part.base is _FIRST:
+        part = _FIRST if part.size else part
     if np.size(part) and not (-extent <= np.min(part) and np.max(part) < extent):
         wrong = np.ravel(part)[np.ravel((np.asarray(part) < -extent) | (np.asarray(part) >= extent))][0]
         raise IndexError(f"index {wrong} is out of bounds for axis {number} with size {extent}")
 
 
-def _like(x: Any, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> AbstractArray:
+def _like(x: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> AbstractArray:
     did("make", "")
     shape = x.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-    return AbstractArray(shape, x.dtype if dtype is None else dtype)
+    dtype = x.dtype if dtype is None else np.dtype(dtype)
+    if order == "C" or len(shape) != len(x.shape) or x.strides is None:
+        return AbstractArray(shape, dtype)
+    return _laid_out(shape, dtype, sorted(range(len(shape)), key=lambda axis: -abs(x.strides[axis])))
 
 
-def _full_like(x: Any, value: Any = 0, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> AbstractArray:
-    return _copied("fill", _like(x, dtype, shape=shape), value)
+def _laid_out(shape: Shape, dtype: Any, axes: Any) -> AbstractArray:
+    """A new array whose `axes` follow each other so in memory, the last one without gaps."""
+    strides, step = [0] * len(shape), dtype.itemsize
+    for axis in reversed(axes):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return AbstractArray(shape, dtype, strides=tuple(strides))
+
+
+def _full_like(x: Any, value: Any, dtype: Any = None, order: str = "K", **options: Any) -> AbstractArray:
+    return _copied("fill", _like(x, dtype, order, **options), value)
 
 
 def _where(condition: Any, x: Any, y: Any) -> AbstractArray:
@@ -436,25 +459,54 @@ def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
     # numpy says what does not fit, of arrays without elements along the axis: it would look at every one, even of no bytes.
     joined = np.concatenate([_weightless((*s[:at], 0, *s[at + 1 :])) for s in shapes], axis=at).shape
     whole = (*joined[:at], sum(s[at] for s in shapes), *joined[at + 1 :])
-    out = AbstractArray(whole, np.result_type(*(a.dtype for a in arrays)))
-    did("concatenate", out.dtype.name, out.size, len(arrays), 2 * out.nbytes)
-    return out
+    dtype = np.result_type(*(a.dtype for a in arrays))
+    did("concatenate", dtype.name, math.prod(whole), len(shapes), 2 * math.prod(whole) * dtype.itemsize)
+    if all(getattr(a, "strides", None) is None for a in arrays):
+        return AbstractArray(whole, dtype)
+    small = np.concatenate([_ordered(a) for a in arrays], axis=at).strides
+    return _laid_out(whole, dtype, sorted(range(len(whole)), key=lambda i: (-small[i], i)))
+
+
+def _ordered(x: Any) -> Any:
+    """A real array of at most two elements along each axis, which lie in memory in the order of `x`."""
+    shape = tuple(min(n, 2) for n in x.shape)
+    strides = _layout(x).strides if isinstance(x, AbstractArray) else x.strides
+    steps, step = [0] * len(shape), 1
+    for axis in sorted(range(len(shape)), key=lambda i: (abs(strides[i]), -i)):
+        if strides[axis]:
+            steps[axis], step = step, 2 * step
+    return as_strided(np.zeros(step, np.bool_), shape, steps)
+
+
+def _take(x: Any, indices: Any, axis: int | None = None, **_: Any) -> AbstractArray:
+    shape = _shape(x)
+    if axis is None:
+        return _gathers(_shape(indices), x.dtype)
+    axis = _axis(axis, len(shape))
+    return _gathers((*shape[:axis], *_shape(indices), *shape[axis + 1 :]), x.dtype)
+
+
+def _gathers(shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
+    """A new array of elements that are gathered."""
+    did("gather", dtype.name, math.prod(shape))
+    return AbstractArray(shape, dtype)
 
 
 def _take_along_axis(x: Any, indices: Any, axis: int = -1) -> AbstractArray:
     axis = _axis(axis, len(_shape(x)))
     shape = tuple(n if i != axis else _shape(indices)[axis] for i, n in enumerate(np.broadcast_shapes(_off(x, axis), _off(indices, axis))))
-    out = AbstractArray(shape, x.dtype)
-    did("gather", out.dtype.name, out.size)
-    return out
+    return _gathers(shape, x.dtype)
 
 
 def _off(x: Any, axis: int) -> Shape:
     return tuple(1 if i == axis else n for i, n in enumerate(_shape(x)))
 
 
-def _unpacked(x: AbstractArray, size: int) -> AbstractArray:
-    return _walked("unpackbits", (x,), AbstractArray((size,), np.uint8))
+def _bits(function: str, x: AbstractArray, size: int) -> AbstractArray:
+    """Bytes that are packed of bits, or bits of bytes; the longer side is walked."""
+    out = AbstractArray((size,), np.uint8)
+    walked(function, np.uint8, (max(size, x.size),), (out, x))
+    return out
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -487,10 +539,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "round": lambda x, decimals=0, **_: _mapped("round", (x,), x.dtype, 3 if decimals else 1),
     "isclose": lambda x, y, **_: _mapped("isclose", (x, y), np.bool_, 6),
     "nan_to_num": lambda x, **_: _mapped("nan_to_num", (x,), x.dtype),
-    "packbits": lambda x, axis=None, **_: _walked("packbits", (x,), AbstractArray((-(-x.size // 8),), np.uint8)),
-    "unpackbits": lambda x, axis=None, count=None, **_: _unpacked(x, 8 * x.size if count is None else count),
+    "packbits": lambda x, axis=None, **_: _bits("packbits", x, -(-x.size // 8)),
+    "unpackbits": lambda x, axis=None, count=None, **_: _bits("unpackbits", x, 8 * x.size if count is None else count),
     "concatenate": _concatenate,
     "stack": lambda arrays, axis=0, **_: _concatenate([np.expand_dims(a, axis) for a in arrays], axis),
+    "take": _take,
     "take_along_axis": _take_along_axis,
     "put_along_axis": lambda x, indices, values, axis=-1: did("scatter", x.dtype.name, math.prod(_shape(indices))),
     "shape": lambda x: x.shape,

@@ -33,7 +33,7 @@ def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> 
         if not given:
             continue
         traffic += math.prod(given) * x.dtype.itemsize
-        if len(given) <= len(shape):
+        if len(given) <= len(shape) and all(n in (1, m) for n, m in zip(reversed(given), reversed(shape), strict=False)):
             steps.append(_steps(x, given, shape))
     loops, strides = _loops(shape, tuple(steps))
     ledger.did(function, np.dtype(dtype).name, size, loops if size else 0, traffic, strides)

@@ -24,7 +24,7 @@ def _blocks(times: int, batch: int) -> Iterator[tuple[int, int]]:
 
 
 def _new(like: Any, dtype: Any, *shape: int) -> Any:
-    return np.empty_like(like, dtype=dtype, shape=shape)
+    return np.empty_like(like, dtype=dtype, shape=shape, order="C")
 
 
 def _rows(x: Any) -> Any:
@@ -162,9 +162,10 @@ def pull(
             into = _gates(gb[t - start], step.gates)
             kept, beside = None if trace is None else trace[t], None if last is None else last[t - start]
             direct = retreat(hs[t], kept, before, cells, gh, gc, into, beside, spare)
-            np.matmul(gb[t - start], w_hh, out=gh)
-            if direct is not None:
-                gh += direct
+            if t or needs[1]:  # nobody asks what the state before the first one was, where it is no variable
+                np.matmul(gb[t - start], w_hh, out=gh)
+                if direct is not None:
+                    gh += direct
             if t:
                 gh += gs[t - 1]
         h_before = hs[start - 1 : stop - 1] if start else np.concatenate((hidden[None], hs[: stop - 1]))
