@@ -223,6 +223,40 @@ def check(kernels: tuple[str, ...], html: Path | None, output: Path | None, jobs
     return commands.check(selection, html, output)
 
 
+@cli.command()
+@click.option("--network", default=_DEFAULTS.network, metavar="NAME", help="Network; `list` shows them.")
+@click.option("--data", default=None, metavar="NAME", help=f"Data set, {' or '.join(OWN)}; `list --data` shows them.  {_PRESET}")
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    default=_DEFAULTS.engines,
+    metavar="NAME",
+    help=f"Way of differentiating, can be repeated: {', '.join([ALL, *STRATEGIES])}.",
+)
+@click.option(
+    "--backend", "backends", multiple=True, default=BACKENDS, metavar="NAME", help=f"Arrays, can be repeated: {' or '.join(BACKENDS)}."
+)
+@click.option("--batch", type=int, help=f"Examples in a batch.  {_PRESET}")
+@click.option("--dtype", default=_DEFAULTS.dtype, metavar="NAME", help=f"Numbers: {' or '.join(DTYPES)}.")
+@click.option("--width", type=int, help=f"Width of the network, as `list` says.  {_PRESET}")
+@click.option("--depth", type=int, help=f"Depth of the network, as `list` says.  {_PRESET}")
+@click.option("--memory", default=AUTO, metavar="BYTES", help="As for `run`.")
+@click.option("--full", is_flag=True, help="Lift the limit on steps that are dear.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def truth(backends: tuple[str, ...], as_json: bool, **options: Any) -> int:
+    """Measure one step in every way there is, beside the ledger.
+
+    Peak memory by tracemalloc, the resident set, XLA and the device; operations
+    by XLA, PyTorch's counter and the processor. What a machine cannot measure
+    is named, with the reason.
+    """
+    settings = [Settings(backend=backend, **options) for backend in dict.fromkeys(backends)]
+    from compare import commands
+
+    return commands.truth(settings, as_json=as_json)
+
+
 class Claims(click.Command):
     """A command whose help lists the claims."""
 

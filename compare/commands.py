@@ -110,6 +110,21 @@ def show(what: str, settings: Settings, batch: int | None, *, as_json: bool) -> 
     return 0
 
 
+def truth(settings: Sequence[Settings], *, as_json: bool) -> int:
+    """Measure a step under each of `settings` in every way there is, print it beside the ledger. Returns the exit code."""
+    from compare.progress import Bar
+    from compare.truth import command
+
+    with Bar() as bar:
+        phase = bar.phase("truth", sum(len(each.strategies) for each in settings))
+        found = command.measure(settings, phase.advance)
+    if as_json:
+        print(json.dumps(command.as_json(found), indent=2))
+    else:
+        command.print_table(found, Console())
+    return 0
+
+
 def bench(wanted: Wanted, folder: Path, *, as_json: bool) -> int:
     """Measure what is wanted, write the records and the page into `folder`, print the table (or JSON). Returns the exit code."""
     # Before numpy, jax and torch are loaded, which read the variables only then.

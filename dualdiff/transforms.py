@@ -216,7 +216,14 @@ def _normal_directions(primals: list[Any], k: int, rng: Any) -> list[Any]:
         keys = jax.random.split(rng, len(arrays))
         return [jax.random.normal(key, (k, *a.shape), a.dtype) for key, a in zip(keys, arrays, strict=True)]
     generator = random.default_generator() if rng is None else np.random.default_rng(rng)
-    return [namespace((a,)).asarray(random.normal((k, *a.shape), a.dtype, generator)) for a in arrays]
+    return [_drawn((k, *a.shape), a, generator) for a in arrays]
+
+
+def _drawn(shape: tuple[int, ...], like: Any, generator: Any) -> Any:
+    """Standard normal numbers in the dtype and on the backend of `like`."""
+    if isinstance(like, AbstractArray):
+        return AbstractArray(shape, np.float64).astype(like.dtype)  # as they are drawn
+    return namespace((like,)).asarray(random.normal(shape, like.dtype, generator))
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:

@@ -176,8 +176,8 @@ def backward(
     `keep` leaves the graph whole; `create` (Tensor class, level) records the pass itself; `box` makes tensors for hooks.
     """
     found: dict[Node, Any] = {}
-    waiting = _Waiting()
-    heap = waiting.heap
+    waiting: Any = None  # made when it is needed, which most graphs never do
+    heap: list[tuple[float, Node]] = []
     watched = watch.count
     asked = bool(watched or watched_nodes or stops or keep or create is not None)  # whether there is more to do than to carry cotangents
     outer = mode.enabled
@@ -200,12 +200,14 @@ def backward(
                     label(g, "cotangent", only="workspace")
                 if node.kernel is None:
                     if node in found:
+                        waiting = waiting or _Waiting(heap)
                         waiting.add(found, node, g, ours)
                     else:
                         found[node] = g
                 elif ahead is None and not heap:
                     ahead, arrived = node, g
                 else:
+                    waiting = waiting or _Waiting(heap)
                     if ahead is not None:
                         waiting.put(ahead, arrived, False)
                         ahead = None
@@ -242,6 +244,7 @@ def backward(
             if create is not None:
                 cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)
             elif node.kernel.accumulate is not None:
+                waiting = waiting or _Waiting(heap)
                 cotangents = waiting.take_part(found, node, g)
             else:
                 cotangents = node.kernel.pullback(node, g, node.needs)
@@ -261,8 +264,8 @@ class _Waiting:
 
     __slots__ = ("_owned", "_sums", "heap")
 
-    def __init__(self) -> None:
-        self.heap: list[tuple[float, Node]] = []
+    def __init__(self, heap: list[tuple[float, Node]]) -> None:
+        self.heap = heap
         self._sums: dict[Node, Any] = {}
         self._owned: set[Node] = set()
 

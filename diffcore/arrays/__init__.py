@@ -77,7 +77,7 @@ def is_float(dtype: Any) -> bool:
 
 
 def values_of(array: Any) -> np.ndarray[Any, Any] | None:
-    """The numpy array of `array`'s values, to be looked at; `None` where there are none to see (traced and abstract arrays), or jax has them.
+    """The numpy array of `array`'s values, to be looked at; `None` where there are none to see (traced, abstract), or jax has them.
 
     No ledger books what is done with it: a look is no part of a program, and a plan has none.
     """

@@ -111,7 +111,7 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         taken = self._indexed(index)
-        np.broadcast_shapes(np.shape(value), taken if isinstance(taken, tuple) else np.shape(taken))
+        np.broadcast_shapes(_shape(value), taken if isinstance(taken, tuple) else np.shape(taken))
 
     def _indexed(self, index: Any) -> Any:
         """What numpy takes of a stand-in where that is a view or an element; the shape alone where elements are gathered."""
@@ -266,7 +266,8 @@ def _matmul(inputs: Any, out: Any) -> Any:
     if rows[1] != columns[1]:
         raise ValueError(f"matmul: {a} and {b} disagree: {rows[1]} != {columns[1]}")
     shape = (*np.broadcast_shapes(a[:-2], b[:-2]), *rows[0], *columns[0])
-    _book(2 * math.prod(shape) * rows[1])
+    if state.ledger is not None:
+        state.ledger.book_product(2 * math.prod(shape) * rows[1])
     dtype = _resolve(np.matmul, tuple(map(_kind, inputs)))
     if out is not None or len(shape) < 4 or all(getattr(x, "strides", None) is None for x in inputs):
         return _into(out, shape, dtype)
@@ -348,13 +349,17 @@ def _weightless(shape: Shape) -> Any:
     return np.empty(shape, "V0")
 
 
+_FIRST = np.zeros((), np.intp)
+
+
 def _index_stand_in(part: Any) -> Any:
+    """Positions 0 in no memory for positions whose values are not known."""
     if isinstance(part, AbstractArray):
         if part.dtype == np.bool_:
             part._no_value()
-        return np.zeros(part.shape, np.intp)
+        return np.broadcast_to(_FIRST, part.shape)
     if hasattr(part, "shape") and not isinstance(part, np.ndarray | np.generic):  # traced: there is no value to look at
-        return np.zeros(part.shape, np.intp)
+        return np.broadcast_to(_FIRST, part.shape)
     return part
 
 
@@ -409,6 +414,8 @@ def _gathered_shape(shape: Shape, parts: tuple[Any, ...]) -> Shape:
 
 def _check_positions(part: Any, extent: int, number: int) -> None:
     """Raise numpy's error for positions that are not on an axis of `extent` elements."""
+    if isinstance(part, np.ndarray) and part.base is _FIRST:
+        part = _FIRST if part.size else part
     if np.size(part) and not (-extent <= np.min(part) and np.max(part) < extent):
         wrong = np.ravel(part)[np.ravel((np.asarray(part) < -extent) | (np.asarray(part) >= extent))][0]
         raise IndexError(f"index {wrong} is out of bounds for axis {number} with size {extent}")

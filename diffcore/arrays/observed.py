@@ -90,7 +90,7 @@ class _Counts:
     located = False
 
     def __init__(self, ledger: Any) -> None:
-        self.book = ledger.book
+        self.book, self.book_product = ledger.book, ledger.book_product
 
     def _made(self, role: str, nbytes: int) -> int:
         return 0

@@ -159,9 +159,10 @@ def pull(
             into = _gates(gb[t - start], step.gates)
             kept, beside = None if trace is None else trace[t], None if last is None else last[t - start]
             direct = retreat(hs[t], kept, before, cells, gh, gc, into, beside, spare)
-            np.matmul(gb[t - start], w_hh, out=gh)
-            if direct is not None:
-                gh += direct
+            if t or needs[1]:  # nobody asks what the state before the first one was, where it is no variable
+                np.matmul(gb[t - start], w_hh, out=gh)
+                if direct is not None:
+                    gh += direct
             if t:
                 gh += gs[t - 1]
         h_before = hs[start - 1 : stop - 1] if start else np.concatenate((hidden[None], hs[: stop - 1]))

@@ -266,7 +266,8 @@ def cross_entropy(
         try:
             return _fused_cross_entropy(input, target, reduction)
         except IndexError:
-            if values_of(target) is None or not (values_of(target) == ignore_index).any():
+            seen = values_of(target)
+            if seen is None or not np.any(seen == ignore_index):
                 raise
     if not input.ndim:
         raise ShapeError("cross_entropy: `input` needs at least one axis, got ()")
