@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
+from numpy import ndarray
+
 from diffcore import places
 from diffcore.places import Place
 from diffcore.watch import watch
@@ -265,7 +267,7 @@ def spans(count: int, step: int, like: Any) -> Iterator[tuple[int, int]]:
     Where `like` is abstract, the second pass, which finds what a pass leaves behind, stands for all further ones of its size.
     """
     whole = count // step * step
-    if whole <= 2 * step or not isinstance(getattr(like, "storage", None), Storage):
+    if whole <= 2 * step or isinstance(like, ndarray) or not isinstance(getattr(like, "storage", None), Storage):
         yield from ((start, min(start + step, count)) for start in range(0, count, step))
         return
     yield 0, step

@@ -225,9 +225,9 @@ class _Plan:
         """
         first = True
         for alike in self.chunks:
-            if abstract and alike.count > 2:
+            if abstract and alike.runs > 2:
                 yield self._run(alike.windows, None if first else start)
-                with repeated(alike.count - 1):
+                with repeated(alike.runs - 1):
                     yield self._run(alike.at(1), start)
                 first = False
                 continue

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore import tree
+from diffcore.aliasing import buffer_of
 from diffcore.arrays import is_mutable, namespace, random
 from diffcore.arrays.abstract import AbstractArray
-from diffcore.dispatch import new_level, owner_of
+from diffcore.dispatch import new_level
 from diffcore.errors import GradientError
 from diffcore.ledger import did, label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
@@ -147,17 +148,15 @@ def _shaped(gradient: Any, primal: Any) -> Any:
 
 def _own(gradient: Any, taken: set[int]) -> Any:
     """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
-    if isinstance(gradient, AbstractArray):
-        if gradient.storage.nbytes != gradient.nbytes or id(gradient.storage) in taken:
-            gradient = gradient.copy()
-        taken.add(id(gradient.storage))
+    if not is_mutable(gradient):
         return gradient
-    owner = owner_of(gradient)
-    if owner is None:
-        return gradient
-    if owner is not gradient and (owner.size != gradient.size or not gradient.flags.writeable) or id(owner) in taken:
-        owner = gradient = gradient.copy()
-    taken.add(id(owner))
+    buffer = buffer_of(gradient)
+    whole = buffer.nbytes == gradient.nbytes and (not isinstance(gradient, np.ndarray) or gradient.flags.writeable)
+    is_part = gradient.base is not None and not whole
+    if is_part or id(buffer) in taken:
+        gradient = gradient.copy()
+        buffer = buffer_of(gradient)
+    taken.add(id(buffer))
     return gradient
 
 
