@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -63,7 +63,7 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     @property
     def mT(self) -> AbstractArray:
-        return _view(self, np.matrix_transpose)
+        return self.swapaxes(-1, -2) if self.ndim > 1 else _view(self, np.matrix_transpose)  # which is an error, in numpy's words
 
     def __len__(self) -> int:
         if not self.shape:
@@ -100,20 +100,20 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def __getitem__(self, index: Any) -> AbstractArray:
         parts = index if isinstance(index, tuple) else (index,)
-        if all(part is None or part is Ellipsis or isinstance(part, int | slice | np.integer) for part in parts):
-            taken = _layout(self)[index]
-            if not isinstance(taken, np.ndarray):  # one element: numpy makes a scalar of it, which is a copy
-                return AbstractArray((), self.dtype)
-            return AbstractArray(taken.shape, self.dtype, self.storage, taken.strides)
-        return AbstractArray(_gathered(self.shape, tuple(_index_stand_in(part) for part in parts)), self.dtype)
+        if not _is_basic(parts):
+            return AbstractArray(_gathered(self.shape, tuple(_index_stand_in(part) for part in parts)), self.dtype)
+        shape, strides = _sliced(self, parts)
+        if not shape and Ellipsis not in parts:  # one element: numpy makes a scalar of it, which is a copy
+            return AbstractArray((), self.dtype)
+        return AbstractArray(shape, self.dtype, self.storage, strides)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         parts = index if isinstance(index, tuple) else (index,)
-        if all(part is None or part is Ellipsis or isinstance(part, int | slice | np.integer) for part in parts):
-            shape = np.shape(_layout(self)[index])
+        if _is_basic(parts):
+            shape, _ = _sliced(self, parts)
         else:
             shape = _gathered(self.shape, tuple(_index_stand_in(part) for part in parts))
-        np.broadcast_shapes(_shape(value), shape)
+        _broadcast((_shape(value), shape))
 
     def astype(self, dtype: Any, copy: bool = True) -> AbstractArray:
         """A cast: a new buffer, no arithmetic."""
@@ -127,7 +127,9 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order without gaps."""
-        return bool(_layout(self).flags.c_contiguous)
+        if self.strides is None or 0 in self.shape:
+            return True
+        return all(n == 1 or found == wanted for n, found, wanted in zip(self.shape, self.strides, row_major(self), strict=True))
 
     def copy(self, order: str = "C") -> AbstractArray:
         return AbstractArray(self.shape, self.dtype)
@@ -140,10 +142,13 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def transpose(self, *axes: Any) -> AbstractArray:
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        return _view(self, lambda layout: layout.transpose(order or None))
+        return _transposed(self, order or None)
 
     def swapaxes(self, first: int, second: int) -> AbstractArray:
-        return _view(self, lambda layout: layout.swapaxes(first, second))
+        order = list(range(self.ndim))
+        first, second = _axis(first, self.ndim), _axis(second, self.ndim)
+        order[first], order[second] = second, first
+        return _transposed(self, order)
 
     def sum(self, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> AbstractArray:
         return _reduce(np.add, self, None, axis=axis, keepdims=keepdims, dtype=dtype)
@@ -204,7 +209,7 @@ def _shape(value: Any) -> Shape:
 def _elementwise(ufunc: np.ufunc, inputs: Any, out: Any, options: dict[str, Any]) -> Any:
     if options.get("where", True) is not True or ufunc.signature is not None:
         raise UnknownCostError(f"numpy.{ufunc.__name__} with {options or ufunc.signature} has no cost rule for abstract arrays")
-    shape = np.broadcast_shapes(*map(_shape, inputs))
+    shape = _broadcast(map(_shape, inputs))
     dtype = np.dtype(options["dtype"]) if options.get("dtype") else _resolve(ufunc, tuple(map(_kind, inputs)))
     size = math.prod(shape)
     if ufunc.__name__ in _TRANSCENDENTAL:
@@ -297,17 +302,79 @@ def _view(x: AbstractArray, take: Callable[[Any], Any]) -> AbstractArray:
 
 
 def _layout(x: AbstractArray) -> Any:
-    strides = x.strides
-    if strides is None:
-        step, reverse = x.dtype.itemsize, []
-        for n in reversed(x.shape):
-            reverse.append(step)
-            step *= max(n, 1)
-        strides = tuple(reversed(reverse))
-    return as_strided(np.zeros((), x.dtype), x.shape, strides, writeable=False)
+    return as_strided(np.zeros((), x.dtype), x.shape, strides_of(x), writeable=False)
+
+
+def strides_of(x: AbstractArray) -> Shape:
+    """Bytes from one element to the next along each axis."""
+    return row_major(x) if x.strides is None else x.strides
+
+
+def row_major(x: AbstractArray) -> Shape:
+    """The strides of a new array like `x`."""
+    strides, step = [0] * len(x.shape), x.dtype.itemsize
+    for i in range(len(x.shape) - 1, -1, -1):
+        strides[i] = step
+        step *= x.shape[i] or 1
+    return tuple(strides)
+
+
+def _broadcast(shapes: Iterable[Shape]) -> Shape:
+    """The shape to which all of `shapes` broadcast: that of numpy, which is asked only where they differ."""
+    different = {*shapes, ()}
+    return different.pop() if len(different) == 1 else np.broadcast_shapes(*different) if len(different) > 2 else max(different, key=len)
+
+
+def _transposed(x: AbstractArray, order: Any) -> AbstractArray:
+    """`x` with its axes in another order, by default the opposite one."""
+    axes = range(x.ndim - 1, -1, -1) if order is None else [_axis(axis, x.ndim) for axis in order]
+    if order is not None and sorted(axes) != list(range(x.ndim)):
+        return _view(x, lambda layout: layout.transpose(order))  # which is an error, in numpy's words
+    strides = strides_of(x)
+    return AbstractArray(tuple([x.shape[axis] for axis in axes]), x.dtype, x.storage, tuple([strides[axis] for axis in axes]))
+
+
+def _is_basic(parts: tuple[Any, ...]) -> bool:
+    """Whether an index is made up of numbers, slices and new axes."""
+    return all(type(part) is slice or part is None or part is Ellipsis or isinstance(part, int | np.integer) for part in parts)
+
+
+def _sliced(x: AbstractArray, parts: tuple[Any, ...]) -> tuple[Shape, Shape | None]:
+    """Shape and strides of the view of `x` by numbers, slices and new axes; the strides are `None` where the view is contiguous."""
+    shape, strides = list[int](), list[int]()
+    lengths, steps, axis = x.shape, strides_of(x), 0
+    missing = len(lengths) - sum([part is not None and part is not Ellipsis for part in parts])
+    if missing < 0 or any([isinstance(part, bool) for part in parts]) or sum([part is Ellipsis for part in parts]) > 1:
+        taken = _layout(x)[parts]  # mostly an error, in numpy's words
+        return taken.shape, taken.strides
+    for part in parts if Ellipsis in parts else (*parts, Ellipsis):
+        if type(part) is slice:
+            start, stop, step = part.indices(lengths[axis])
+            count = len(range(start, stop, step))
+            shape.append(count)
+            strides.append(steps[axis] * step if count else steps[axis])
+            axis += 1
+        elif part is Ellipsis:
+            shape += lengths[axis : axis + missing]
+            strides += steps[axis : axis + missing]
+            axis += missing
+        elif part is None:
+            shape.append(1)
+            strides.append(0)
+        else:
+            if not -lengths[axis] <= part < lengths[axis]:
+                raise IndexError(f"index {part} is out of bounds for axis {axis} with size {lengths[axis]}")
+            axis += 1
+    return tuple(shape), tuple(strides)
 
 
 def _reshape(x: AbstractArray, shape: Any, copy: bool | None = None, **_: Any) -> AbstractArray:
+    if x.is_contiguous():
+        whole = (shape,) if isinstance(shape, int | np.integer) else tuple(map(operator.index, shape))
+        if -1 in whole and whole.count(-1) == 1 and x.size and 0 not in whole:
+            whole = tuple([n if n != -1 else x.size // -math.prod(whole) for n in whole])
+        if math.prod(whole) == x.size and min(whole, default=0) >= 0:
+            return AbstractArray(whole, x.dtype, x.storage)
     layout = _layout(x)
     try:
         return _view(x, lambda _: np.reshape(layout, shape, copy=False))
