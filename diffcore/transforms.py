@@ -181,6 +181,18 @@ def _constants(argument: Any, constant: Callable[[Any], Any]) -> Any:
     return argument
 
 
+def along(primals: Any, tangents: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The arguments of a function and one tangent for each, from what `hvp` takes: one of both, or a tuple."""
+    if not isinstance(primals, tuple):
+        return (primals,), (tangents,)
+    wanted = f"hvp: `tangents` must be a tuple with one tangent for each of the {len(primals)} `primals` (`None` for zeros)"
+    if not isinstance(tangents, tuple | list):
+        raise TypeError(f"{wanted}, got {type(tangents).__name__}")
+    if len(tangents) != len(primals):
+        raise GradientError(f"{wanted}, got {len(tangents)}")
+    return primals, tuple(tangents)
+
+
 def value_and_aux(transform: str, out: Any) -> tuple[Any, Any]:
     """The parts of what a function with `has_aux` returned. Raises `TypeError` worded like JAX's."""
     if not isinstance(out, tuple) or len(out) != 2:
