@@ -41,6 +41,14 @@ def variable_primal(value: Any, transform: str) -> Any:
     return primal
 
 
+def check_function(transform: str, name: str, value: Any, wanted: str) -> None:
+    """Raise `TypeError` for what cannot be called, and for the class of a layer in place of a layer."""
+    if isinstance(value, type) and issubclass(value, Module):
+        raise TypeError(f"{transform}: `{name}` is the class {value.__name__}, not a layer of it: give `{value.__name__}(...)`")
+    if not callable(value):
+        raise TypeError(f"{transform}: `{name}` must be {wanted}, not {type(value).__name__}")
+
+
 class Arguments:
     """The arguments of one call: `primals` are the variables of the arguments at `argnums`, flattened."""
 
