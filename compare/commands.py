@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -108,9 +109,19 @@ def show(what: str, settings: Settings, batch: int | None, *, as_json: bool) -> 
     if as_json:
         print(json.dumps({"network": settings.network, "batch": batch, "dtype": settings.dtype, **found.to_dict()}, indent=2))
         return 0
-    print(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}\n")
-    print(found)
+    print("\n".join(_folded(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}")))
+    print(f"\n{found}")
     return 0
+
+
+def _folded(title: str, width: int = 80) -> list[str]:
+    """A title in lines of `width` columns at most, broken behind spaces and hyphens, as in the widths of a deep network."""
+    lines = [""]
+    for part in re.findall(r"[^ -]*[ -]?", title):
+        if len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("  ")
+        lines[-1] += part
+    return [line.rstrip() for line in lines]
 
 
 def truth(settings: Sequence[Settings], *, as_json: bool) -> int:
