@@ -199,6 +199,22 @@ def bench(output: Path, as_json: bool, **options: Any) -> int:
 
 
 @cli.command()
+@click.option("--force", is_flag=True, help="Measure again what is known already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def calibrate(force: bool, as_json: bool) -> int:
+    """Measure what this machine takes, so that times can be predicted.
+
+    numpy's functions, products of matrices, memory, the rules of all kernels and
+    the engines' own work, in some twenty seconds. What is found is kept for this
+    machine and this software in the user's cache (or the file that the variable
+    DIFFMODES_CALIBRATION names), and printed.
+    """
+    from compare import commands
+
+    return commands.calibrate(force=force, as_json=as_json)
+
+
+@cli.command()
 @click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
 @click.option("--backend", default="all", metavar="NAME", help="Arrays: numpy, jax or all.")
 @click.option("--engine", default="all", metavar="NAME", help="Engine: revdiff, dualdiff or all.")

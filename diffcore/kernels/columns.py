@@ -11,23 +11,24 @@ Columns are made for as many images as `BLOCK` bytes hold, and made anew for the
 tried: the adjoint took half to three quarters of its time, but the value lost as much, since the columns then go through memory and not
 through the cache; and they take the bytes of the input as often as there are taps, where the input alone needs to be kept.
 
-Positions that are no window meet a cotangent of zero, or are dropped.
+Positions that are no window meet a cotangent of zero, or are dropped. Where infinities or NaN come of it, the adjoint of the weight is
+computed once more without them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_contiguous
+from diffcore.arrays import is_contiguous, values_of
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.arrays.observed import alike
 from diffcore.kernels.lattices import BLOCK, Sizes, gathering, gathers, gathers_input, lattice, opposite, spreads
 from diffcore.kernels.windows import Shape, Window, covers, phases, row_major
-from diffcore.ledger import besides, nominally
+from diffcore.ledger import besides, nominally, repeated
 
 TILE = 1 << 20
 """Bytes of columns of one image from which on it is cut along its first axis."""
@@ -51,9 +52,15 @@ def _tiles(window: Window, nbytes: int) -> list[tuple[Window, slice]]:
     return tiles
 
 
-def _some(parts: Sequence[Any], x: Any) -> Sequence[Any]:
-    """All parts of the work; for an abstract `x` the first two, which stand for all: no later one has more memory at a time."""
-    return parts[:2] if isinstance(x, AbstractArray) else parts
+def _some(parts: Sequence[Any], x: Any) -> Iterator[Any]:
+    """All parts of the work; for an abstract `x` two, the second for all further ones: none has more memory at a time."""
+    if not isinstance(x, AbstractArray):
+        yield from parts
+        return
+    yield from parts[:1]
+    for part in parts[1:2]:
+        with repeated(len(parts) - 1):
+            yield part
 
 
 def _work(x: Any, operations: int, window: Window, part: Window) -> None:
@@ -86,15 +93,18 @@ class _Patches:
     """The patches of images `x` `[n, c, *size]` as columns, a block at a time, laid out for a product with `o` channels.
 
     `columns` are `[step, c, *taps, *positions]`, or `[c, *taps, step, *positions]` with `images_last`; `where` says what the positions are,
-    `dropped` whether some are no window. `least` is the least number of positions in a block.
+    `dropped` whether some are no window, which with `exact` is never. `least` is the least number of positions in a block.
     """
 
-    def __init__(self, x: Any, window: Window, o: int, groups: int, *, least: int = 0, images_last: bool = False) -> None:
+    def __init__(
+        self, x: Any, window: Window, o: int, groups: int, *, least: int = 0, images_last: bool = False, exact: bool = False
+    ) -> None:
         n, c, *extent = x.shape
         size, rank = tuple(extent), len(extent)
         inside, strided = n > 0 and covers(window, size) and is_contiguous(x), max(window.stride) > 1
         extents = size if inside and not strided else window.extents
         flat = gathering(window, extents, inside and not strided, Sizes(n, c, o, groups))[1]
+        flat = min(flat, 1) if exact else flat
         by, steps = window, (1,) * rank
         if flat == 0:
             by, steps = window.dense, window.stride
@@ -308,9 +318,23 @@ def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
         if _is_copy(window, size) and shape[1] * o <= (c + o) * math.prod(size):
             return _correlated_as_is(x, g, groups).reshape(shape)
         if gathers_input(window, size, Sizes(n, c, o, groups)):
-            return _correlated(x, g, window, groups).reshape(shape)
-        other = opposite(window, size)
-        return _flipped(_correlated(g, x, other, groups).reshape((c, o // groups, *window.size)), groups)
+            found = _correlated(x, g, window, groups).reshape(shape)
+        else:
+            other = opposite(window, size)
+            found = _flipped(_correlated(g, x, other, groups).reshape((c, o // groups, *window.size)), groups)
+        if _are_finite(found) if found.size <= x.size + g.size else _are_finite(x) and _are_finite(g):
+            return found
+        # An infinity or NaN times the zero of a position that is no window would be NaN for taps that never meet it.
+        return _correlated(x, g, window, groups, exact=True).reshape(shape)
+
+
+def _are_finite(x: Any) -> bool:
+    """Whether the sum of squares is finite, which takes a third of the time of a look at every element: where it is, so are they."""
+    values = values_of(x)
+    if values is None:
+        return True
+    flat = values.ravel("K")
+    return math.isfinite(np.dot(flat, flat))
 
 
 def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
@@ -325,19 +349,19 @@ def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
     return total
 
 
-def _correlated(x: Any, g: Any, window: Window, groups: int) -> Any:
+def _correlated(x: Any, g: Any, window: Window, groups: int, *, exact: bool = False) -> Any:
     """`[groups, o / groups, c / groups * taps]`: a product per block of images, which are put side by side."""
     total = None
     tiles = _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize)
     for part, cut in _some(tiles, x):
-        total = _correlate(x, g[:, :, cut], part, groups, total, window)
+        total = _correlate(x, g[:, :, cut], part, groups, total, window, exact)
     return total
 
 
-def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, whole: Window) -> Any:
+def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, whole: Window, exact: bool) -> Any:
     """`_correlated` of some windows, plus `total`."""
     (n, c), o = x.shape[:2], g.shape[1]
-    patches = _Patches(x, window, o, groups, least=TERMS, images_last=True)
+    patches = _Patches(x, window, o, groups, least=TERMS, images_last=True, exact=exact)
     step, positions = patches.step, patches.where.positions
     columns = patches.columns.reshape((groups, c // groups * window.taps, step * positions))
     new: Any = np.zeros_like if patches.dropped else np.empty_like
