@@ -34,10 +34,10 @@ class Counting:
 
 
 @pytest.fixture
-def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
+def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
     proxy = Counting()
     monkeypatch.setattr(columns, "np", proxy)
-    yield proxy
+    return proxy
 
 
 def sums(array: Any, kind: str, batch: int) -> Iterator[tuple[str, Any]]:
