@@ -15,6 +15,7 @@ import numpy as np
 from diffcore import tree
 from diffcore.aliasing import buffer_of
 from diffcore.arrays import is_mutable, namespace, random
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import new_level
 from diffcore.errors import GradientError
 from diffcore.ledger import label, state
@@ -223,7 +224,7 @@ def _drawn(shape: tuple[int, ...], like: Any, generator: Any) -> Any:
     """Standard normal numbers in the dtype and on the backend of `like`."""
     if isinstance(like, AbstractArray):
         return AbstractArray(shape, np.float64).astype(like.dtype)  # as they are drawn
-    return namespace((like,)).asarray(random.normal(shape, like.dtype, generator))
+    return namespace((like,)).asanyarray(random.normal(shape, like.dtype, generator, like))
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
