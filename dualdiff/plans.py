@@ -20,13 +20,13 @@ from diffcore.arrays.abstract import AbstractArray
 from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed, new_level
 from diffcore.errors import MemoryBudgetError
-from diffcore.ledger import label
+from diffcore.ledger import label, repeated
 from diffcore.nn.module import Module
 from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal
 from dualdiff import collecting, pushing
-from dualdiff.chunks import Chunks, plan
+from dualdiff.chunks import Chunks, Windows, plan
 from dualdiff.costs import preferred
 from dualdiff.forms import IDENTITY
 from dualdiff.seeding import NOTHING, Key, LeftPlan, Seeding, Variable
@@ -126,17 +126,18 @@ class Plans:
         if self._budget is None:
             return work((Run(Seeding(self._mode, own=self._chosen(arguments) if self._mode == "auto" and plant is seeded else None)),))
         start = _Start(arguments)
+        abstract = any(isinstance(array_under(p), AbstractArray) for p in arguments.primals)
         signature = _signature(arguments)
         kept = self._kept.get(signature) if signature is not None else None
         if kept is not None:
             try:
-                return work(kept.runs(start))
+                return work(kept.runs(start, abstract))
             except LeftPlan:
                 start.restore()
         made = self._made(arguments, start, plant)
         if signature is not None:
             _remember(self._kept, signature, made)
-        return work(made.runs(start))
+        return work(made.runs(start, abstract))
 
     def _chosen(self, arguments: Arguments) -> frozenset[Key] | None:
         """Which variables have directions of their own, by cost; `None` to go by their numbers.
@@ -213,13 +214,29 @@ class _Plan:
     """Windows of directions for each run, and the size of every seed that they divide."""
 
     def __init__(self, mode: str, chunks: Chunks, own: frozenset[Key] | None) -> None:
-        self.mode, self.chunks, self.own = mode, chunks.windows, own
+        self.mode, self.chunks, self.own = mode, chunks.alike, own
         self.sizes = chunks.met
 
-    def runs(self, start: _Start) -> Iterator[Run]:
-        """One after the other, because there may be as many as there are parameters."""
-        for i, windows in enumerate(self.chunks):
-            yield Run(Seeding(self.mode, windows, known=self.sizes, own=self.own), start if i else None)
+    def runs(self, start: _Start, abstract: bool) -> Iterator[Run]:
+        """One after the other, because there may be as many as there are parameters.
+
+        Of `abstract` arrays the second run of those that are alike stands for all further ones, which would do the same; the first
+        one may find no gradient to add to.
+        """
+        first = True
+        for alike in self.chunks:
+            if abstract and alike.count > 2:
+                yield self._run(alike.windows, None if first else start)
+                with repeated(alike.count - 1):
+                    yield self._run(alike.at(1), start)
+                first = False
+                continue
+            for windows in alike.each():
+                yield self._run(windows, None if first else start)
+                first = False
+
+    def _run(self, windows: Windows, start: _Start | None) -> Run:
+        return Run(Seeding(self.mode, windows, known=self.sizes, own=self.own), start)
 
 
 class _Buffer(NamedTuple):

@@ -146,6 +146,11 @@ def _shaped(gradient: Any, primal: Any) -> Any:
 
 def _own(gradient: Any, taken: set[int]) -> Any:
     """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
+    if isinstance(gradient, AbstractArray):
+        if gradient.storage.nbytes != gradient.nbytes or id(gradient.storage) in taken:
+            gradient = gradient.copy()
+        taken.add(id(gradient.storage))
+        return gradient
     owner = owner_of(gradient)
     if owner is None:
         return gradient
@@ -213,14 +218,14 @@ def _normal_directions(primals: list[Any], k: int, rng: Any) -> list[Any]:
         keys = jax.random.split(rng, len(arrays))
         return [jax.random.normal(key, (k, *a.shape), a.dtype) for key, a in zip(keys, arrays, strict=True)]
     generator = random.default_generator() if rng is None else np.random.default_rng(rng)
-    return [_normal_like(a, (k, *a.shape), generator) for a in arrays]
+    return [_drawn((k, *a.shape), a, generator) for a in arrays]
 
 
-def _normal_like(array: Any, shape: tuple[int, ...], generator: Any) -> Any:
-    """Standard normal numbers in the dtype and on the backend of `array`. Abstract where it is: nothing is drawn."""
-    if isinstance(array, AbstractArray):
-        return AbstractArray(shape, array.dtype)
-    return namespace((array,)).asarray(random.normal(shape, array.dtype, generator))
+def _drawn(shape: tuple[int, ...], like: Any, generator: Any) -> Any:
+    """Standard normal numbers in the dtype and on the backend of `like`."""
+    if isinstance(like, AbstractArray):
+        return AbstractArray(shape, np.float64).astype(like.dtype)  # as they are drawn
+    return namespace((like,)).asarray(random.normal(shape, like.dtype, generator))
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:

@@ -256,9 +256,11 @@ def _push_taps(call: Call, scale: Any, rows: slice) -> Any:
     patch = tap
     if groups > 1:
         (patch,) = index_of(x, lambda: (channel // (o // groups) * inner + tap,), tap.shape)
-    units = fill(eye_of(x, inner), (groups, inner, inner), 0).reshape((groups * inner, *kernel))
-    patches = _by_conv(call, x, units)  # [n, groups * inner, *windows]
-    picked = patches[:, patch]
+    if groups == 1 and len(tap) < inner:  # each direction its own patch
+        picked = _by_conv(call, x, one_hot_of(x, tap, inner).reshape((len(tap), *kernel)))  # [n, k, *windows]
+    else:
+        units = fill(eye_of(x, inner), (groups, inner, inner), 0).reshape((groups * inner, *kernel))
+        picked = _by_conv(call, x, units)[:, patch]
     picked = transpose(picked, axes=(-picked.ndim + 1, -picked.ndim, *range(-picked.ndim + 2, 0)))
     spatial = (1,) * len(call.params["stride"])
     if scale is not None:
