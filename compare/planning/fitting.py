@@ -85,7 +85,7 @@ class Fitting:
             over = found.peak.nbytes - budget
             if over <= 0:
                 runs = round(found.flops.get("primal", 0) / max(free.flops.get("primal", 0), 1))
-                return _Done(found, max(runs, 1), memory, account=f"directions in {counted(runs, 'run')}")
+                return _Done(found, max(runs, 1), memory)
             memory = min(memory - 1, memory * (budget - rest) // (found.peak.nbytes - rest))
         return _Done(found, account="chunks of directions do not bring it below")
 

@@ -88,7 +88,7 @@ class Flips:
         return self._adviser.plan(way, task, budget).peak is not None
 
     def _probe(self, dial: Dial, near: int, failing: list[int]) -> int:
-        """Where to look next: where a line through what the advised way needs at the last two values comes to the budget, else in between."""
+        """Where to look next: where a line through what it needs at the last two values comes to the budget, else in between."""
         far, sign = failing[-1], 1 if failing[-1] > near else -1
         middle = (near + far) // 2
         if self._best is None or len(failing) < 2 or len(failing) > 8:

@@ -81,8 +81,8 @@ class Planner:
             least = min(rivals, key=lambda way: way.least or way.nbytes)
             needs = least.least or least.nbytes
             raise InputError(
-                f"`memory` (={size(self._budget.nbytes)}) is below what any way to the gradient needs for {self._task.recipe.name} with `batch`"
-                f" (={self._task.sizes.batch}): the least is {needs} bytes ({size(needs)}), by {least.title}"
+                f"`memory` (={size(self._budget.nbytes)}) is below what any way to the gradient needs for {self._task.recipe.name} with"
+                f" `batch` (={self._task.sizes.batch}): the least is {needs} bytes ({size(needs)}), by {least.title}"
             )
 
     def _flipped(self, advices: list[Advice], outputs: int) -> Iterator[Flip]:
