@@ -6,8 +6,11 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from rich.console import Console
 
 from compare import environment, experiment, files, records
@@ -110,6 +113,21 @@ def show(what: str, settings: Settings, batch: int | None, *, as_json: bool) -> 
     return 0
 
 
+def truth(settings: Sequence[Settings], *, as_json: bool) -> int:
+    """Measure a step under each of `settings` in every way there is, print it beside the ledger. Returns the exit code."""
+    from compare.progress import Bar
+    from compare.truth import command
+
+    with Bar() as bar:
+        phase = bar.phase("truth", sum(len(each.strategies) for each in settings))
+        found = command.measure(settings, phase.advance)
+    if as_json:
+        print(json.dumps(command.as_json(found), indent=2))
+    else:
+        command.print_table(found, Console())
+    return 0
+
+
 def bench(wanted: Wanted, folder: Path, *, as_json: bool) -> int:
     """Measure what is wanted, write the records and the page into `folder`, print the table (or JSON). Returns the exit code."""
     # Before numpy, jax and torch are loaded, which read the variables only then.
@@ -135,6 +153,35 @@ def bench(wanted: Wanted, folder: Path, *, as_json: bool) -> int:
     console = Console()
     print_table(lines, console)
     _wrote((page, kept), console)
+    return 0
+
+
+def calibrate(*, force: bool, as_json: bool) -> int:
+    """Measure this machine unless that is done, keep and print what is found. Returns the exit code."""
+    from compare.calibration import store
+
+    # Before numpy is loaded, which reads the variables only then.
+    environment.limit_threads()
+    kept: Any = None
+    if not force:
+        with suppress(InputError):
+            kept = store.load()
+    if kept is None:
+        from compare.calibration.measuring import calibrate as measured
+        from compare.progress import Bar
+
+        with files.destination(store.path()), Bar() as bar:
+            phase = bar.phase("calibrate", 1.0)
+            kept = measured(lambda what, done: phase.advance(done, what))
+            store.save(kept)
+    if as_json:
+        print(json.dumps({"path": str(store.path()), **msgspec.to_builtins(kept)}, indent=2))
+        return 0
+    from compare.calibration.terminal import print_calibration
+
+    console = Console()
+    print_calibration(kept, console)
+    console.print(f"kept in {store.path()}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -64,6 +65,12 @@ class Arguments:
             self._builds.append((len(leaves), build))
         if not self.single and len({n % len(args) for n in self.argnums}) < len(self.argnums):
             raise ValueError(f"{transform}: argnums {self.argnums} name an argument more than once")
+
+    def at(self, primals: list[Any]) -> Arguments:
+        """The same arguments with other values of the variables."""
+        other = copy(self)
+        other.primals = primals
+        return other
 
     def call(self, function: Callable[..., Any], variables: Sequence[Any], constant: Callable[[Any], Any]) -> Any:
         """`function` with `variables` in the places of the primals; other arrays are passed through `constant`."""

@@ -55,14 +55,14 @@ class _Added(NamedTuple):
 
 
 class Alike(NamedTuple):
-    """Windows of `count` runs one after the other: of the first run; those of each further one lie behind those of the one before."""
+    """Windows of so many `runs` one after the other: of the first run; those of each further one lie behind those of the one before."""
 
     windows: Windows
-    count: int = 1
+    runs: int = 1
 
     def each(self) -> Iterator[Windows]:
         """The windows of each run. There may be as many as there are parameters."""
-        return (self.at(i) for i in range(self.count))
+        return (self.at(i) for i in range(self.runs))
 
     def at(self, i: int) -> Windows:
         """The windows of run `i`."""
@@ -76,9 +76,9 @@ class Chunks(NamedTuple):
     met: dict[Key, int]
 
     @property
-    def count(self) -> int:
+    def runs(self) -> int:
         """The number of runs."""
-        return sum(alike.count for alike in self.alike)
+        return sum(alike.runs for alike in self.alike)
 
 
 def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozenset[Key] | None = None) -> Chunks:
@@ -123,7 +123,7 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
                 break
             single[key] = _tightened(single[key], needed, budget)
         if fits:
-            return Chunks([Alike(_with_merged(windows, seeding), count) for windows, count in chunks] or [Alike({})], seeding.met)
+            return Chunks([Alike(_with_merged(windows, seeding), runs) for windows, runs in chunks] or [Alike({})], seeding.met)
     raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
 
 
@@ -201,15 +201,15 @@ def _packed(costs: list[_Cost], single: dict[Key, int], shared: int) -> list[Ali
                 chunks.append(Alike({cost.key: (start, start + size)}, count))
                 free = shared - cost.company.bytes(size)
                 start += count * size
-        if chunks and chunks[-1].count > 1:  # what comes next goes with the last one
+        if chunks and chunks[-1].runs > 1:  # what comes next goes with the last one
             last = chunks.pop()
-            chunks += [last._replace(count=last.count - 1), Alike(last.at(last.count - 1))]
+            chunks += [last._replace(runs=last.runs - 1), Alike(last.at(last.runs - 1))]
     return chunks
 
 
 def _distinct(chunks: list[Alike]) -> list[Windows]:
     """The last of every kind of chunk."""
-    return list({_kind(alike.windows): alike.at(alike.count - 1) for alike in chunks}.values())
+    return list({_kind(alike.windows): alike.at(alike.runs - 1) for alike in chunks}.values())
 
 
 def _kind(windows: Windows) -> _Kind:

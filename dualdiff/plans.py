@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import is_array, is_traced, random
+from diffcore.arrays import is_array, is_mutable, is_traced, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed, new_level
@@ -225,7 +225,7 @@ class _Plan:
         """
         first, seen = True, set[Key]()
         for alike in self.chunks:
-            if not abstract or alike.count == 1:
+            if not abstract or alike.runs == 1:
                 for windows in alike.each():
                     yield self._run(windows, None if first else start)
                     first = False
@@ -233,8 +233,8 @@ class _Plan:
                 alone = first or not seen.issuperset(alike.windows)
                 if alone:
                     yield self._run(alike.windows, None if first else start)
-                with repeated(alike.count - alone):
-                    yield self._run(alike.at(alike.count - 1), start)
+                with repeated(alike.runs - alone):
+                    yield self._run(alike.at(alike.runs - 1), start)
                 first = False
             seen.update(alike.windows)
 
@@ -295,7 +295,7 @@ class _Start:
 
 
 def _copied(array: Any) -> Any:
-    return array.copy() if type(array) is np.ndarray else array
+    return array.copy() if is_mutable(array) else array
 
 
 def _signature(arguments: Arguments) -> Hashable | None:

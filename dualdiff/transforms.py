@@ -17,7 +17,7 @@ from diffcore.arrays import is_mutable, namespace, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import new_level, owner_of
 from diffcore.errors import GradientError
-from diffcore.ledger import label, state
+from diffcore.ledger import did, label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
@@ -91,6 +91,7 @@ def value_and_grad(
         taken: set[int] = set()
         shaped = [zeros_of(p) if g is None else _own(_shaped(g, p), taken) for g, p in zip(gradients, arguments.primals, strict=True)]
         if state.ledger is not None:
+            did("step", "dualdiff")
             for g in shaped:
                 label(g, "gradient")
         return ((value, aux) if has_aux else value), arguments.pack(shaped)

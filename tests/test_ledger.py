@@ -322,6 +322,67 @@ def test_planning_many_images_takes_no_longer():
     assert many == {"primal": 1003 * 2 * 4 * 27 * 3600}
 
 
+# by layer, and where the peak is
+
+
+class Net:
+    """A network of either engine, with a line of its own for each of its layers."""
+
+    @staticmethod
+    def of(nn):
+        class Own(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first = nn.Linear(3, 50, bias=False, device="meta")
+                self.rest = nn.Sequential(nn.Tanh(), nn.Linear(50, 2, bias=False, device="meta"))
+
+            def forward(self, x):
+                hidden = self.first(x)
+                return self.rest(hidden).sum()
+
+        return Own()
+
+
+@pytest.mark.parametrize("engine", [revdiff, dualdiff], ids=["revdiff", "dualdiff"])
+def test_operations_are_told_by_layer_and_sum_to_the_total(engine):
+    net, x = Net.of(engine.nn), engine.tensor(abstract(8, 3))
+    with Ledger(located=True) as ledger:
+        engine.value_and_grad(lambda net, x: net(x))(net, x)
+    entries = ledger.entries(net)
+    for phase, total in ledger.flops.items():
+        assert sum(entry.flops for entry in entries if entry.phase == phase) == total
+    assert sum(entry.transcendentals for entry in entries) == ledger.transcendentals["primal"] == 8 * 50
+    primal = {(entry.layer, entry.kernel): entry.flops for entry in entries if entry.phase == "primal"}
+    assert primal == {
+        ("first", "linear_unbiased"): 2 * 8 * 3 * 50,
+        ("rest.0", "tanh"): 0,
+        ("rest.1", "linear_unbiased"): 2 * 8 * 50 * 2,
+        ("", "sum"): 16,
+    }
+    # A diagonal tangent meets a matrix as a pair of factors, so that forward mode multiplies nothing before the sum.
+    phase, layers = {"revdiff": ("adjoint", {"first", "rest.0", "rest.1"}), "dualdiff": ("tangent", {"", "rest.0"})}[engine.__name__]
+    assert {entry.layer for entry in entries if entry.phase == phase and entry.flops} == layers
+
+
+@pytest.mark.parametrize("engine", [revdiff, dualdiff], ids=["revdiff", "dualdiff"])
+def test_the_peak_is_told_with_its_line_and_layer(engine):
+    net, x = Net.of(engine.nn), engine.tensor(abstract(8, 3))
+    with Ledger(located=True) as ledger:
+        engine.value_and_grad(lambda net, x: net(x))(net, x)
+    phase, kernel, place = ledger.peak_at
+    assert (phase, kernel) == {"revdiff": ("adjoint", "tanh"), "dualdiff": ("tangent", "sum")}[engine.__name__]
+    assert place.file == __file__
+    assert place.function == "forward"
+    assert place.layer() is {"revdiff": net.rest[0], "dualdiff": net}[engine.__name__]
+
+
+def test_places_are_not_noted_unless_wanted():
+    with Ledger() as ledger:
+        ops.tanh(abstract(5))
+    assert ledger.peak_at.place is None
+    assert ledger.entries() == [("primal", "", "tanh", 0, 5)]
+
+
 # loops that are not run to their end
 
 

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
+from diffcore.arrays.works import moved, multiplied, reduced, walked
 from diffcore.errors import AbstractValueError, UnknownCostError
-from diffcore.ledger import Storage, state
+from diffcore.ledger import Storage, did, state
 
 Shape = tuple[int, ...]
 
@@ -28,21 +29,24 @@ _TRANSCENDENTAL = frozenset(
     "power float_power arctan2 hypot logaddexp erf erfc".split()
 )
 _FREE = frozenset(("positive", "conjugate"))
+_POWERS = {"2": np.square, "-1": np.reciprocal, "0.5": np.sqrt}
 
 
 class AbstractArray(NDArrayOperatorsMixin):
     """Shape, dtype and strides of a numpy array, and the `Storage` that stands for its buffer.
 
-    `AbstractArray(shape, dtype)` makes a new C-contiguous buffer; views share their base's storage.
+    `AbstractArray(shape, dtype)` makes a new C-contiguous buffer; views share their base's storage. `base` is `None` for the array that a
+    buffer was made for, as in numpy, and the storage for a view.
     """
 
-    __slots__ = ("__weakref__", "dtype", "shape", "storage", "strides")
+    __slots__ = ("__weakref__", "base", "dtype", "shape", "storage", "strides")
     __array_priority__ = 100.0
 
     def __init__(self, shape: Shape, dtype: Any, storage: Storage | None = None, strides: Shape | None = None) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
         self.strides = strides
+        self.base = storage
         self.storage = Storage(math.prod(shape) * self.dtype.itemsize) if storage is None else storage
 
     @property
@@ -87,6 +91,7 @@ class AbstractArray(NDArrayOperatorsMixin):
         if method == "reduce":
             return _reduce(ufunc, inputs[0], target, **options)
         if method == "at":
+            did("scatter", ufunc.__name__, np.size(inputs[-1]))
             return _book(np.size(inputs[-1]))
         if method == "accumulate":
             return _accumulate(ufunc, inputs[0], **options)
@@ -101,7 +106,8 @@ class AbstractArray(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> AbstractArray:
         parts = index if isinstance(index, tuple) else (index,)
         if not _is_basic(parts):
-            return AbstractArray(_gathered(self.shape, tuple(_index_stand_in(part) for part in parts)), self.dtype)
+            return _gathers(_gathered(self.shape, tuple(_index_stand_in(part) for part in parts)), self.dtype)
+        did("view", "getitem")
         shape, strides = _sliced(self, parts)
         if not shape and Ellipsis not in parts:  # one element: numpy makes a scalar of it, which is a copy
             return AbstractArray((), self.dtype)
@@ -110,14 +116,23 @@ class AbstractArray(NDArrayOperatorsMixin):
     def __setitem__(self, index: Any, value: Any) -> None:
         parts = index if isinstance(index, tuple) else (index,)
         if _is_basic(parts):
-            shape, _ = _sliced(self, parts)
+            shape, strides = _sliced(self, parts)
+            moved("put", AbstractArray(shape, self.dtype, self.storage, strides), value)
         else:
             shape = _gathered(self.shape, tuple(_index_stand_in(part) for part in parts))
-        _broadcast((_shape(value), shape))
+            did("scatter", self.dtype.name, math.prod(shape))
+        np.broadcast_shapes(_shape(value), shape)
+
+    def __pow__(self, exponent: Any) -> Any:
+        """numpy has functions of their own for some exponents; of integers for squares alone."""
+        ufunc = _POWERS.get(repr(exponent)) if exponent.__class__ in (int, float) else None
+        if ufunc is None or self.dtype.kind != "f" and ufunc is not np.square:
+            return np.power(self, exponent)
+        return ufunc(self)
 
     def astype(self, dtype: Any, copy: bool = True) -> AbstractArray:
         """A cast: a new buffer, no arithmetic."""
-        return self if not copy and self.dtype == np.dtype(dtype) else _new((self,), self.shape, np.dtype(dtype))
+        return self if not copy and self.dtype == np.dtype(dtype) else _copied("cast", _new((self,), self.shape, np.dtype(dtype)), self)
 
     def view(self, dtype: Any) -> AbstractArray:
         """The same bytes as elements of another dtype of as many bytes."""
@@ -132,7 +147,7 @@ class AbstractArray(NDArrayOperatorsMixin):
         return all(n == 1 or found == wanted for n, found, wanted in zip(self.shape, self.strides, row_major(self), strict=True))
 
     def copy(self, order: str = "C") -> AbstractArray:
-        return AbstractArray(self.shape, self.dtype)
+        return _copied("copy", AbstractArray(self.shape, self.dtype), self)
 
     def reshape(self, *shape: Any, **_: Any) -> AbstractArray:
         return _reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int | np.integer) else shape)
@@ -177,6 +192,7 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> AbstractArray:
         _book(self.size)
+        reduced("argmax", self.dtype, self, _axes(self.shape, axis))
         return AbstractArray(_reduced(self.shape, axis, keepdims), np.intp)
 
     argmin = argmax
@@ -216,12 +232,25 @@ def _elementwise(ufunc: np.ufunc, inputs: Any, out: Any, options: dict[str, Any]
         _book(0, size)
     elif ufunc.__name__ not in _FREE:
         _book(size)
-    return _into(out, shape, dtype, inputs)
+    return _walked(ufunc.__name__, inputs, _into(out, shape, dtype, inputs, options.get("order", "K")))
 
 
-def _into(out: Any, shape: Shape, dtype: Any, inputs: Any = ()) -> Any:
+def _walked(function: str, inputs: Any, out: AbstractArray) -> AbstractArray:
+    """`out`, told as made of `inputs` element by element."""
+    like = next((x.dtype for x in inputs if getattr(x, "shape", ())), out.dtype)
+    walked(function, like, out.shape, (out, *inputs))
+    return out
+
+
+def _copied(function: str, target: AbstractArray, source: Any) -> AbstractArray:
+    """`target`, told as a copy of `source`."""
+    moved(function, target, source)
+    return target
+
+
+def _into(out: Any, shape: Shape, dtype: Any, inputs: Any = (), order: str = "K") -> Any:
     if out is None:
-        return _new(inputs, shape, np.dtype(dtype))
+        return _new(() if order == "C" else inputs, shape, np.dtype(dtype))
     if _shape(out) != shape:
         raise ValueError(f"non-broadcastable output operand with shape {_shape(out)} doesn't match the broadcast shape {shape}")
     return out
@@ -238,11 +267,7 @@ def _new(inputs: Any, shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
     flags = [["readonly"]] * len(stand_ins) + [["writeonly", "allocate"]]
     made = np.nditer((*stand_ins, None), ["zerosize_ok"], flags, itershape=tuple(min(n, 2) for n in shape))  # type: ignore[arg-type]
     small = made.operands[-1].strides
-    strides, step = [0] * len(shape), dtype.itemsize
-    for axis in sorted(range(len(shape)), key=lambda i: (small[i] if shape[i] > 1 else 0, -i)):
-        strides[axis] = step
-        step *= max(shape[axis], 1)
-    return AbstractArray(shape, dtype, strides=tuple(strides))
+    return _laid_out(shape, dtype, sorted(range(len(shape)), key=lambda i: (-small[i] if shape[i] > 1 else 0, i)))
 
 
 def _tiny(x: Any) -> Any:
@@ -260,15 +285,22 @@ def _matmul(inputs: Any, out: Any) -> Any:
     if rows[1] != columns[1]:
         raise ValueError(f"matmul: {a} and {b} disagree: {rows[1]} != {columns[1]}")
     shape = (*np.broadcast_shapes(a[:-2], b[:-2]), *rows[0], *columns[0])
-    _book(2 * math.prod(shape) * rows[1])
-    return _into(out, shape, _resolve(np.matmul, tuple(map(_kind, inputs))))
+    if state.ledger is not None:
+        state.ledger.book_product(2 * math.prod(shape) * rows[1])
+    dtype = _resolve(np.matmul, tuple(map(_kind, inputs)))
+    m, n = math.prod(rows[0]), math.prod(columns[0])
+    multiplied(dtype, math.prod(shape) // max(m * n, 1), m, n, rows[1])
+    return _into(out, shape, dtype)
+
+
+def _axes(shape: Shape, axis: Any) -> set[int]:
+    if axis is None:
+        return set(range(len(shape)))
+    return {_axis(a, len(shape)) for a in (axis if isinstance(axis, tuple) else (axis,))}
 
 
 def _reduced(shape: Shape, axis: Any, keepdims: bool) -> Shape:
-    if axis is None:
-        axes = set(range(len(shape)))
-    else:
-        axes = {_axis(a, len(shape)) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    axes = _axes(shape, axis)
     return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
 
 
@@ -283,6 +315,7 @@ def _reduce(
     ufunc: np.ufunc, x: Any, out: Any = None, *, axis: Any = 0, keepdims: bool = False, dtype: Any = None, initial: Any = None
 ) -> Any:
     _book(x.size)
+    reduced(f"{ufunc.__name__}.reduce", x.dtype, x, _axes(x.shape, axis))
     if dtype is None:
         dtype = _reduced_dtype(ufunc, x.dtype)
     return _into(out, _reduced(x.shape, axis, keepdims), dtype)
@@ -292,12 +325,14 @@ def _accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> Ab
     """Running values: one operation per element."""
     _axis(axis, x.ndim)
     _book(*((0, x.size) if ufunc.__name__ in _TRANSCENDENTAL else (x.size, 0)))
+    reduced(f"{ufunc.__name__}.accumulate", x.dtype, x, (axis % x.ndim,))
     return AbstractArray(x.shape, _reduced_dtype(ufunc, x.dtype) if dtype is None else dtype)
 
 
 def _view(x: AbstractArray, take: Callable[[Any], Any]) -> AbstractArray:
     """A view of `x` as numpy would take it; the stand-in has `x`'s strides over one element that is never read."""
     layout = take(_layout(x))
+    did("view", "transpose")
     return AbstractArray(layout.shape, x.dtype, x.storage, layout.strides)
 
 
@@ -331,6 +366,7 @@ def _transposed(x: AbstractArray, order: Any) -> AbstractArray:
     if order is not None and sorted(axes) != list(range(x.ndim)):
         return _view(x, lambda layout: layout.transpose(order))  # which is an error, in numpy's words
     strides = strides_of(x)
+    did("view", "transpose")
     return AbstractArray(tuple([x.shape[axis] for axis in axes]), x.dtype, x.storage, tuple([strides[axis] for axis in axes]))
 
 
@@ -344,7 +380,7 @@ def _sliced(x: AbstractArray, parts: tuple[Any, ...]) -> tuple[Shape, Shape | No
     shape, strides = list[int](), list[int]()
     lengths, steps, axis = x.shape, strides_of(x), 0
     missing = len(lengths) - sum([part is not None and part is not Ellipsis for part in parts])
-    if missing < 0 or any([isinstance(part, bool) for part in parts]) or sum([part is Ellipsis for part in parts]) > 1:
+    if missing < 0 or any(isinstance(part, bool) for part in parts) or sum([part is Ellipsis for part in parts]) > 1:
         taken = _layout(x)[parts]  # mostly an error, in numpy's words
         return taken.shape, taken.strides
     for part in parts if Ellipsis in parts else (*parts, Ellipsis):
@@ -370,10 +406,11 @@ def _sliced(x: AbstractArray, parts: tuple[Any, ...]) -> tuple[Shape, Shape | No
 
 def _reshape(x: AbstractArray, shape: Any, copy: bool | None = None, **_: Any) -> AbstractArray:
     if x.is_contiguous():
-        whole = (shape,) if isinstance(shape, int | np.integer) else tuple(map(operator.index, shape))
+        whole: Shape = (operator.index(shape),) if isinstance(shape, int | np.integer) else tuple(map(operator.index, shape))
         if -1 in whole and whole.count(-1) == 1 and x.size and 0 not in whole:
             whole = tuple([n if n != -1 else x.size // -math.prod(whole) for n in whole])
         if math.prod(whole) == x.size and min(whole, default=0) >= 0:
+            did("view", "transpose")
             return AbstractArray(whole, x.dtype, x.storage)
     layout = _layout(x)
     try:
@@ -381,8 +418,8 @@ def _reshape(x: AbstractArray, shape: Any, copy: bool | None = None, **_: Any) -
     except ValueError:
         if copy is False:
             raise
-        new = _weightless(x.shape).reshape(shape).shape
-        return AbstractArray(new, x.dtype)
+        made = _copied("copy", AbstractArray(x.shape, x.dtype), x)
+        return AbstractArray(_weightless(x.shape).reshape(shape).shape, x.dtype, made.storage)  # a view of a copy
 
 
 def _weightless(shape: Shape) -> Any:
@@ -441,31 +478,44 @@ def _check_positions(part: Any, extent: int, number: int) -> None:
         raise IndexError(f"index {wrong} is out of bounds for axis {number} with size {extent}")
 
 
-def _like(x: Any, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> AbstractArray:
+def _like(x: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> AbstractArray:
+    did("make", "")
     shape = x.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-    return AbstractArray(shape, x.dtype if dtype is None else dtype)
+    dtype = x.dtype if dtype is None else np.dtype(dtype)
+    if order == "C" or len(shape) != len(x.shape) or x.strides is None:
+        return AbstractArray(shape, dtype)
+    return _laid_out(shape, dtype, sorted(range(len(shape)), key=lambda axis: -abs(x.strides[axis])))
 
 
-def _full_like(x: Any, value: Any, dtype: Any = None, *, shape: Any = None, **_: Any) -> AbstractArray:
-    return _like(x, dtype, shape=shape)
+def _laid_out(shape: Shape, dtype: Any, axes: Any) -> AbstractArray:
+    """A new array whose `axes` follow each other so in memory, the last one without gaps."""
+    strides, step = [0] * len(shape), dtype.itemsize
+    for axis in reversed(axes):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return AbstractArray(shape, dtype, strides=tuple(strides))
+
+
+def _full_like(x: Any, value: Any, dtype: Any = None, order: str = "K", **options: Any) -> AbstractArray:
+    return _copied("fill", _like(x, dtype, order, **options), value)
 
 
 def _where(condition: Any, x: Any, y: Any) -> AbstractArray:
     shape = np.broadcast_shapes(*map(_shape, (condition, x, y)))
     _book(math.prod(shape))
-    return AbstractArray(shape, _resolve(np.add, (_kind(x), _kind(y))))
+    return _walked("where", (x, y, condition), AbstractArray(shape, _resolve(np.add, (_kind(x), _kind(y)))))
 
 
-def _mapped(inputs: Any, dtype: Any, operations: int = 1) -> AbstractArray:
+def _mapped(function: str, inputs: Any, dtype: Any, operations: int = 1) -> AbstractArray:
     """The result of an elementwise function that is no ufunc, at so many operations per element."""
     shape = np.broadcast_shapes(*map(_shape, inputs))
     _book(operations * math.prod(shape))
-    return _new(inputs, shape, np.dtype(dtype))
+    return _walked(function, inputs, _new(inputs, shape, np.dtype(dtype)))
 
 
 def _clip(x: Any, low: Any, high: Any) -> AbstractArray:
     dtype = _resolve(np.minimum, (_resolve(np.maximum, (_kind(x), _kind(low))), _kind(high)))
-    return _mapped((x, low, high), dtype, 2)
+    return _mapped("clip", (x, low, high), dtype, 2)
 
 
 def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
@@ -474,17 +524,54 @@ def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
     # numpy says what does not fit, of arrays without elements along the axis: it would look at every one, even of no bytes.
     joined = np.concatenate([_weightless((*s[:at], 0, *s[at + 1 :])) for s in shapes], axis=at).shape
     whole = (*joined[:at], sum(s[at] for s in shapes), *joined[at + 1 :])
-    return AbstractArray(whole, np.result_type(*(a.dtype for a in arrays)))
+    dtype = np.result_type(*(a.dtype for a in arrays))
+    did("concatenate", dtype.name, math.prod(whole), len(shapes), 2 * math.prod(whole) * dtype.itemsize)
+    if all(getattr(a, "strides", None) is None for a in arrays):
+        return AbstractArray(whole, dtype)
+    small = np.concatenate([_ordered(a) for a in arrays], axis=at).strides
+    return _laid_out(whole, dtype, sorted(range(len(whole)), key=lambda i: (-small[i], i)))
+
+
+def _ordered(x: Any) -> Any:
+    """A real array of at most two elements along each axis, which lie in memory in the order of `x`."""
+    shape = tuple(min(n, 2) for n in x.shape)
+    strides = _layout(x).strides if isinstance(x, AbstractArray) else x.strides
+    steps, step = [0] * len(shape), 1
+    for axis in sorted(range(len(shape)), key=lambda i: (abs(strides[i]), -i)):
+        if strides[axis]:
+            steps[axis], step = step, 2 * step
+    return as_strided(np.zeros(step, np.bool_), shape, steps)
+
+
+def _take(x: Any, indices: Any, axis: int | None = None, **_: Any) -> AbstractArray:
+    shape = _shape(x)
+    if axis is None:
+        return _gathers(_shape(indices), x.dtype)
+    axis = _axis(axis, len(shape))
+    return _gathers((*shape[:axis], *_shape(indices), *shape[axis + 1 :]), x.dtype)
+
+
+def _gathers(shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
+    """A new array of elements that are gathered."""
+    did("gather", dtype.name, math.prod(shape))
+    return AbstractArray(shape, dtype)
 
 
 def _take_along_axis(x: Any, indices: Any, axis: int = -1) -> AbstractArray:
     axis = _axis(axis, len(_shape(x)))
     shape = tuple(n if i != axis else _shape(indices)[axis] for i, n in enumerate(np.broadcast_shapes(_off(x, axis), _off(indices, axis))))
-    return AbstractArray(shape, x.dtype)
+    return _gathers(shape, x.dtype)
 
 
 def _off(x: Any, axis: int) -> Shape:
     return tuple(1 if i == axis else n for i, n in enumerate(_shape(x)))
+
+
+def _bits(function: str, x: AbstractArray, size: int) -> AbstractArray:
+    """Bytes that are packed of bits, or bits of bytes; the longer side is walked."""
+    out = AbstractArray((size,), np.uint8)
+    walked(function, np.uint8, (max(size, x.size),), (out, x))
+    return out
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -498,7 +585,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "squeeze": lambda x, axis=None: _view(x, lambda layout: np.squeeze(layout, axis)),
     "broadcast_to": lambda x, shape, **_: _view(x, lambda layout: np.broadcast_to(layout, shape)),
     "flip": lambda x, axis=None: _view(x, lambda layout: np.flip(layout, axis)),
-    "roll": lambda x, shift, axis=None: _like(x),
+    "roll": lambda x, shift, axis=None: _copied("roll", _like(x), x),
     "sliding_window_view": lambda x, window_shape, axis=None, **_: _view(x, lambda layout: sliding_window_view(layout, window_shape, axis)),
     "diagonal": lambda x, offset=0, axis1=0, axis2=1: _view(x, lambda layout: np.diagonal(layout, offset, axis1, axis2)),
     "sum": lambda x, axis=None, keepdims=False, **_: x.sum(axis=axis, keepdims=keepdims),
@@ -507,22 +594,23 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": lambda x, axis=None, keepdims=False, **_: x.min(axis=axis, keepdims=keepdims),
     "mean": lambda x, axis=None, keepdims=False, **_: x.mean(axis=axis, keepdims=keepdims),
     "argmax": lambda x, axis=None, keepdims=False, **_: x.argmax(axis=axis, keepdims=keepdims),
-    "zeros_like": _like,
-    "ones_like": _like,
+    "zeros_like": lambda x, *args, **options: _copied("fill", _like(x, *args, **options), 0),
+    "ones_like": lambda x, *args, **options: _copied("fill", _like(x, *args, **options), 1),
     "empty_like": _like,
     "full_like": _full_like,
-    "copyto": lambda target, source, **_: None,
+    "copyto": lambda target, source, **_: moved("put", target, source),
     "where": _where,
     "clip": _clip,
-    "round": lambda x, decimals=0, **_: _mapped((x,), x.dtype, 3 if decimals else 1),
-    "isclose": lambda x, y, **_: _mapped((x, y), np.bool_, 6),
-    "nan_to_num": lambda x, **_: _mapped((x,), x.dtype),
-    "packbits": lambda x, axis=None, **_: AbstractArray((-(-x.size // 8),), np.uint8),
-    "unpackbits": lambda x, axis=None, count=None, **_: AbstractArray((8 * x.size if count is None else count,), np.uint8),
+    "round": lambda x, decimals=0, **_: _mapped("round", (x,), x.dtype, 3 if decimals else 1),
+    "isclose": lambda x, y, **_: _mapped("isclose", (x, y), np.bool_, 6),
+    "nan_to_num": lambda x, **_: _mapped("nan_to_num", (x,), x.dtype),
+    "packbits": lambda x, axis=None, **_: _bits("packbits", x, -(-x.size // 8)),
+    "unpackbits": lambda x, axis=None, count=None, **_: _bits("unpackbits", x, 8 * x.size if count is None else count),
     "concatenate": _concatenate,
     "stack": lambda arrays, axis=0, **_: _concatenate([np.expand_dims(a, axis) for a in arrays], axis),
+    "take": _take,
     "take_along_axis": _take_along_axis,
-    "put_along_axis": lambda x, indices, values, axis=-1: None,
+    "put_along_axis": lambda x, indices, values, axis=-1: did("scatter", x.dtype.name, math.prod(_shape(indices))),
     "shape": lambda x: x.shape,
     "ndim": lambda x: x.ndim,
     "size": lambda x, axis=None: x.size if axis is None else x.shape[axis],
