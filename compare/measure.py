@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from compare.settings import AUTO, Settings
 from compare.strategies import Strategy
 from compare.training import Batch, Trainer
 from diffcore.errors import MemoryBudgetError
-from diffcore.ledger import Ledger
+from diffcore.ledger import Ledger, thinned
 
 STEP_FLOPS = 2e12
 """A step that costs more operations than this is refused (`Settings.full` lifts it): it would take minutes."""
@@ -74,7 +74,7 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
 def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | None) -> Prepared:
     """The same, with tangents in chunks of `memory` bytes, or all at once. Raises `MemoryBudgetError`."""
     tensor = strategy.engine().tensor
-    ledger = _Limited(math.inf if settings.full else STEP_FLOPS)
+    ledger = _Limited(math.inf if settings.full else STEP_FLOPS, compiled=settings.backend == "jax")
     with ledger:
         with ledger.role("parameter"):
             trainer = Trainer(settings, strategy, device="meta", dtype=dtype, compiled=False, memory=memory)
@@ -91,19 +91,21 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
             ) from None
         ledger.most = math.inf
         gc.collect()
-        start = len(ledger.timeline)
-        before = dict(ledger.flops), dict(ledger.transcendentals)
+        ledger.timeline.clear()
+        before = dict(ledger.flops), dict(ledger.transcendentals), _by_phase(ledger.products), dict(ledger.surplus)
         trainer.step(inputs, targets)
-        timeline = ledger.timeline[start:]
+        timeline = ledger.timeline
     return Prepared(
         parameters=parameters,
         directions=strategy.directions(trainer.loss, trainer.net, inputs, targets),
         memory=memory,
         flops=_grown(before[0], ledger.flops),
         transcendentals=_grown(before[1], ledger.transcendentals),
+        products=_grown(before[2], _by_phase(ledger.products)),
+        surplus=_grown(before[3], ledger.surplus),
         convention=ledger.convention,
         planned_peak=max((sum(roles.values()) for _, roles in timeline), default=0),
-        timeline=_thinned([Moment(label, dict(roles)) for label, roles in timeline]),
+        timeline=[Moment(label, dict(roles)) for label, roles in thinned(timeline, MOMENTS, lambda moment: sum(moment[1].values()))],
     )
 
 
@@ -127,24 +129,23 @@ class _TooDear(Exception):
 class _Limited(Ledger):
     """A ledger that ends the work when it has cost more than `most` operations."""
 
-    def __init__(self, most: float) -> None:
-        super().__init__()
+    def __init__(self, most: float, *, compiled: bool) -> None:
+        super().__init__(compiled=compiled)
         self.most, self._done = most, 0
 
     def book(self, flops: int, transcendentals: int) -> None:
         super().book(flops, transcendentals)
-        self._done += flops
+        self._done += flops * self.repeats
         if self._done > self.most:
             raise _TooDear
 
 
-def _thinned(timeline: list[Moment]) -> list[Moment]:
-    """At most `MOMENTS` of a timeline: the first, and the highest of each of so many equal stretches, so that no peak is lost."""
-    if len(timeline) <= MOMENTS:
-        return timeline
-    rest, count = timeline[1:], MOMENTS - 1
-    stretches = [rest[i * len(rest) // count : (i + 1) * len(rest) // count] for i in range(count)]
-    return timeline[:1] + [max(stretch, key=lambda moment: sum(moment.bytes.values())) for stretch in stretches]
+def _by_phase(products: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Counts by phase and kernel, by phase."""
+    found: dict[str, int] = {}
+    for (phase, _), count in products.items():
+        found[phase] = found.get(phase, 0) + count
+    return found
 
 
 def _grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

@@ -35,7 +35,7 @@ class Strategy(msgspec.Struct, frozen=True):
         """
         engine = self.engine()
         if self.checkpoints:
-            loss = _checkpointed(loss, engine.checkpoint, memory)
+            loss = _checkpointed(loss, engine, memory)
         options = {} if self.seeding is None else {"seeding": self.seeding, "memory": memory}
         differentiated: Callable[..., Any] = engine.value_and_grad(loss, **options)
         return differentiated
@@ -52,20 +52,24 @@ class Strategy(msgspec.Struct, frozen=True):
         return int(self.engine().directions(loss, seeding=self.seeding)(*arguments))
 
 
-def _checkpointed(loss: Callable[..., Any], checkpoint: Callable[..., Any], memory: int | None) -> Callable[..., Any]:
-    """`loss` with its network checkpointed: within `memory` bytes, or between some sqrt(n) groups of its n layers."""
+def _checkpointed(loss: Callable[..., Any], engine: Any, memory: int | None) -> Callable[..., Any]:
+    """`loss` with its network checkpointed: within `memory` bytes, or between some sqrt(n) groups of its n layers.
+
+    A network that is no `Sequential` is one layer.
+    """
     options = {"schedule": "sqrt"} if memory is None else {"memory": memory}
-    return lambda net, *data: loss(_Checkpointed(net, checkpoint, options), *data)
+    return lambda net, *data: loss(_Checkpointed(net, engine, options), *data)
 
 
 class _Checkpointed:
     """A network that is checkpointed when it is called, and itself in all else."""
 
-    def __init__(self, net: Any, checkpoint: Callable[..., Any], options: dict[str, Any]) -> None:
-        self._net, self._checkpoint, self._options = net, checkpoint, options
+    def __init__(self, net: Any, engine: Any, options: dict[str, Any]) -> None:
+        self._net, self._engine, self._options = net, engine, options
 
     def __call__(self, inputs: Any) -> Any:
-        return self._checkpoint(self._net, inputs, **self._options)
+        layers = self._net if isinstance(self._net, self._engine.nn.Sequential) else [self._net]
+        return self._engine.checkpoint(layers, inputs, **self._options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._net, name)

@@ -57,18 +57,9 @@ class Trainer:
         functional, loss = engine.nn.functional, self._network.loss
         self.loss = lambda net, inputs, targets: loss(functional, net, inputs, targets)
         self.value_and_grad = strategy.value_and_grad(self.loss, memory)
-        self.step: Step = self._step
+        self.step: Step = stepping(self.net, self.value_and_grad, self.optimizer)
         if compiled:
-            self.step = BACKENDS[settings.backend].compiled(self._step, self.net, self.optimizer)
-
-    def _step(self, inputs: Any, targets: Any) -> Any:
-        """One step on a batch: the loss and its gradient, then the optimizer's update. Returns the loss before the update."""
-        loss, gradients = self.value_and_grad(self.net, inputs, targets)
-        for name, parameter in self.net.named_parameters():
-            parameter.grad = gradients[name]
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return loss
+            self.step = BACKENDS[settings.backend].compiled(self.step, self.net, self.optimizer)
 
     def parameters(self) -> dict[str, Any]:
         """The parameters by name, as numpy arrays."""
@@ -94,6 +85,20 @@ class Trainer:
         if not len(inputs):
             return None
         return TASKS[self._network.task].measure(self._network.predict(self.outputs(inputs)), targets)
+
+
+def stepping(net: Any, value_and_grad: Callable[..., Any], optimizer: Any) -> Step:
+    """One step on a batch: the loss and its gradient, then the optimizer's update. Returns the loss before the update."""
+
+    def step(inputs: Any, targets: Any) -> Any:
+        loss, gradients = value_and_grad(net, inputs, targets)
+        for name, parameter in net.named_parameters():
+            parameter.grad = gradients[name]
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    return step
 
 
 def built(settings: Settings, engine: Any, *, device: str, dtype: str) -> Any:

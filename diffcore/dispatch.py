@@ -18,6 +18,7 @@ from diffcore.arrays import is_array, namespace
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.errors import DiffError, DTypeError, GradientError, ShapeError
 from diffcore.ledger import label, state
+from diffcore.places import here
 from diffcore.watch import watch
 
 if TYPE_CHECKING:
@@ -263,8 +264,14 @@ def _compute(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]
 
 def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:
     """Compute under a ledger: operations are booked under the kernel's name, the result as an activation unless a rule runs."""
-    outer = state.kernel
-    state.kernel = outer or kernel.name
+    outer, ledger = state.kernel, state.ledger
+    assert ledger is not None
+    if ledger.works:
+        ledger.did("kernel" if outer else "apply", kernel.name)
+    if not outer:
+        state.kernel = kernel.name
+        if ledger.located:
+            state.place = here()
     try:
         result = compute(namespace(operands), *operands, **params)
     except (ValueError, TypeError, IndexError) as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from diffcore.arrays import Array, namespace
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import observed_beside
 from diffcore.dispatch import Boxed
 
 
@@ -35,7 +37,7 @@ def zeros_of(x: Any, shape: tuple[int, ...] | None = None) -> Array:
 def eye_of(x: Any, n: int, rows: slice = slice(None)) -> Array:
     """Rows of the identity `[k, n]` in the dtype and on the backend of `x`."""
     start, stop, _ = rows.indices(n)
-    return one_hot_of(x, range_array(stop - start) + start, n)
+    return one_hot_of(x, range_of(x, start, stop), n)
 
 
 def one_hot_of(x: Any, positions: Array, n: int) -> Array:
@@ -45,7 +47,7 @@ def one_hot_of(x: Any, positions: Array, n: int) -> Array:
     if xp.__name__ != "numpy":  # nothing that a compiler would have to make before it is used
         return (positions.reshape((k, 1)) == xp.arange(n)).astype(array.dtype)
     zeros = zeros_of(x, (k, n))
-    zeros[range_array(k), positions] = 1
+    zeros[range_of(x, 0, k), positions] = 1
     return zeros
 
 
@@ -54,14 +56,28 @@ def constant_of(x: Any, values: Any) -> Array:
     array = array_under(x)
     if isinstance(array, AbstractArray):
         return AbstractArray(values.shape, array.dtype)
-    return np.asarray(values, array.dtype)
+    return observed_beside(array, np.asarray(values, array.dtype))
 
 
-def range_array(n: int) -> Array:
-    """0 ... n-1 as a numpy array, which every backend takes as an index."""
-    import numpy as np
+def range_of(x: Any, start: int, stop: int) -> Array:
+    """`start` ... `stop - 1` as a numpy array, which every backend takes as an index. Abstract where `x` is."""
+    (found,) = index_of(x, lambda: (np.arange(start, stop),), (stop - start,))
+    return found
 
-    return np.arange(n)
+
+def divided_of(x: Any, rows: slice, n: int, by: int) -> tuple[Array, Array]:
+    """Quotients and remainders of the `rows` of 0 ... n-1 by a number. Abstract where `x` is."""
+    start, stop, _ = rows.indices(n)
+    quotients, remainders = index_of(x, lambda: np.divmod(np.arange(start, stop), by), *((max(stop - start, 0),),) * 2)
+    return quotients, remainders
+
+
+def index_of(x: Any, make: Callable[[], tuple[Any, ...]], *shapes: tuple[int, ...]) -> tuple[Array, ...]:
+    """The index arrays that `make()` returns; where `x` is abstract, stand-ins of these shapes, whose values nobody works out."""
+    array = array_under(x)
+    if isinstance(array, AbstractArray):
+        return tuple(AbstractArray(shape, np.intp) for shape in shapes)
+    return tuple(observed_beside(array, index) for index in make())
 
 
 def concatenate(blocks: list[Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from diffcore import aliasing, ops, printing
-from diffcore.arrays import devices, is_contiguous, is_float
+from diffcore.arrays import devices, is_contiguous, is_float, is_mutable
 from diffcore.creation import Creation
 from diffcore.dispatch import Boxed, mixed_engines, unboxed
 from diffcore.dtypes import TYPE_NAMES
@@ -402,7 +402,7 @@ def accumulated(before: Any, new: Any) -> Any:
 
 def own_memory(array: Any, others: set[int]) -> Any:
     """`array`, copied where it is a view, or one of the `others` (by `id`): a delivered gradient belongs to its variable alone."""
-    if isinstance(array, np.ndarray) and (array.base is not None or id(array) in others):
+    if is_mutable(array) and (array.base is not None or id(array) in others):
         array = array.copy()
     others.add(id(array))
     return array

@@ -17,7 +17,8 @@ import numpy as np
 from diffcore.arrays import is_mutable
 from diffcore.kernels.families import times
 from diffcore.kernels.record import Call
-from diffcore.seeds import concatenate, one_hot_of, range_array, zeros_of
+from diffcore.ledger import spans
+from diffcore.seeds import concatenate, divided_of, one_hot_of, zeros_of
 from dualdiff.forms import Form, Outer, Rows, arrays_in
 from dualdiff.seeding import Seed
 
@@ -198,8 +199,7 @@ def _pushed(call: Call, forms: dict[int, Form], n: int, out: Any) -> Any:
         made = call.kernel.pushforward(call, _operands(call, forms, 0, n))  # type: ignore[misc]
         return None if made is None else in_dtype(made, call.out)
     step = _step(max(call.out.dtype.itemsize * math.prod(shape) for shape in (call.shape, *(call.shapes[i] for i in forms))))
-    for start in range(0, n, step):
-        stop = min(start + step, n)
+    for start, stop in spans(n, step, call.out):
         made = call.kernel.pushforward(call, _operands(call, forms, start, stop))  # type: ignore[misc]
         if stop - start == n and out is None:
             return None if made is None else in_dtype(made, call.out)
@@ -219,8 +219,7 @@ def _from_factors(call: Call, operand: int, form: Outer, n: int, out: Any) -> An
     shape = call.shape if pairs else shape
     step = max(min(_step(call.out.dtype.itemsize * math.prod(shape)), n), 1)
     tile = np.empty_like(call.out, shape=(step if len(pairs) != 1 else 0, *shape), order="C")
-    for start in range(0, n, step):
-        stop = min(start + step, n)
+    for start, stop in spans(n, step, call.out):
         target = out[start:stop]
         for number, (right, scale) in enumerate(pairs):
             work = tile[: stop - start] if number else target
@@ -297,8 +296,7 @@ def _through_matrix(call: Call, form: Form, operand: int, matrix: Any, n: int, o
     rows = math.prod(shape[:-1])
     step = max(min(_step(call.out.dtype.itemsize * math.prod(shape)), n), 1)
     tile = np.empty_like(call.out, shape=(step, *shape), order="C")
-    for start in range(0, n, step):
-        stop = min(start + step, n)
+    for start, stop in spans(n, step, call.out):
         work = tile[: stop - start]
         part = form.part(start, stop)
         if type(part) is Outer:
@@ -352,7 +350,7 @@ def diagonal_through_matrix(matrix: Any, scale: Any, shape: tuple[int, ...], row
         right = right.copy() if is_mutable(right) else right  # the weight may be changed in place, the tangent never
         right = right.reshape((right.shape[0], *middle, matrix.shape[1]))
     else:
-        place, column = np.divmod(range_array(places * inner)[rows], inner)
+        place, column = divided_of(matrix, rows, places * inner, inner)
         k = len(place)
         at = one_hot_of(matrix, place, places).reshape((k, places, 1))
         right = (at * matrix[column].reshape((k, 1, matrix.shape[1]))).reshape((k, *middle, matrix.shape[1]))

@@ -12,7 +12,7 @@ then run, and where one takes too much its like are packed tighter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from diffcore.errors import MemoryBudgetError
@@ -20,6 +20,7 @@ from diffcore.ledger import Ledger
 from dualdiff.seeding import NOTHING, Key, Seeding, Window
 
 Windows = dict[Key, Window]
+_Kind = tuple[tuple[Key, int], ...]
 
 
 class _Line(NamedTuple):
@@ -53,11 +54,31 @@ class _Added(NamedTuple):
     company: int
 
 
-class Chunks(NamedTuple):
-    """The directions of each run, and every seed that the plan met with its size."""
+class Alike(NamedTuple):
+    """Windows of so many `runs` one after the other: of the first run; those of each further one lie behind those of the one before."""
 
-    windows: list[Windows]
+    windows: Windows
+    runs: int = 1
+
+    def each(self) -> Iterator[Windows]:
+        """The windows of each run. There may be as many as there are parameters."""
+        return (self.at(i) for i in range(self.runs))
+
+    def at(self, i: int) -> Windows:
+        """The windows of run `i`."""
+        return {key: (start + i * (stop - start), stop + i * (stop - start)) for key, (start, stop) in self.windows.items()}
+
+
+class Chunks(NamedTuple):
+    """The directions of all runs, in order, and every seed that the plan met with its size."""
+
+    alike: list[Alike]
     met: dict[Key, int]
+
+    @property
+    def runs(self) -> int:
+        """The number of runs."""
+        return sum(alike.runs for alike in self.alike)
 
 
 def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozenset[Key] | None = None) -> Chunks:
@@ -70,12 +91,19 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
     seeding = Seeding(mode, NOTHING, planning=True, own=own)
     run(seeding)
 
+    known: dict[_Kind, _Added] = {}
+
     def added(windows: Windows) -> _Added:
-        ledger = _booked(run, Seeding(mode, _with_merged(windows, seeding), own=own))
-        return _Added(ledger.peak - primal, max(ledger.peak - primal, ledger.peaks.get("tangent", 0)))
+        kind = _kind(windows)
+        if kind not in known:
+            ledger = _booked(run, Seeding(mode, _with_merged(windows, seeding), own=own))
+            known[kind] = _Added(ledger.peak - primal, max(ledger.peak - primal, ledger.peaks.get("tangent", 0)))
+        return known[kind]
 
     sizes = {key: size for key, size in (seeding.sizes or {}).items() if size}
-    costs = [_cost(key, size, budget, lambda k, key=key: added({key: (0, k)})) for key, size in sizes.items()]  # type: ignore[misc]
+    costs: list[_Cost] = []
+    for key, size in sizes.items():
+        costs.append(_cost(key, size, budget, lambda k, key=key: added({key: (0, k)}), costs[-1] if costs else None))  # type: ignore[misc]
     least = max((cost.alone.first for cost in costs), default=0)
     single, shared = dict.fromkeys(sizes, budget), budget
     while least <= budget:
@@ -95,7 +123,7 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
                 break
             single[key] = _tightened(single[key], needed, budget)
         if fits:
-            return Chunks([_with_merged(windows, seeding) for windows in chunks] or [{}], seeding.met)
+            return Chunks([Alike(_with_merged(windows, seeding), runs) for windows, runs in chunks] or [Alike({})], seeding.met)
     raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
 
 
@@ -113,44 +141,77 @@ def _tightened(allowed: int, needed: int, budget: int) -> int:
     return min(allowed * budget // needed, allowed - 1)
 
 
-def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added]) -> _Cost:
-    """The cost of one seed, by chords that are shortened until they end near what fits the budget."""
+def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added], before: _Cost | None) -> _Cost:
+    """The cost of one seed, by chords that are shortened until they end near what fits the budget.
+
+    A seed often costs what the one `before` it does: where a first chord that ends by its line does not end far too early, it will do.
+    """
     first, most = added(1), size
+    if before is not None and first.alone <= budget:
+        guess = _Line(first.alone, before.alone.further).count(budget)
+        most = min(max(guess, 2), size)
     while True:
         last = added(most)
         alone, company = (_Line(low, max(-(-(high - low) // max(most - 1, 1)), 1)) for low, high in zip(first, last, strict=True))
         fitting = alone.count(budget)
-        if 4 * fitting >= most or fitting <= 1:
+        if fitting > most + most // 8 and most < size:
+            most = min(2 * fitting, size)
+        elif 4 * fitting >= most or fitting <= 1:
             return _Cost(key, size, max(min(most, 2 * fitting), 1), alone, company)
-        most = 2 * fitting
+        else:
+            most = 2 * fitting
+
+
+class _Peaks(Ledger):
+    """A ledger of peaks alone, which is what a plan asks for: a run under it takes less time."""
+
+    def _change(self, role: str, nbytes: int) -> None:
+        self.live[role] += nbytes
+        self._total += nbytes
+        if nbytes > 0:
+            self._observe(role)
+
+    def _observe(self, role: str) -> None:
+        self.peak = max(self.peak, self._total)
+        if role == "tangent":
+            self.peaks[role] = max(self.peaks.get(role, 0), self.live[role])
 
 
 def _booked(run: Callable[[Seeding], object], seeding: Seeding) -> Ledger:
-    with Ledger() as ledger:
+    with _Peaks() as ledger:
         run(seeding)
     return ledger
 
 
-def _packed(costs: list[_Cost], single: dict[Key, int], shared: int) -> list[Windows]:
+def _packed(costs: list[_Cost], single: dict[Key, int], shared: int) -> list[Alike]:
     """Chunks of one seed within its `single` bytes, and of several seeds within `shared` bytes."""
-    chunks: list[Windows] = []
+    chunks: list[Alike] = []
     free = 0
     for cost in costs:
         start = 0
-        while start < cost.size:
-            count = cost.company.count(free) if chunks and cost.key not in chunks[-1] else 0
-            if count == 0:
-                chunks.append({})
-                free = shared
-                count = max(cost.alone.count(single[cost.key]), 1)
-            stop = min(start + min(count, cost.most), cost.size)
-            chunks[-1][cost.key] = (start, stop)
-            free -= cost.company.bytes(stop - start)
-            start = stop
+        count = min(cost.company.count(free), cost.most, cost.size) if chunks else 0
+        if count > 0:
+            chunks[-1].windows[cost.key] = (0, count)
+            free -= cost.company.bytes(count)
+            start = count
+        step = min(max(cost.alone.count(single[cost.key]), 1), cost.most)
+        whole, rest = divmod(cost.size - start, step)
+        for count, size in ((whole, step), (1, rest)):
+            if count and size:
+                chunks.append(Alike({cost.key: (start, start + size)}, count))
+                free = shared - cost.company.bytes(size)
+                start += count * size
+        if chunks and chunks[-1].runs > 1:  # what comes next goes with the last one
+            last = chunks.pop()
+            chunks += [last._replace(runs=last.runs - 1), Alike(last.at(last.runs - 1))]
     return chunks
 
 
-def _distinct(chunks: list[Windows]) -> list[Windows]:
-    """One of every kind of chunk: chunks with the same seeds and numbers of directions cost the same."""
-    kinds = {tuple((key, stop - start) for key, (start, stop) in windows.items()): windows for windows in chunks}
-    return list(kinds.values())
+def _distinct(chunks: list[Alike]) -> list[Windows]:
+    """The last of every kind of chunk."""
+    return list({_kind(alike.windows): alike.at(alike.runs - 1) for alike in chunks}.values())
+
+
+def _kind(windows: Windows) -> _Kind:
+    """Chunks with the same seeds and numbers of directions cost the same."""
+    return tuple((key, stop - start) for key, (start, stop) in windows.items())

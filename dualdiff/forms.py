@@ -21,7 +21,7 @@ from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
 from diffcore.ops import permute
-from diffcore.seeds import array_under, concatenate, eye_of, ones_of, range_array
+from diffcore.seeds import array_under, concatenate, eye_of, ones_of, range_of
 from dualdiff.seeding import Family, Seed, Site, Spread, Variable
 
 
@@ -201,9 +201,9 @@ def dense(form: Form, seed: Seed, primal: Any, shape: tuple[int, ...]) -> Any:
         eye = eye_of(primal, size, seed.rows)
         return eye.reshape((eye.shape[0], *shape))
     on_diagonal = scale.reshape(-1)[seed.rows]
-    k = on_diagonal.shape[0]
-    at = range_array(k), range_array(k) + (seed.rows.start or 0)
-    return scatter_index(on_diagonal, index=at, shape=(k, size)).reshape((k, *shape))
+    k, start = on_diagonal.shape[0], seed.rows.start or 0
+    at = range_of(primal, 0, k), range_of(primal, start, start + k)
+    return scatter_index(on_diagonal, index=at, shape=(k, size), unique=True).reshape((k, *shape))
 
 
 def together(diagonals: list[tuple[Site | Variable, Any]], primal: Any, shape: tuple[int, ...]) -> list[tuple[tuple[Any, ...], Any]]:

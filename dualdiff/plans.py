@@ -15,18 +15,18 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import is_array, is_traced, random
+from diffcore.arrays import is_array, is_mutable, is_traced, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed, new_level
 from diffcore.errors import MemoryBudgetError
-from diffcore.ledger import label
+from diffcore.ledger import label, repeated
 from diffcore.nn.module import Module
 from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal
 from dualdiff import collecting, pushing
-from dualdiff.chunks import Chunks, plan
+from dualdiff.chunks import Chunks, Windows, plan
 from dualdiff.costs import preferred
 from dualdiff.forms import IDENTITY
 from dualdiff.seeding import NOTHING, Key, LeftPlan, Seeding, Variable
@@ -126,17 +126,18 @@ class Plans:
         if self._budget is None:
             return work((Run(Seeding(self._mode, own=self._chosen(arguments) if self._mode == "auto" and plant is seeded else None)),))
         start = _Start(arguments)
+        abstract = any(isinstance(array_under(p), AbstractArray) for p in arguments.primals)
         signature = _signature(arguments)
         kept = self._kept.get(signature) if signature is not None else None
         if kept is not None:
             try:
-                return work(kept.runs(start))
+                return work(kept.runs(start, abstract))
             except LeftPlan:
                 start.restore()
         made = self._made(arguments, start, plant)
         if signature is not None:
             _remember(self._kept, signature, made)
-        return work(made.runs(start))
+        return work(made.runs(start, abstract))
 
     def _chosen(self, arguments: Arguments) -> frozenset[Key] | None:
         """Which variables have directions of their own, by cost; `None` to go by their numbers.
@@ -213,13 +214,32 @@ class _Plan:
     """Windows of directions for each run, and the size of every seed that they divide."""
 
     def __init__(self, mode: str, chunks: Chunks, own: frozenset[Key] | None) -> None:
-        self.mode, self.chunks, self.own = mode, chunks.windows, own
+        self.mode, self.chunks, self.own = mode, chunks.alike, own
         self.sizes = chunks.met
 
-    def runs(self, start: _Start) -> Iterator[Run]:
-        """One after the other, because there may be as many as there are parameters."""
-        for i, windows in enumerate(self.chunks):
-            yield Run(Seeding(self.mode, windows, known=self.sizes, own=self.own), start if i else None)
+    def runs(self, start: _Start, abstract: bool) -> Iterator[Run]:
+        """One after the other, because there may be as many as there are parameters.
+
+        Of `abstract` arrays one of those that are alike stands for all, which would do the same, but for a first one that finds no gradient
+        to add to yet.
+        """
+        first, seen = True, set[Key]()
+        for alike in self.chunks:
+            if not abstract or alike.runs == 1:
+                for windows in alike.each():
+                    yield self._run(windows, None if first else start)
+                    first = False
+            else:
+                alone = first or not seen.issuperset(alike.windows)
+                if alone:
+                    yield self._run(alike.windows, None if first else start)
+                with repeated(alike.runs - alone):
+                    yield self._run(alike.at(alike.runs - 1), start)
+                first = False
+            seen.update(alike.windows)
+
+    def _run(self, windows: Windows, start: _Start | None) -> Run:
+        return Run(Seeding(self.mode, windows, known=self.sizes, own=self.own), start)
 
 
 class _Buffer(NamedTuple):
@@ -275,7 +295,7 @@ class _Start:
 
 
 def _copied(array: Any) -> Any:
-    return array.copy() if type(array) is np.ndarray else array
+    return array.copy() if is_mutable(array) else array
 
 
 def _signature(arguments: Arguments) -> Hashable | None:

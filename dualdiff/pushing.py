@@ -11,10 +11,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from numpy import ndarray
+
 from diffcore import anomaly
 from diffcore.arrays import is_float
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.record import Call, Kernel
-from diffcore.ledger import label, state
+from diffcore.ledger import Storage, did, label, state
 from diffcore.modes import Mode
 from diffcore.structured import mixes_examples
 from diffcore.watch import watch
@@ -35,6 +38,8 @@ def record(
     """The tangents of `out = kernel(*primals)` from those of its operands; `None` for a constant."""
     if kernel.pushforward is None or not mode.enabled or not is_float(out.dtype):
         return None
+    if type(out) is AbstractArray:
+        primals = [_shadow(x) if type(x) is ndarray else x for x in primals]
     call = Call(kernel, primals, out, params, tuple([getattr(x, "shape", ()) for x in primals]), out.shape, aux)
     outer = state.phase, state.kernel
     state.phase, state.kernel = "tangent", kernel.name
@@ -45,6 +50,11 @@ def record(
         return made or None
     finally:
         state.phase, state.kernel = outer
+
+
+def _shadow(x: ndarray) -> AbstractArray:
+    """A constant that a program on abstract arrays has brought itself: what rules make of it must not be real. Its bytes are its own."""
+    return AbstractArray(x.shape, x.dtype, Storage(0), x.strides)
 
 
 def _arrays(carried: Sequence[Tangents | None]) -> list[Any]:
@@ -70,6 +80,7 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
         else:
             push_all(call, groups, result)
     if watch.count and state.ledger is not None:
+        did("push", call.kernel.name)
         for form in result.values():
             for array in arrays_in(form):
                 label(array, "tangent")

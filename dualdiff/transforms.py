@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import namespace, random
-from diffcore.dispatch import new_level, owner_of
+from diffcore.aliasing import buffer_of
+from diffcore.arrays import is_mutable, namespace, random
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.dispatch import new_level
 from diffcore.errors import GradientError
-from diffcore.ledger import label, state
+from diffcore.ledger import did, label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
@@ -90,6 +92,7 @@ def value_and_grad(
         taken: set[int] = set()
         shaped = [zeros_of(p) if g is None else _own(_shaped(g, p), taken) for g, p in zip(gradients, arguments.primals, strict=True)]
         if state.ledger is not None:
+            did("step", "dualdiff")
             for g in shaped:
                 label(g, "gradient")
         return ((value, aux) if has_aux else value), arguments.pack(shaped)
@@ -127,7 +130,7 @@ def _added(total: Any, variable: Variable, part: Any, taken: set[int]) -> Any:
     """`total` `[n]` with what one run found of the gradient of a variable, `[n]` or that of its window, in place where that can be."""
     if total is None and part.shape[0] == variable.elements:
         return _own(part, taken)
-    if type(part) is not np.ndarray or total is not None and type(total) is not np.ndarray:
+    if not is_mutable(part) or total is not None and not is_mutable(total):
         part = collecting.placed(variable, part, ())
         return part if total is None else total + part
     if total is None:
@@ -145,12 +148,15 @@ def _shaped(gradient: Any, primal: Any) -> Any:
 
 def _own(gradient: Any, taken: set[int]) -> Any:
     """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
-    owner = owner_of(gradient)
-    if owner is None:
+    if not is_mutable(gradient):
         return gradient
-    if owner is not gradient and (owner.size != gradient.size or not gradient.flags.writeable) or id(owner) in taken:
-        owner = gradient = gradient.copy()
-    taken.add(id(owner))
+    buffer = buffer_of(gradient)
+    whole = buffer.nbytes == gradient.nbytes and (not isinstance(gradient, np.ndarray) or gradient.flags.writeable)
+    is_part = gradient.base is not None and not whole
+    if is_part or id(buffer) in taken:
+        gradient = gradient.copy()
+        buffer = buffer_of(gradient)
+    taken.add(id(buffer))
     return gradient
 
 
@@ -212,7 +218,16 @@ def _normal_directions(primals: list[Any], k: int, rng: Any) -> list[Any]:
         keys = jax.random.split(rng, len(arrays))
         return [jax.random.normal(key, (k, *a.shape), a.dtype) for key, a in zip(keys, arrays, strict=True)]
     generator = random.default_generator() if rng is None else np.random.default_rng(rng)
-    return [namespace((a,)).asarray(random.normal((k, *a.shape), a.dtype, generator)) for a in arrays]
+    return [_drawn((k, *a.shape), a, generator) for a in arrays]
+
+
+def _drawn(shape: tuple[int, ...], like: Any, generator: Any) -> Any:
+    """Standard normal numbers in the dtype and on the backend of `like`."""
+    if isinstance(like, AbstractArray):
+        return AbstractArray(shape, np.float64).astype(like.dtype)  # as they are drawn
+    drawn = random.normal(shape, like.dtype, generator, like)
+    xp = namespace((like,))
+    return drawn if xp is np else xp.asarray(drawn)
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:

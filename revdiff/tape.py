@@ -19,7 +19,7 @@ from diffcore.errors import GradientError
 from diffcore.hooks import called
 from diffcore.kernels.bits import Bits
 from diffcore.kernels.record import Call, Derived, Kernel
-from diffcore.ledger import label, state
+from diffcore.ledger import did, label, state
 from diffcore.tensor import accumulated
 from diffcore.watch import watch
 from revdiff.chains import open_chain, pull
@@ -67,6 +67,7 @@ def record(
 def _watched(node: Node, drop: tuple[int, ...]) -> Node:
     """`node`, which still has all its operands, once it is noted wherever that is wanted; or what a checkpointed segment puts for it."""
     places.note(node)
+    did("record", node.kernel.name)
     run = mode.run
     if run is not None:
         taken: Node = run.take(node, drop)
@@ -176,8 +177,8 @@ def backward(
     `keep` leaves the graph whole; `create` (Tensor class, level) records the pass itself; `box` makes tensors for hooks.
     """
     found: dict[Node, Any] = {}
-    waiting = _Waiting()
-    heap = waiting.heap
+    waiting: Any = None  # made when it is needed, which most graphs never do
+    heap: list[tuple[float, Node]] = []
     watched = watch.count
     asked = bool(watched or watched_nodes or stops or keep or create is not None)  # whether there is more to do than to carry cotangents
     outer = mode.enabled
@@ -200,12 +201,14 @@ def backward(
                     label(g, "cotangent", only="workspace")
                 if node.kernel is None:
                     if node in found:
+                        waiting = waiting or _Waiting(heap)
                         waiting.add(found, node, g, ours)
                     else:
                         found[node] = g
                 elif ahead is None and not heap:
                     ahead, arrived = node, g
                 else:
+                    waiting = waiting or _Waiting(heap)
                     if ahead is not None:
                         waiting.put(ahead, arrived, False)
                         ahead = None
@@ -237,11 +240,13 @@ def backward(
             if node.order < changes.latest:
                 check_saved(node, node.kept_at)
             if watched:
-                state.kernel = node.kernel.name
+                state.kernel, state.place = node.kernel.name, places.place_of(node)
+                did("pullback", node.kernel.name)
             ours = node.kernel.makes
             if create is not None:
                 cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)
             elif node.kernel.accumulate is not None:
+                waiting = waiting or _Waiting(heap)
                 cotangents = waiting.take_part(found, node, g)
             else:
                 cotangents = node.kernel.pullback(node, g, node.needs)
@@ -253,7 +258,7 @@ def backward(
         if create is not None:
             mode.enabled = outer
         if watched:
-            state.phase, state.kernel = phase, ""
+            state.phase, state.kernel, state.place = phase, "", None
 
 
 class _Waiting:
@@ -261,8 +266,8 @@ class _Waiting:
 
     __slots__ = ("_owned", "_sums", "heap")
 
-    def __init__(self) -> None:
-        self.heap: list[tuple[float, Node]] = []
+    def __init__(self, heap: list[tuple[float, Node]]) -> None:
+        self.heap = heap
         self._sums: dict[Node, Any] = {}
         self._owned: set[Node] = set()
 

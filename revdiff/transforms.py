@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from diffcore import tree
-from diffcore.ledger import label
+from diffcore.ledger import did, label
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
@@ -50,6 +50,8 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
 
 _base = attrgetter("base")
 _ARRAYS, _OWNERS = {np.ndarray}, {type(None)}
+_ONES = {kind: kind(1) for kind in (np.float32, np.float64)}
+"""The cotangent of a loss that is a number of numpy's, by its type: nearly always it is one, and then nothing is left to be checked."""
 
 
 def _gradients(found: dict[Any, Any], leaves: Sequence[tape.Node], arguments: Arguments, taken: set[int]) -> list[Any]:
@@ -77,14 +79,16 @@ def value_and_grad(
         arguments = arguments_of("value_and_grad", args, argnums)
         out, leaves, level = run(function, arguments)
         out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
-        scalar_of("value_and_grad", out)
+        node = one = None
         if type(out) is Tensor and out.level == level:
             value, node = out.primal, out.carried
+            one = _ONES.get(type(value)) or ones_of(scalar_of("value_and_grad", out).primal)
         else:
-            value, node = as_primal(out), None
-        found = {} if node is None else tape.backward((node,), (ones_of(value),))
+            value = as_primal(scalar_of("value_and_grad", out))
+        found = {} if node is None else tape.backward((node,), (one,))
         gradients = _gradients(found, leaves, arguments, set())
         if watch.count:
+            did("step", "revdiff")
             for g in gradients:
                 label(g, "gradient")
         result = arguments.pack(gradients)

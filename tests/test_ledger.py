@@ -13,7 +13,7 @@ import revdiff
 from diffcore import ops
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.elementwise import equal
-from diffcore.ledger import Ledger, label, state
+from diffcore.ledger import MOMENTS, Ledger, label, spans, state, thinned
 
 F4 = np.dtype(np.float32)
 
@@ -320,3 +320,125 @@ def test_planning_many_images_takes_no_longer():
     assert long == short
     assert few == {"primal": 13 * 2 * 4 * 27 * 3600}
     assert many == {"primal": 1003 * 2 * 4 * 27 * 3600}
+
+
+# by layer, and where the peak is
+
+
+class Net:
+    """A network of either engine, with a line of its own for each of its layers."""
+
+    @staticmethod
+    def of(nn):
+        class Own(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first = nn.Linear(3, 50, bias=False, device="meta")
+                self.rest = nn.Sequential(nn.Tanh(), nn.Linear(50, 2, bias=False, device="meta"))
+
+            def forward(self, x):
+                hidden = self.first(x)
+                return self.rest(hidden).sum()
+
+        return Own()
+
+
+@pytest.mark.parametrize("engine", [revdiff, dualdiff], ids=["revdiff", "dualdiff"])
+def test_operations_are_told_by_layer_and_sum_to_the_total(engine):
+    net, x = Net.of(engine.nn), engine.tensor(abstract(8, 3))
+    with Ledger(located=True) as ledger:
+        engine.value_and_grad(lambda net, x: net(x))(net, x)
+    entries = ledger.entries(net)
+    for phase, total in ledger.flops.items():
+        assert sum(entry.flops for entry in entries if entry.phase == phase) == total
+    assert sum(entry.transcendentals for entry in entries) == ledger.transcendentals["primal"] == 8 * 50
+    primal = {(entry.layer, entry.kernel): entry.flops for entry in entries if entry.phase == "primal"}
+    assert primal == {
+        ("first", "linear_unbiased"): 2 * 8 * 3 * 50,
+        ("rest.0", "tanh"): 0,
+        ("rest.1", "linear_unbiased"): 2 * 8 * 50 * 2,
+        ("", "sum"): 16,
+    }
+    # A diagonal tangent meets a matrix as a pair of factors, so that forward mode multiplies nothing before the sum.
+    phase, layers = {"revdiff": ("adjoint", {"first", "rest.0", "rest.1"}), "dualdiff": ("tangent", {"", "rest.0"})}[engine.__name__]
+    assert {entry.layer for entry in entries if entry.phase == phase and entry.flops} == layers
+
+
+@pytest.mark.parametrize("engine", [revdiff, dualdiff], ids=["revdiff", "dualdiff"])
+def test_the_peak_is_told_with_its_line_and_layer(engine):
+    net, x = Net.of(engine.nn), engine.tensor(abstract(8, 3))
+    with Ledger(located=True) as ledger:
+        engine.value_and_grad(lambda net, x: net(x))(net, x)
+    phase, kernel, place = ledger.peak_at
+    assert (phase, kernel) == {"revdiff": ("adjoint", "tanh"), "dualdiff": ("tangent", "sum")}[engine.__name__]
+    assert place.file == __file__
+    assert place.function == "forward"
+    assert place.layer() is {"revdiff": net.rest[0], "dualdiff": net}[engine.__name__]
+
+
+def test_places_are_not_noted_unless_wanted():
+    with Ledger() as ledger:
+        ops.tanh(abstract(5))
+    assert ledger.peak_at.place is None
+    assert ledger.entries() == [("primal", "", "tanh", 0, 5)]
+
+
+# loops that are not run to their end
+
+
+def test_what_is_done_so_many_times_counts_so_often_and_lives_once():
+    with Ledger() as ledger:
+        x = abstract(10)
+        with ledger.times(3):
+            np.exp(x + x)
+            with ledger.times(5):
+                np.add(x, x, out=x)
+        assert x + x is not x
+    assert (ledger.flops["primal"], ledger.transcendentals["primal"]) == (3 * 10 + 15 * 10 + 10, 30)
+    assert ledger.by_kernel["primal", ""] == ledger.flops["primal"]
+    assert ledger.peak == 120
+    assert ledger.repeats == 1
+
+
+def test_an_error_inside_a_loop_ends_its_counting():
+    with Ledger() as ledger, pytest.raises(ValueError, match="broadcast"), ledger.times(7):
+        abstract(3) + abstract(4)
+    assert ledger.repeats == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 12, 13, 18, 20, 600])
+def test_spans_of_abstract_arrays_are_those_of_others_the_second_for_all_like_it(count):
+    whole = [(start, min(start + 6, count)) for start in range(0, count, 6)]
+    assert list(spans(count, 6, np.zeros(1))) == whole
+    found = []
+    with Ledger() as ledger:
+        for span in spans(count, 6, abstract(1)):
+            found += [(span[1] - span[0], None)] * ledger.repeats
+    assert found == [(stop - start, None) for start, stop in whole]
+    with_no_ledger = list(spans(count, 6, abstract(1)))
+    assert len(with_no_ledger) <= 3
+    assert with_no_ledger[-1:] == whole[-1:] or count % 6 == 0
+
+
+def test_a_long_timeline_is_thinned_and_keeps_its_peak():
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 10**6, 3 * MOMENTS)
+    with Ledger() as ledger:
+        kept = abstract(1)
+        for n in sizes:
+            abstract(int(n))
+    assert MOMENTS // 2 <= len(ledger.timeline) <= MOMENTS
+    assert max(sum(roles.values()) for _, roles in ledger.timeline) == ledger.peak == 4 * int(sizes.max()) + 4
+    assert ledger.timeline[0] == ("primal", {"workspace": 4})
+    del kept
+
+
+def test_thinned_moments_are_the_first_and_the_highest_around():
+    moments = [(i * 7919) % 10007 for i in range(9999)]
+    found = thinned(moments, 2000, lambda moment: moment)
+    assert len(found) == 2000
+    assert found[0] == moments[0]
+    places = [moments.index(moment) for moment in found]
+    assert places == sorted(places)
+    assert max(found) == max(moments)
+    assert thinned(moments, 9999, lambda moment: moment) == moments

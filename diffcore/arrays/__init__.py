@@ -76,6 +76,16 @@ def is_float(dtype: Any) -> bool:
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
+def values_of(array: Any) -> np.ndarray[Any, Any] | None:
+    """The numpy array of `array`'s values, to be looked at; `None` where there are none to see (traced, abstract), or jax has them.
+
+    No ledger books what is done with it: a look is no part of a program, and a plan has none.
+    """
+    if type(array) is np.ndarray:
+        return array
+    return array.view(np.ndarray) if isinstance(array, np.ndarray) else None
+
+
 _MUTABLE = (np.ndarray, AbstractArray)
 
 

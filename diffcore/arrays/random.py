@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from diffcore.arrays import is_traced
+from diffcore.arrays.observed import observed_beside
 
 
 class Generator(np.random.Generator):
@@ -144,11 +145,12 @@ def uniform(low: float, high: float, shape: tuple[int, ...], dtype: Any = None, 
     return np.minimum(cast, below) if low < high else cast  # a number just below `high` may be rounded to it
 
 
-def normal(shape: tuple[int, ...], dtype: Any = None, generator: np.random.Generator | None = None) -> Any:
-    """Standard normal numbers, float32 by default."""
+def normal(shape: tuple[int, ...], dtype: Any = None, generator: np.random.Generator | None = None, like: Any = None) -> Any:
+    """Standard normal numbers, float32 by default. Observed ones where `like` is an observed array."""
     if generator is None and _shared.stream is not None:
         return _from_key("normal", shape, _known(np.float32 if dtype is None else dtype))
-    return np.asarray((generator or _shared.generator).standard_normal(shape)).astype(np.float32 if dtype is None else dtype)
+    drawn = observed_beside(like, np.asarray((generator or _shared.generator).standard_normal(shape)))
+    return drawn.astype(np.float32 if dtype is None else dtype)
 
 
 def integers(low: int, high: int, shape: tuple[int, ...], generator: np.random.Generator | None = None) -> Any:
@@ -165,12 +167,12 @@ def permutation(n: int, generator: np.random.Generator | None = None) -> Any:
     return (generator or _shared.generator).permutation(n)
 
 
-def kept(p: float, shape: tuple[int, ...], generator: Any = None) -> Any:
-    """Booleans, false with probability `p`; `generator` may also be a key of jax's."""
+def kept(p: float, shape: tuple[int, ...], generator: Any = None, like: Any = None) -> Any:
+    """Booleans, false with probability `p`; `generator` may also be a key of jax's. Observed ones where `like` is an observed array."""
     if generator is None and _shared.stream is not None:
         return _from_key("bernoulli", 1 - p, shape)
     if generator is None or isinstance(generator, np.random.Generator):
-        return np.asarray((generator or _shared.generator).random(shape, dtype=np.float32)) >= p
+        return observed_beside(like, np.asarray((generator or _shared.generator).random(shape, dtype=np.float32))) >= p
     import jax
 
     return jax.random.bernoulli(generator, 1 - p, shape)

@@ -18,15 +18,17 @@ computed once more without them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from diffcore.arrays import is_contiguous, values_of
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import alike
 from diffcore.kernels.lattices import BLOCK, Sizes, gathering, gathers, gathers_input, lattice, opposite, spreads
 from diffcore.kernels.windows import Shape, Window, covers, phases, row_major
-from diffcore.ledger import state
+from diffcore.ledger import besides, nominally, repeated
 
 TILE = 1 << 20
 """Bytes of columns of one image from which on it is cut along its first axis."""
@@ -36,30 +38,35 @@ TERMS = 256
 """Windows per product below which its overhead would count: the matrix is read, and for the weight's adjoint written, once per product."""
 
 
-def _tiles(window: Window, nbytes: int) -> Iterator[tuple[Window, slice]]:
+def _tiles(window: Window, nbytes: int) -> list[tuple[Window, slice]]:
     """The windows in parts along their first axis, whose columns (`nbytes` in all) take about `TILE` bytes each."""
     count = window.counts[0]
     step = max(count * TILE // max(nbytes, 1), -(-TERMS // math.prod(window.counts[1:])))
     if step >= count:
-        yield window, slice(0, count)
-        return
+        return [(window, slice(0, count))]
+    tiles = []
     for start in range(0, count, step):
         stop = min(start + step, count)
         before = (window.before[0] - start * window.stride[0], *window.before[1:])
-        yield window._replace(before=before, counts=(stop - start, *window.counts[1:])), slice(start, stop)
+        tiles.append((window._replace(before=before, counts=(stop - start, *window.counts[1:])), slice(start, stop)))
+    return tiles
 
 
-def _book(x: Any, flops: int) -> None:
-    """Book operations for an abstract `x`: as many in whichever way they would be done. (Of memory the first block stands for all.)"""
-    if isinstance(x, AbstractArray) and state.ledger is not None:
-        state.ledger.book(flops, 0)
+def _some(parts: Sequence[Any], x: Any) -> Iterator[Any]:
+    """All parts of the work; for an abstract `x` two, the second for all further ones: none has more memory at a time."""
+    if not isinstance(x, AbstractArray):
+        yield from parts
+        return
+    yield from parts[:1]
+    for part in parts[1:2]:
+        with repeated(len(parts) - 1):
+            yield part
 
 
-def _alike(a: Any, b: Any) -> tuple[Any, Any]:
-    """Both operands, abstract where one of them is."""
-    if isinstance(a, AbstractArray) or isinstance(b, AbstractArray):
-        return tuple(x if isinstance(x, AbstractArray) else AbstractArray(x.shape, x.dtype) for x in (a, b))  # type: ignore[return-value]
-    return a, b
+def _work(x: Any, operations: int, window: Window, part: Window) -> None:
+    """Count besides what the loop over blocks does on `x`: `operations` for `part` of the windows, of which the first stands for all."""
+    if part.before == window.before:
+        besides(x, operations * math.prod(window.counts) // max(math.prod(part.counts), 1))
 
 
 def _strided(base: Any, shape: Shape, strides: Shape, offset: int = 0) -> Any:
@@ -67,16 +74,12 @@ def _strided(base: Any, shape: Shape, strides: Shape, offset: int = 0) -> Any:
     step = base.dtype.itemsize
     if isinstance(base, AbstractArray):
         return AbstractArray(shape, base.dtype, base.storage, tuple(s * step for s in strides))
-    return np.ndarray(shape, base.dtype, base, offset * step, tuple(s * step for s in strides))
+    return np.ndarray.__new__(type(base), shape, base.dtype, base, offset * step, tuple(s * step for s in strides))
 
 
 def _is_copy(window: Window, size: Shape) -> bool:
     """Whether the columns are the input itself: one tap that meets every element."""
     return window.taps == 1 and window.counts == size and not any(window.before) and max(window.stride) == 1
-
-
-def _is_contiguous(x: Any) -> bool:
-    return bool(x.is_contiguous() if isinstance(x, AbstractArray) else x.flags.c_contiguous)
 
 
 def _flipped(weight: Any, groups: int) -> Any:
@@ -98,7 +101,7 @@ class _Patches:
     ) -> None:
         n, c, *extent = x.shape
         size, rank = tuple(extent), len(extent)
-        inside, strided = n > 0 and covers(window, size) and _is_contiguous(x), max(window.stride) > 1
+        inside, strided = n > 0 and covers(window, size) and is_contiguous(x), max(window.stride) > 1
         extents = size if inside and not strided else window.extents
         flat = gathering(window, extents, inside and not strided, Sizes(n, c, o, groups))[1]
         flat = min(flat, 1) if exact else flat
@@ -144,7 +147,7 @@ class _Patches:
 
 def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None) -> Any:
     """`[n, o, *windows]` of `x` `[n, c, *size]` and `weight` `[o, c / groups, *taps]`, plus `bias` `[o]` of their dtype."""
-    x, weight = _alike(x, weight)
+    x, weight = alike(x, weight)
     (n, c, *extent), o, inner = x.shape, weight.shape[0], weight.shape[1] * window.taps
     size = tuple(extent)
     shift = None if bias is None else bias.reshape((-1, *(1,) * len(size)))
@@ -152,10 +155,14 @@ def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None)
         matrix = weight.reshape((groups, o // groups, inner))
         out = np.matmul(matrix, x.reshape((n, groups, inner, math.prod(size)))).reshape((n, o, *size))
     else:
-        _book(x, 2 * n * o * math.prod(window.counts) * inner)
-        if gathers(window, size, Sizes(n, c, o, groups)):
-            return _gathered(x, weight, window, groups, shift)
-        out = _spread_back(x, _flipped(weight, groups), opposite(window, size), groups, window.counts)
+        products = 2 * n * o * math.prod(window.counts) * inner
+        with nominally(x, products + (0 if shift is None else n * o * math.prod(window.counts)), products):
+            if gathers(window, size, Sizes(n, c, o, groups)):
+                return _gathered(x, weight, window, groups, shift)
+            out = _spread_back(x, _flipped(weight, groups), opposite(window, size), groups, window.counts)
+            if shift is not None:
+                out += shift
+            return out
     if shift is not None:
         out += shift
     return out
@@ -164,15 +171,13 @@ def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None)
 def _gathered(x: Any, weight: Any, window: Window, groups: int, shift: Any) -> Any:
     o, c, inner = weight.shape[0], x.shape[1], weight.shape[1] * window.taps
     out = np.empty_like(x, dtype=np.result_type(x.dtype, weight.dtype), shape=(x.shape[0], o, *window.counts), order="C")
-    for part, cut in _tiles(window, c * window.taps * math.prod(window.counts) * x.dtype.itemsize):
-        _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut])
-        if isinstance(x, AbstractArray):
-            _book(x, 0 if shift is None else out.size)
-            break
+    tiles = _tiles(window, c * window.taps * math.prod(window.counts) * x.dtype.itemsize)
+    for part, cut in _some(tiles, x):
+        _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut], window)
     return out
 
 
-def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
+def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any, whole: Window) -> None:
     """The product of `matrix` `[groups, o / groups, c / groups * taps]` with patches, plus `shift`, into `out`."""
     groups, rows, inner = matrix.shape
     n, o = out.shape[:2]
@@ -182,9 +187,8 @@ def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
     if patches.dropped:
         product = np.empty_like(out, shape=(step, groups, rows, positions), order="C")
         windows = _strided(product, (step, o, *window.counts), (o * positions, positions, *patches.where.strides))
-    if isinstance(x, AbstractArray):
-        return
-    for start in range(0, n, step):
+    _work(x, 2 * n * o * inner * positions, whole, window)
+    for start in _some(range(0, n, step), x):
         stop = min(start + step, n)
         k, part = stop - start, out[start:stop]
         patches.fill(start, stop)
@@ -202,36 +206,35 @@ def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
 
 def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
     """`[n, c, *size]`: the adjoint of `convolve` in `x`, for `g` `[n, o, *windows]`."""
-    g, weight = _alike(g, weight)
+    g, weight = alike(g, weight)
     n, o, c = g.shape[0], weight.shape[0], groups * weight.shape[1]
     if _is_copy(window, size):
         matrix = weight.reshape((groups, o // groups, c // groups)).mT
         return np.matmul(matrix, g.reshape((n, groups, o // groups, math.prod(size)))).reshape((n, c, *size))
-    _book(g, 2 * g.size * weight.shape[1] * window.taps)
-    if spreads(window, size, Sizes(n, c, o, groups)):
-        return _spread_back(g, weight, window, groups, size)
-    return _gathered(g, _flipped(weight, groups), opposite(window, size), groups, None)
+    products = 2 * g.size * weight.shape[1] * window.taps
+    with nominally(g, products, products):
+        if spreads(window, size, Sizes(n, c, o, groups)):
+            return _spread_back(g, weight, window, groups, size)
+        return _gathered(g, _flipped(weight, groups), opposite(window, size), groups, None)
 
 
 def _spread_back(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
     n, o, c = g.shape[0], weight.shape[0], groups * weight.shape[1]
     dtype = np.result_type(g.dtype, weight.dtype)
-    tiles = list(_tiles(window, c * window.taps * math.prod(window.counts) * dtype.itemsize))
+    tiles = _tiles(window, c * window.taps * math.prod(window.counts) * dtype.itemsize)
     reached = sum(math.prod(len(range(e.start, e.stop, e.step or 1)) for e in p.placed(window, size).elements) for p in phases(window))
     new: Any = np.empty_like if len(tiles) == 1 and reached == math.prod(size) else np.zeros_like
     out = new(g, dtype=dtype, shape=(n, c, *size), order="C")
     matrix = weight.reshape((groups, o // groups, c // groups * window.taps)).mT
-    for part, cut in tiles:
+    for part, cut in _some(tiles, g):
         if part.disjoint:
-            _place(g[:, :, cut], matrix, part, out)
+            _place(g[:, :, cut], matrix, part, out, window)
         else:
-            _spread(g[:, :, cut], matrix, part, out, more=len(tiles) > 1)
-        if isinstance(g, AbstractArray):
-            break
+            _spread(g[:, :, cut], matrix, part, out, window, more=len(tiles) > 1)
     return out
 
 
-def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
+def _place(g: Any, matrix: Any, window: Window, out: Any, of: Window) -> None:
     """`_spread` for windows of which no two meet: what is added is copied."""
     groups, inner, rows = matrix.shape
     n, c, *extent = out.shape
@@ -245,11 +248,10 @@ def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
     apart = [tuple(n_ * p for n_, p in zip(along, pitch, strict=True)) for along in (window.dilation, window.stride, window.before)]
     strides = (c * math.prod(extents), math.prod(extents), *apart[0], *apart[1])
     met = _strided(images, (images.shape[0], c, *window.size, *window.counts), strides, -sum(apart[2]) if inside else 0)
-    if isinstance(g, AbstractArray):
-        return
+    _work(g, 2 * n * groups * rows * inner * positions, of, window)
     (whole,) = phases(window.dense)
     reach = whole.placed(window.dense, size)
-    for start in range(0, n, step):
+    for start in _some(range(0, n, step), g):
         stop = min(start + step, n)
         k = stop - start
         np.matmul(matrix, g[start:stop].reshape((k, groups, rows, positions)), out=columns[:k])
@@ -259,7 +261,7 @@ def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
             out[start:stop, :, *reach.elements] = images[:k, :, *reach.windows]
 
 
-def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> None:
+def _spread(g: Any, matrix: Any, window: Window, out: Any, whole: Window, *, more: bool) -> None:
     """Columns, `matrix` `[groups, c / groups * taps, o / groups]` times `g`, added back into `out`; with `more` to what is there."""
     groups, inner, rows = matrix.shape
     n, c, *extent = out.shape
@@ -286,9 +288,8 @@ def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> Non
     at_once = not more and len(sums) == 1 and window.extents == size and not any(window.before)
     if not at_once:
         total = np.empty_like(out, shape=(step, c, *window.extents), order="C")
-    if isinstance(g, AbstractArray):
-        return
-    for start in range(0, n, step):
+    _work(g, 2 * n * o * inner * run + n * c * taps * volume, whole, window)
+    for start in _some(range(0, n, step), g):
         stop = min(start + step, n)
         k, part = stop - start, out[start:stop]
         if padded:
@@ -307,28 +308,32 @@ def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> Non
 
 def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
     """`[o, c / groups, *taps]`: the adjoint of `convolve` in `weight`, for `x` `[n, c, *size]` and `g` `[n, o, *windows]`."""
-    x, g = _alike(x, g)
+    x, g = alike(x, g)
     (n, c, *extent), o = x.shape, g.shape[1]
     size, shape = tuple(extent), (o, c // groups, *window.size)
-    _book(x, 2 * g.size * math.prod(shape[1:]))
-    if not n:
-        return np.zeros_like(g, dtype=np.result_type(x.dtype, g.dtype), shape=shape, order="C")
-    if _is_copy(window, size) and shape[1] * o <= (c + o) * math.prod(size):
-        return _correlated_as_is(x, g, groups).reshape(shape)
-    if gathers_input(window, size, Sizes(n, c, o, groups)):
-        found = _correlated(x, g, window, groups).reshape(shape)
-    else:
-        other = opposite(window, size)
-        found = _flipped(_correlated(g, x, other, groups).reshape((c, o // groups, *window.size)), groups)
-    if isinstance(x, AbstractArray) or (_finite(found) if found.size <= x.size + g.size else _finite(x) and _finite(g)):
-        return found
-    # An infinity or NaN times the zero of a position that is no window would be NaN for taps that never meet it: without such positions.
-    return _correlated(x, g, window, groups, exact=True).reshape(shape)
+    products = 2 * g.size * math.prod(shape[1:])
+    with nominally(x, products, products):
+        if not n:
+            return np.zeros_like(g, dtype=np.result_type(x.dtype, g.dtype), shape=shape, order="C")
+        if _is_copy(window, size) and shape[1] * o <= (c + o) * math.prod(size):
+            return _correlated_as_is(x, g, groups).reshape(shape)
+        if gathers_input(window, size, Sizes(n, c, o, groups)):
+            found = _correlated(x, g, window, groups).reshape(shape)
+        else:
+            other = opposite(window, size)
+            found = _flipped(_correlated(g, x, other, groups).reshape((c, o // groups, *window.size)), groups)
+        if _are_finite(found) if found.size <= x.size + g.size else _are_finite(x) and _are_finite(g):
+            return found
+        # An infinity or NaN times the zero of a position that is no window would be NaN for taps that never meet it.
+        return _correlated(x, g, window, groups, exact=True).reshape(shape)
 
 
-def _finite(x: Any) -> bool:
+def _are_finite(x: Any) -> bool:
     """Whether the sum of squares is finite, which takes a third of the time of a look at every element: where it is, so are they."""
-    flat = x.ravel("K")
+    values = values_of(x)
+    if values is None:
+        return True
+    flat = values.ravel("K")
     return math.isfinite(np.dot(flat, flat))
 
 
@@ -338,9 +343,8 @@ def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
     o, positions, total = g.shape[1], math.prod(size), None
     columns, cotangents = x.reshape((n, groups, c // groups, positions)), g.reshape((n, groups, o // groups, positions))
     step = max(1, BLOCK // max(o * c // groups * g.dtype.itemsize, 1))
-    if isinstance(x, AbstractArray):
-        columns, cotangents = columns[:step], cotangents[:step]
-    for start in range(0, columns.shape[0], step):
+    besides(x, (2 * positions + 1) * n * o * c // groups)  # products, which are added
+    for start in _some(range(0, n, step), x):
         total = _plus(total, columns[start : start + step], cotangents[start : start + step])
     return total
 
@@ -348,14 +352,13 @@ def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
 def _correlated(x: Any, g: Any, window: Window, groups: int, *, exact: bool = False) -> Any:
     """`[groups, o / groups, c / groups * taps]`: a product per block of images, which are put side by side."""
     total = None
-    for part, cut in _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize):
-        total = _correlate(x, g[:, :, cut], part, groups, total, exact)
-        if isinstance(x, AbstractArray):
-            break
+    tiles = _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize)
+    for part, cut in _some(tiles, x):
+        total = _correlate(x, g[:, :, cut], part, groups, total, window, exact)
     return total
 
 
-def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, exact: bool) -> Any:
+def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, whole: Window, exact: bool) -> Any:
     """`_correlated` of some windows, plus `total`."""
     (n, c), o = x.shape[:2], g.shape[1]
     patches = _Patches(x, window, o, groups, least=TERMS, images_last=True, exact=exact)
@@ -364,9 +367,8 @@ def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, exact: b
     new: Any = np.zeros_like if patches.dropped else np.empty_like
     cotangents = new(g, shape=(groups, o // groups, step * positions), order="C")
     windows = _strided(cotangents, (step, o, *window.counts), (positions, step * positions, *patches.where.strides))
-    if isinstance(x, AbstractArray):
-        return _plus(None, columns, cotangents)
-    for start in range(0, n, step):
+    _work(x, 2 * n * o * columns.shape[-2] * positions, whole, window)
+    for start in _some(range(0, n, step), x):
         stop = min(start + step, n)
         k = stop - start
         patches.fill(start, stop)
@@ -381,8 +383,6 @@ def _plus(total: Any, columns: Any, g: Any) -> Any:
     A product with few columns is up to twice as fast as its transpose with few rows. Adding to one laid out alike costs the same.
     """
     narrow = g.shape[-2] <= min(columns.shape[-2], NARROW)
-    if isinstance(g, AbstractArray):
-        return np.empty_like(g, dtype=np.result_type(g.dtype, columns.dtype), shape=(*g.shape[-3:-1], columns.shape[-2]))
     product = np.matmul(columns, g.mT) if narrow else np.matmul(g, columns.mT)
     if product.ndim > 3:
         product = np.add.reduce(product, axis=0)

@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import observed_beside
 from diffcore.kernels import columns
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import multilinear
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call, Kernel, Separable, Shape
 from diffcore.kernels.shape import transpose
-from diffcore.kernels.windows import Window, reaches
-from diffcore.seeds import eye_of, one_hot_of
+from diffcore.kernels.windows import Window, reaches, reaches_along
+from diffcore.ledger import state
+from diffcore.seeds import array_under, divided_of, eye_of, index_of, one_hot_of
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -40,8 +43,8 @@ def window_of(size: Shape, taps: Shape, stride: Shape, padding: Pairs, dilation:
 
 
 def _ways(xp: Any) -> Any:
-    """The module that computes with arrays of `xp`."""
-    if xp is np:
+    """The module that computes with arrays of `xp`; with abstract ones as a ledger wants it, for numpy or for jax."""
+    if xp is np and (state.ledger is None or not state.ledger.compiled):
         return columns
     from diffcore.kernels import xla
 
@@ -54,7 +57,7 @@ def _conv(xp: Any, x: Any, weight: Any, *, stride: Shape, padding: Pairs, dilati
 
 
 def _conv_biased(xp: Any, x: Any, weight: Any, bias: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int) -> Any:
-    if xp is np and x.dtype == weight.dtype == bias.dtype:
+    if x.dtype == weight.dtype == bias.dtype and _ways(xp) is columns:
         window = window_of(tuple(x.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation)
         return columns.convolve(x, weight, window, groups, bias)
     out = _conv(xp, x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -173,26 +176,58 @@ def _push_features(call: Call, scale: Any, rows: slice) -> Any:
 
 def _responses(call: Call, weight: Any, start: int, stop: int) -> Any:
     """The responses `[stop - start, o, *windows]` to images of one element each: copies of the filters, put where they meet it."""
-    groups, (_, _, *size) = call.params["groups"], call.shapes[0]
     (o, inner, *taps), (_, _, *counts) = call.shapes[1], call.shape
-    window = window_of(tuple(size), tuple(taps), *(call.params[name] for name in ("stride", "padding", "dilation")))
-    pixels, first = math.prod(size), start // max(math.prod(size), 1)
-    last = -(-stop // max(pixels, 1))
-    met, at, tap = _meetings(window, tuple(size))
-    if last - first == 1:
-        few = np.nonzero((met >= start - first * pixels) & (met < stop - first * pixels))[0]
+    wiring = _abstract_wiring if isinstance(array_under(weight), AbstractArray) else _wiring
+    output, channel, tap, wanted, position = (observed_beside(array_under(weight), index) for index in wiring(call, start, stop))
+    filters = weight.reshape((o, inner, math.prod(taps)))[output, channel][:, :, tap].reshape(-1)
+    filters = filters if wanted is None else filters[wanted]
+    shape = ((stop - start) * o * math.prod(counts),)
+    return scatter_index(filters, index=(position,), shape=shape, unique=True).reshape((stop - start, o, *counts))
+
+
+def _wiring(call: Call, start: int, stop: int) -> tuple[Any, ...]:
+    """Where filters meet the elements `start` to `stop` of an image, as indices.
+
+    The filters `[channels, rows]` of each channel, the channel in its group `[channels, 1]`, the taps `[n]`; of all these the `wanted` ones
+    (`None` for all) as positions in `[channels * rows * n]`, and the position of each of these in the responses.
+    """
+    window, size, groups = _window(call), call.shapes[0][2:], call.params["groups"]
+    o, inner, *_ = call.shapes[1]
+    pixels, rows = math.prod(size), o // groups
+    first, last = start // max(pixels, 1), -(-stop // max(pixels, 1))
+    met, at, tap = _meetings(window, size)
+    if last - first <= 2:  # otherwise there is a whole channel among them
+        low, high = start - first * pixels, stop - (last - 1) * pixels
+        few = np.nonzero((met >= low) & (met < high) if last - first == 1 else (met >= low) | (met < high))[0]
         met, at, tap = met[few], at[few], tap[few]
-    n, rows = len(met), o // groups
     # Filter `j` of a channel's group meets the channel's element `met[i]` with its tap `tap[i]` in window `at[i]`.
     channel = np.arange(first, last)
     output = (channel // inner * rows).reshape((-1, 1)) + np.arange(rows)
-    filters = weight.reshape((o, inner, math.prod(taps)))[output, (channel % inner).reshape((-1, 1))][:, :, tap]
     flat = channel.reshape((-1, 1, 1)) * pixels + met - start
     inside = (flat >= 0) & (flat < stop - start)
-    wanted = np.nonzero(np.broadcast_to(inside, (len(channel), rows, n)).reshape(-1))[0]
-    position = (flat * o + output.reshape((len(channel), rows, 1))) * math.prod(counts) + at
-    out = scatter_index(filters.reshape(-1)[wanted], index=(position.reshape(-1)[wanted],), shape=((stop - start) * o * math.prod(counts),))
-    return out.reshape((stop - start, o, *counts))
+    position = ((flat * o + output.reshape((len(channel), rows, 1))) * math.prod(window.counts) + at).reshape(-1)
+    wanted = None
+    if not inside.all():
+        wanted = np.nonzero(np.broadcast_to(inside, (len(channel), rows, len(met))).reshape(-1))[0]
+        position = position[wanted]
+    return output, (channel % inner).reshape((-1, 1)), tap, wanted, position
+
+
+def _abstract_wiring(call: Call, start: int, stop: int) -> tuple[Any, ...]:
+    """Stand-ins for `_wiring`; of a part of the elements the most that any part of its size takes: all of these are planned alike."""
+    (_, c, *size), k = call.shapes[0], stop - start
+    pixels, rows, whole = math.prod(size), call.shapes[1][0] // call.params["groups"], start == 0 and stop == c * math.prod(size)
+    meetings, most = _numbers_of_meetings(_window(call), tuple(size))
+    channels = c if whole else min(c, (k - 2) // max(pixels, 1) + 2)
+    n = meetings if whole else min(meetings, k * most)
+    full = AbstractArray((channels * rows * n,), np.intp)
+    count = rows * min(k * most, channels * n)
+    wanted, position = (None, full) if whole else (AbstractArray((count,), np.intp), AbstractArray((count,), np.intp))
+    return AbstractArray((channels, rows), np.intp), AbstractArray((channels, 1), np.intp), AbstractArray((n,), np.intp), wanted, position
+
+
+def _window(call: Call) -> Window:
+    return window_of(call.shapes[0][2:], call.shapes[1][2:], *(call.params[name] for name in ("stride", "padding", "dilation")))
 
 
 @lru_cache(maxsize=64)
@@ -204,13 +239,30 @@ def _meetings(window: Window, size: Shape) -> tuple[Any, Any, Any]:
     return np.concatenate([element for element, _ in met]), np.concatenate([window for _, window in met]), taps
 
 
+@lru_cache(maxsize=256)
+def _numbers_of_meetings(window: Window, size: Shape) -> tuple[int, int]:
+    """How often a tap of a window meets an element, and the most that one element is met."""
+    meetings = most = 1
+    for axis, extent in enumerate(size):
+        times = np.zeros(extent, int)
+        for _, elements in reaches_along(window, axis, extent):
+            times[elements] += 1
+        meetings, most = meetings * int(times.sum()), most * int(times.max(initial=0))
+    return meetings, most
+
+
 def _push_taps(call: Call, scale: Any, rows: slice) -> Any:
     x, groups, (o, *kernel) = call.primals[0], call.params["groups"], call.shapes[1]
     inner = math.prod(kernel)
-    channel, tap = np.divmod(np.arange(*rows.indices(o * inner)), max(inner, 1))
-    units = fill(eye_of(x, inner), (groups, inner, inner), 0).reshape((groups * inner, *kernel))
-    patches = _by_conv(call, x, units)  # [n, groups * inner, *windows]
-    picked = patches[:, channel // (o // groups) * inner + tap]
+    channel, tap = divided_of(x, rows, o * inner, max(inner, 1))
+    patch = tap
+    if groups > 1:
+        (patch,) = index_of(x, lambda: (channel // (o // groups) * inner + tap,), tap.shape)
+    if groups == 1 and len(tap) < inner:  # each direction its own patch
+        picked = _by_conv(call, x, one_hot_of(x, tap, inner).reshape((len(tap), *kernel)))  # [n, k, *windows]
+    else:
+        units = fill(eye_of(x, inner), (groups, inner, inner), 0).reshape((groups * inner, *kernel))
+        picked = _by_conv(call, x, units)[:, patch]
     picked = transpose(picked, axes=(-picked.ndim + 1, -picked.ndim, *range(-picked.ndim + 2, 0)))
     spatial = (1,) * len(call.params["stride"])
     if scale is not None:

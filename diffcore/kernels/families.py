@@ -14,7 +14,6 @@ import numpy as np
 from numpy import ndarray
 
 from diffcore.arrays import is_mutable
-from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
 from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, no_params, register
@@ -119,12 +118,8 @@ def _into_partial(g: Any, partial: Any, call: Call) -> Any:
 
     What a rule returns is new unless it is one of the arrays that it read, or a view, which knows its base.
     """
-    if type(partial) is ndarray:
-        new = partial.base is None and partial is not call.out and partial is not call.primals[0]
-    elif type(partial) is AbstractArray:
-        new = all(getattr(x, "storage", None) is not partial.storage for x in (call.out, *call.primals))
-    else:
-        new = False
+    known = type(partial) is ndarray or is_mutable(partial)
+    new = known and partial.base is None and partial is not call.out and partial is not call.primals[0]
     if new and type(g) is type(partial) and g.shape == partial.shape and g.dtype == partial.dtype and partial.dtype.kind == "f":
         return np.multiply(g, partial, out=partial)
     return times(g, partial)

@@ -153,14 +153,14 @@ def _padded(g: Any, kept: Shape, edges: list[tuple[int, int, int]]) -> Any:
     return lax.pad(g.reshape(kept), np.zeros((), g.dtype), edges)
 
 
-def _scatter_index(xp: Any, g: Any, *, index: Index, shape: Shape) -> Any:
+def _scatter_index(xp: Any, g: Any, *, index: Index, shape: Shape, unique: bool = False) -> Any:
     g = _meeting(g, index)
     xp = namespace((g,))
     if xp.__name__ != "numpy":
         padding = _padding(index, shape)
-        return xp.zeros_like(g, shape=shape).at[index].add(g) if padding is None else _padded(g, *padding)
+        return xp.zeros_like(g, shape=shape).at[index].add(g, unique_indices=unique) if padding is None else _padded(g, *padding)
     zeros = xp.zeros_like(g, shape=shape)
-    if any(_is_advanced(part) for part in index):
+    if not unique and any(_is_advanced(part) for part in index):
         xp.add.at(zeros, index, g)  # repeated indices add up
     else:
         zeros[index] = g
@@ -168,10 +168,10 @@ def _scatter_index(xp: Any, g: Any, *, index: Index, shape: Shape) -> Any:
 
 
 def _push_scatter_index(t: Any, call: Call, lead: int) -> Any:
-    index, shape = call.params["index"], call.params["shape"]
+    index, shape, unique = call.params["index"], call.params["shape"], call.params.get("unique", False)
     if not is_scattered(index):
-        return scatter_index(t, index=(*(slice(None),) * lead, *index), shape=(*t.shape[:lead], *shape))
-    moved = scatter_index(transpose(t, axes=_last(lead, t.ndim)), index=index, shape=(*shape, *t.shape[:lead]))
+        return scatter_index(t, index=(*(slice(None),) * lead, *index), shape=(*t.shape[:lead], *shape), unique=unique)
+    moved = scatter_index(transpose(t, axes=_last(lead, t.ndim)), index=index, shape=(*shape, *t.shape[:lead]), unique=unique)
     return transpose(moved, axes=_first(lead, moved.ndim))
 
 
@@ -184,11 +184,13 @@ def _pull_scatter_index(g: Any, call: Call, lead: Shape) -> Any:
 
 
 scatter_index = linear_map("scatter_index", _scatter_index, _pull_scatter_index, push=_push_scatter_index)
+"""`g` added into zeros at `index`. `unique` promises that no element is named twice, so that the elements are put, which is faster."""
 
 
 def indexed_shape(shape: Shape, index: Index) -> Shape:
     """The shape of `x[index]` for `x` of `shape`. Raises `IndexError` for an index out of bounds, as far as its values are known."""
-    stand_ins = tuple(np.zeros(part.shape, np.intp) if _is_advanced(part) and type(part) is not np.ndarray else part for part in index)
+    zero = np.zeros((), np.intp)  # broadcast, and so in no memory
+    stand_ins = tuple(np.broadcast_to(zero, part.shape) if _is_advanced(part) and type(part) is not np.ndarray else part for part in index)
     return np.empty(shape, "V0")[stand_ins].shape
 
 

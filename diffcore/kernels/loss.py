@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_mutable
+from diffcore.arrays import is_mutable, values_of
 from diffcore.kernels.elementwise import clamp, decay, log, log1p, sigmoid, tanh
 from diffcore.kernels.families import elementwise, irregular
 from diffcore.kernels.record import Call, Derived, Shape
@@ -35,7 +35,8 @@ def _reduce(losses: Any, reduction: str, counted: Any = None) -> Any:
 def _check_target(logits: Any, target: Any) -> None:
     """Class indices in [0, classes). Traced and abstract targets have no values to check."""
     classes = logits.shape[-1]
-    if type(target) is not np.ndarray or not target.size:
+    target = values_of(target)
+    if target is None or not target.size:
         return
     indices = target.astype(np.intp, copy=False).view(np.uintp)  # as an unsigned number a negative index is huge
     if indices[indices.argmax()] >= classes:  # `argmax` takes a third of the time of `max`

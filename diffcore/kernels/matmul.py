@@ -11,7 +11,7 @@ from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.families import multilinear
 from diffcore.kernels.layout import in_order
 from diffcore.kernels.record import Call, Shape
-from diffcore.seeds import one_hot_of
+from diffcore.seeds import divided_of, one_hot_of
 
 
 def _product(xp: Any, a: Any, b: Any) -> Any:
@@ -66,10 +66,13 @@ def _rows_of_product(operand: int, shapes: tuple[Shape, ...], shape: Shape, para
     return len(shape) > 2 or operand == 0
 
 
-def diagonal_in_right(a: Any, scale: Any, inner: Any, outer: Any, columns: int) -> Any:
-    """`a @ b` for tangents of `b` that touch one element (`inner[j]`, `outer[j]`) each, scaled by `scale[j]`: `[k, batch, columns]`."""
+def diagonal_in_right(a: Any, scale: Any, rows: slice, inner: Any, outer: Any, columns: int) -> Any:
+    """`a @ b` for tangents of `b` that touch one element each, scaled by `scale[j]`: `[k, batch, columns]`.
+
+    They are the `rows` of all elements, (`inner[j]`, `outer[j]`).
+    """
     # Of a vector, every element is touched once and in order.
-    picked = in_order(a.T[inner[0] : inner[-1] + 1]) if columns == 1 and len(inner) else a.T[inner]
+    picked = in_order(a.T[rows]) if columns == 1 else a.T[inner]
     if scale is not None:
         picked = picked * scale.reshape((-1, 1))
     picked = picked.reshape((*picked.shape, 1))
@@ -84,8 +87,8 @@ def _diagonal_matmul(call: Call, operand: int, scale: Any, rows: slice, examples
     a = call.primals[0]
     if len(call.shapes[0]) != 2 or len(call.shapes[1]) != 2 or examples or operand == 0:
         return None
-    inner, outer = np.divmod(np.arange(*rows.indices(math.prod(call.shapes[1]))), call.shapes[1][1])
-    return diagonal_in_right(a, _picked(scale, rows), inner, outer, call.shape[-1])
+    inner, outer = divided_of(a, rows, math.prod(call.shapes[1]), call.shapes[1][1])
+    return diagonal_in_right(a, _picked(scale, rows), rows, inner, outer, call.shape[-1])
 
 
 def _right_factor(call: Call, operand: int) -> Any:
@@ -117,8 +120,8 @@ def _push_linear(call: Call, operand: int, t: Any) -> Any:
 def _diagonal_linear(call: Call, operand: int, scale: Any, rows: slice, examples: bool) -> Any:
     if len(call.shapes[0]) != 2 or operand != 1 or examples:
         return None
-    outer, inner = np.divmod(np.arange(*rows.indices(math.prod(call.shapes[1]))), call.shapes[1][1])
-    return diagonal_in_right(call.primals[0], _picked(scale, rows), inner, outer, call.shape[-1])
+    outer, inner = divided_of(call.primals[0], rows, math.prod(call.shapes[1]), call.shapes[1][1])
+    return diagonal_in_right(call.primals[0], _picked(scale, rows), rows, inner, outer, call.shape[-1])
 
 
 def _weight_of(call: Call, operand: int) -> Any:

@@ -13,17 +13,20 @@ one tap's cotangents are cut out with a mask of bits, eight times faster than a 
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from diffcore.arrays import is_contiguous
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import alike
 from diffcore.dispatch import unboxed
 from diffcore.kernels.families import always, irregular, linear_map
 from diffcore.kernels.record import Call, Shape
-from diffcore.kernels.windows import Window, covers, inside, placed, reaches, reaches_along, row_major, tap_slices
-from diffcore.ledger import state
+from diffcore.kernels.windows import Window, covers, inside, placed, reaches, reaches_along, repeated, row_major, tap_slices
+from diffcore.ledger import nominally
 
 
 def _lowest(dtype: Any) -> Any:
@@ -56,18 +59,13 @@ def _largest(xp: Any, x: Any, window: Window) -> Any:
         for part in slices[1:]:
             out = xp.maximum(out, part)
         return out
-    if _books(x, window, 1):
-        return np.empty_like(x, shape=(*_rest(x, window), *window.counts), order="C")
-    return _along_axes(np.maximum, x, window, _lowest(x.dtype))
+    with _nominally(x, window, 1):
+        return _along_axes(np.maximum, x, window, _lowest(x.dtype))
 
 
-def _books(x: Any, window: Window, operations: int) -> bool:
-    """Whether `x` is abstract; then so many operations per window and tap are booked, in whichever order they are done."""
-    if not isinstance(x, AbstractArray):
-        return False
-    if state.ledger is not None:
-        state.ledger.book(operations * math.prod((*_rest(x, window), *window.counts)) * window.taps, 0)
-    return True
+def _nominally(x: Any, window: Window, operations: int) -> AbstractContextManager[None]:
+    """So many operations per window and tap, in whichever order they are done."""
+    return nominally(x, operations * math.prod((*_rest(x, window), *window.counts)) * window.taps)
 
 
 def _along_axes(ufunc: np.ufunc, x: Any, window: Window, initial: Any) -> Any:
@@ -98,19 +96,23 @@ def _largest_and_tap(x: Any, window: Window) -> tuple[Any, Any]:
     The last axis comes first: then, of equal maxima, the one met first along each axis is the first in row-major order.
     """
     dtype, rank, spatial = _tap_type(window), len(window.size), _spatial(x, window)
-    if _books(x, window, 2):
-        shape = (*_rest(x, window), *window.counts)
-        return np.empty_like(x, shape=shape, order="C"), np.empty_like(x, dtype=dtype, shape=shape, order="C")
     best: Any = x
     tap: Any = None
     step = 1
-    for axis in range(rank - 1, -1, -1):
-        best, tap = _winners_along(best, tap, step, window, axis, dtype)
-        step *= window.size[axis]
-    if best.dtype.kind == "f" and np.isnan(best).any():
-        for t, (_, windows, elements) in enumerate(reaches(window, spatial)):
-            np.copyto(tap[..., *windows], dtype.type(t), where=np.isnan(x[..., *elements]))
+    with _nominally(x, window, 2):
+        for axis in range(rank - 1, -1, -1):
+            best, tap = _winners_along(best, tap, step, window, axis, dtype)
+            step *= window.size[axis]
+        if best.dtype.kind == "f" and _has_nan(best):
+            for t, (_, windows, elements) in enumerate(reaches(window, spatial)):
+                np.copyto(tap[..., *windows], dtype.type(t), where=np.isnan(x[..., *elements]))
     return best, tap
+
+
+def _has_nan(x: Any) -> bool:
+    """Whether a NaN is among the values; of an abstract array none are known."""
+    missing = np.isnan(x).any()
+    return not isinstance(x, AbstractArray) and bool(missing)
 
 
 def _winners_along(x: Any, tap: Any, step: int, window: Window, axis: int, dtype: Any) -> tuple[Any, Any]:
@@ -179,20 +181,26 @@ def _places(window: Window, spatial: Shape) -> tuple[Any, Any]:
 
 @lru_cache(maxsize=256)
 def _outside(window: Window, spatial: Shape) -> Any:
-    """Booleans: the windows that lie in the padding alone, as taps far apart allow; `None` where there are none."""
+    """The windows (indices along each axis) that lie in the padding alone, as taps far apart allow; `None` where there are none."""
     met = np.zeros(window.counts, bool)
     for _, windows, _ in reaches(window, spatial):
         met[windows] = True
-    return None if met.all() else ~met
+    return None if met.all() else np.nonzero(~met)
 
 
 def _positions(xp: Any, tap: Any, window: Window, spatial: Shape) -> Any:
     """Where the winning taps are, as positions in the flattened trailing axes of the input; -1 where all taps lie outside."""
     taps, windows = _places(window, spatial)
-    if isinstance(tap, AbstractArray):
-        return np.empty_like(tap, dtype=np.intp, shape=tap.shape)
-    found, outside = xp.asarray(taps)[tap] + windows, _outside(window, spatial)
-    return found if outside is None else xp.where(outside, -1, found)
+    outside = _outside(window, spatial)
+    if xp is not np:
+        found = xp.asarray(taps)[tap] + windows
+        return found if outside is None else found.at[..., *outside].set(-1)
+    with nominally(tap, 0):
+        found = np.take(alike(taps, tap)[0], tap.astype(np.intp))  # the cast that numpy would make for itself
+        found += windows
+        if outside is not None:
+            found[..., *outside] = -1
+    return found
 
 
 def _pool_argmax(xp: Any, x: Any, *, window: Window, flat: bool) -> Any:
@@ -248,7 +256,8 @@ def _flat_positions(tap: Any, window: Window, shape: Shape) -> Any:
     """Positions of the winning taps, which are inside, in a flattened array of the axes of `tap`, its windows replaced by `shape`."""
     rest = _rest(tap, window)
     found = _positions(np, tap, window, shape)
-    found += (np.arange(math.prod(rest)) * math.prod(shape)).reshape((*rest, *(1,) * len(shape)))
+    with nominally(tap, 0):
+        found += (np.arange(math.prod(rest)) * math.prod(shape)).reshape((*rest, *(1,) * len(shape)))
     return found
 
 
@@ -257,14 +266,13 @@ def _pool_gather(xp: Any, x: Any, *, tap: Any, window: Window) -> Any:
     if _rest(x, window)[x.ndim - tap.ndim :] != _rest(tap, window) or x.ndim < tap.ndim:
         raise ValueError(f"`tap` {tuple(tap.shape)} does not fit {tuple(x.shape)}")
     if xp is np:
+        x, tap = alike(x, tap)
         lead = tuple(x.shape[: x.ndim - tap.ndim])
-        if isinstance(x, AbstractArray) or isinstance(tap, AbstractArray):
-            return AbstractArray((*lead, *tap.shape), x.dtype)
         spatial = _spatial(x, window)
         out = np.take(x.reshape((*lead, math.prod(x.shape[len(lead) :]))), _flat_positions(tap, window, spatial), axis=-1)
         outside = _outside(window, spatial)
         if outside is not None:
-            out[..., outside] = 0
+            out[..., *outside] = 0
         return out
     first, *others = tap_slices(x, window, 0)
     out = first
@@ -280,23 +288,22 @@ def _pool_scatter(xp: Any, g: Any, *, tap: Any, window: Window, shape: Shape) ->
     if xp is not np:
         parts = [placed(xp.where(tap == t, g, 0), reach.tap, window, shape) for t, reach in enumerate(met)]
         return sum(parts[1:], parts[0])
-    out: Any = np.zeros_like(g, shape=(*_rest(g, window), *shape), order="C")
-    if isinstance(g, AbstractArray) or isinstance(tap, AbstractArray):
-        _books(g, window, 0 if window.disjoint else 1)
-        return AbstractArray(out.shape, out.dtype)
-    if window.disjoint and not lead and _outside(window, shape) is None:
-        out.reshape(-1)[_flat_positions(tap, window, shape).reshape(-1)] = g.reshape(-1)
-        return out
-    bits = np.dtype(f"i{g.dtype.itemsize}")
-    cotangents: Any = np.ascontiguousarray(g).view(bits)
-    for t, (_, windows, elements) in enumerate(met):
-        chosen = (tap[..., *windows] == t).astype(bits)
-        cut = cotangents[..., *windows] & np.negative(chosen, out=chosen)  # all bits are ones, or none
-        part = out[..., *elements]
-        if window.disjoint:
-            part[...] = cut.view(g.dtype)
-        else:
-            part += cut.view(g.dtype)
+    g, tap = alike(g, tap)
+    with _nominally(g, window, 0 if window.disjoint else 1):
+        out: Any = np.zeros_like(g, shape=(*_rest(g, window), *shape), order="C")
+        if window.disjoint and not lead and _outside(window, shape) is None:
+            out.reshape(-1)[_flat_positions(tap, window, shape).reshape(-1)] = g.reshape(-1)
+            return out
+        bits = np.dtype(f"i{g.dtype.itemsize}")
+        cotangents: Any = (g if is_contiguous(g) else g.copy()).view(bits)
+        for t, (_, windows, elements) in enumerate(met):
+            chosen = (tap[..., *windows] == t).astype(bits)
+            cut = cotangents[..., *windows] & np.negative(chosen, out=chosen)  # all bits are ones, or none
+            part = out[..., *elements]
+            if window.disjoint:
+                part[...] = cut.view(g.dtype)
+            else:
+                part += cut.view(g.dtype)
     return out
 
 
@@ -328,30 +335,30 @@ def _window_sum(xp: Any, x: Any, *, window: Window) -> Any:
     if xp is not np:
         slices = tap_slices(x, window, 0)
         return sum(slices[1:], slices[0])
-    if _books(x, window, 1):
-        return np.empty_like(x, shape=(*_rest(x, window), *window.counts), order="C")
-    return _along_axes(np.add, x, window, 0)
+    with _nominally(x, window, 1):
+        return _along_axes(np.add, x, window, 0)
 
 
 def _window_spread(xp: Any, g: Any, *, window: Window, shape: Shape) -> Any:
     _check(g, window, shape)
     if xp is not np:
+        if window.disjoint:
+            return repeated(g, window, shape)
         parts = [placed(g, reach.tap, window, shape) for reach in reaches(window, shape)]
         return sum(parts[1:], parts[0])
-    if _books(g, window, 0 if window.disjoint else 1):
-        return np.empty_like(g, shape=(*_rest(g, window), *shape), order="C")
     rank = len(shape)
-    for axis in range(rank - 1, -1, -1):
-        rest = (slice(None),) * (rank - 1 - axis)
-        met = reaches_along(window, axis, shape[axis])
-        grown: Any = np.zeros_like(g, shape=(*g.shape[: axis - rank], shape[axis], *g.shape[g.ndim - rank + axis + 1 :]), order="C")
-        for windows, elements in met:
-            part = grown[..., elements, *rest]
-            if window.disjoint:
-                part[...] = g[..., windows, *rest]
-            else:
-                part += g[..., windows, *rest]
-        g = grown
+    with _nominally(g, window, 0 if window.disjoint else 1):
+        for axis in range(rank - 1, -1, -1):
+            rest = (slice(None),) * (rank - 1 - axis)
+            met = reaches_along(window, axis, shape[axis])
+            grown: Any = np.zeros_like(g, shape=(*g.shape[: axis - rank], shape[axis], *g.shape[g.ndim - rank + axis + 1 :]), order="C")
+            for windows, elements in met:
+                part = grown[..., elements, *rest]
+                if window.disjoint:
+                    part[...] = g[..., windows, *rest]
+                else:
+                    part += g[..., windows, *rest]
+            g = grown
     return g
 
 

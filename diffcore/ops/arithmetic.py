@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_array
+from diffcore.arrays import is_array, values_of
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import DTypeError
 from diffcore.kernels import elementwise as _e
@@ -145,6 +145,7 @@ def fmod(input: Tensor, other: Any) -> Tensor:
 def _check_divisor(op: str, x: Any, y: Any) -> None:
     """Integers have no infinity for a quotient over 0 to be. Traced and abstract values cannot be looked at."""
     y = unboxed(y)
+    y = values_of(y) if isinstance(y, np.ndarray) else y
     if isinstance(y, builtins.int | np.ndarray | np.generic) and _kind(y) in "biu" and _kind(x) in "biu" and not np.all(y):
         raise ZeroDivisionError(f"{op}: an integer is divided by 0")
 

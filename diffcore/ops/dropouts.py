@@ -13,6 +13,7 @@ import numpy as np
 
 from diffcore.arrays import is_traced, namespace, random
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import observed_beside
 from diffcore.errors import DTypeError, GradientError, ShapeError
 from diffcore.kernels import elementwise as _e
 from diffcore.ops.activation import SELU_ALPHA, SELU_SCALE, number
@@ -108,11 +109,11 @@ def _kept(input: Tensor, p: float, axes: int, generator: Any = None) -> Any:
     x = array_of(input)
     shape = (*x.shape[:axes], *(1,) * (len(x.shape) - axes))
     if isinstance(x, AbstractArray):
-        return AbstractArray(shape, np.bool_)
+        return AbstractArray(shape, np.float32) >= p  # as it is drawn
     if generator is None and is_traced(x) and not random.is_keyed():
         raise GradientError(
             "dropout: under `jax.jit` the mask needs a key that changes from call to call: give a function a `generator=key`, or draw "
             "everything from one (`with random.keyed(key):`)"
         )
-    mask = random.kept(p, shape, generator)
-    return np.asarray(mask) if namespace((x,)) is np and not is_traced(mask) else mask
+    mask = random.kept(p, shape, generator, x)
+    return observed_beside(x, np.asanyarray(mask)) if namespace((x,)) is np and not is_traced(mask) else mask

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_array
+from diffcore.arrays import is_array, values_of
 from diffcore.dispatch import Boxed
 from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import elementwise as _e
@@ -47,11 +47,12 @@ def integers(op: str, index: Any, name: str = "index") -> Any:
 
 def in_bounds(op: str, index: Any, n: int, axis: int, *, negative: bool = False) -> None:
     """Raise `IndexError` for an index that is known to be outside of [0, n) or, where `negative` ones count from the end, [-n, n)."""
-    if not isinstance(index, np.ndarray) or not index.size:
+    known = values_of(index)
+    if known is None or not known.size:
         return
     least = -n if negative else 0
-    if index.min() < least or index.max() >= n:
-        bad = index[(index < least) | (index >= n)][0]
+    if known.min() < least or known.max() >= n:
+        bad = known[(known < least) | (known >= n)][0]
         raise IndexError(f"{op}: index {bad} is out of bounds for dimension {axis} with size {n}")
 
 

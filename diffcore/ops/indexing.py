@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_array, is_mutable
+from diffcore.arrays import is_array, is_mutable, values_of
 from diffcore.dispatch import unboxed
 from diffcore.errors import ShapeError
 from diffcore.kernels import elementwise as _e
@@ -205,8 +205,9 @@ def _check_bounds(parts: list[Any], shape: tuple[int, ...]) -> None:
     axis = 0
     for part in parts:
         known = isinstance(part, int | np.ndarray)
-        if known and np.size(part) and not -shape[axis] <= np.min(part) <= np.max(part) < shape[axis]:
-            bad = part if isinstance(part, int) else next(int(i) for i in part.flat if not -shape[axis] <= i < shape[axis])
+        seen: Any = values_of(part) if isinstance(part, np.ndarray) else part
+        if known and np.size(seen) and not -shape[axis] <= np.min(seen) <= np.max(seen) < shape[axis]:
+            bad = seen if isinstance(seen, int) else next(int(i) for i in seen.flat if not -shape[axis] <= i < shape[axis])
             raise IndexError(f"index {bad} is out of bounds for dimension {axis} with size {shape[axis]}")
         axis += part is not None
 

@@ -6,7 +6,7 @@ import operator
 
 import numpy as np
 
-from diffcore.arrays import namespace
+from diffcore.arrays import namespace, values_of
 from diffcore.dispatch import Boxed
 from diffcore.errors import ShapeError
 from diffcore.kernels import elementwise as _e
@@ -28,8 +28,9 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     if weight.ndim != 2:
         raise ShapeError(f"embedding: `weight` must be 2-D, got shape {tuple(weight.shape)}")
     rows = weight.shape[0]
-    if isinstance(index, np.ndarray) and index.size and not 0 <= index.min() <= index.max() < rows:
-        raise IndexError(f"embedding: index {index[(index < 0) | (index >= rows)][0]} is out of range: `weight` has {rows} rows")
+    known = values_of(index)
+    if known is not None and known.size and not 0 <= known.min() <= known.max() < rows:
+        raise IndexError(f"embedding: index {known[(known < 0) | (known >= rows)][0]} is out of range: `weight` has {rows} rows")
     if padding_idx is not None:
         padding = operator.index(padding_idx)
         if not -rows <= padding < rows:
@@ -50,10 +51,11 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = int(index.max()) + 1
     if num_classes < 1:
         raise ShapeError(f"one_hot: `num_classes` (={num_classes}) must be positive")
-    if isinstance(index, np.ndarray) and index.size:
-        if index.min() < 0:
-            raise IndexError(f"one_hot: class values must be non-negative, got {index.min()}")
-        if index.max() >= num_classes:
-            raise IndexError(f"one_hot: class values must be smaller than num_classes, got {index.max()} of {num_classes}")
+    known = values_of(index)
+    if known is not None and known.size:
+        if known.min() < 0:
+            raise IndexError(f"one_hot: class values must be non-negative, got {known.min()}")
+        if known.max() >= num_classes:
+            raise IndexError(f"one_hot: class values must be smaller than num_classes, got {known.max()} of {num_classes}")
     column = _s.reshape(input if isinstance(input, Boxed) else index, shape=(*index.shape, 1))
     return _s.astype(_e.equal(column, np.arange(num_classes)), dtype=np.dtype(namespace((index,)).result_type(int)))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_array, namespace
+from diffcore.arrays import is_array, namespace, values_of
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import activation as _a
@@ -114,8 +114,8 @@ def log_cosh_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> 
 
 def _check_labels(op: str, target: Tensor) -> None:
     """Labels must be 1 or -1. Traced and abstract ones have no values to check."""
-    values = array_of(target)
-    if isinstance(values, np.ndarray) and values.size and not (np.abs(values) == 1).all():
+    values = values_of(array_of(target))
+    if values is not None and values.size and not (np.abs(values) == 1).all():
         raise ValueError(f"{op}: `target` must hold 1 and -1, got {values[np.abs(values) != 1].reshape(-1)[0]!s}")
 
 
@@ -178,8 +178,8 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = 
     """
     _check_reduction("binary_cross_entropy", reduction)
     _check_same("binary_cross_entropy", input, target=target)
-    values = array_of(input)
-    if isinstance(values, np.ndarray) and values.size and not (values.min() >= 0 and values.max() <= 1):
+    values = values_of(array_of(input))
+    if values is not None and values.size and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(
             "binary_cross_entropy: all elements of `input` must be in [0, 1]. Did you mean `binary_cross_entropy_with_logits`?"
         )
@@ -266,7 +266,8 @@ def cross_entropy(
         try:
             return _fused_cross_entropy(input, target, reduction)
         except IndexError:
-            if not (isinstance(target, np.ndarray) and (target == ignore_index).any()):
+            seen = values_of(target)
+            if seen is None or not np.any(seen == ignore_index):
                 raise
     if not input.ndim:
         raise ShapeError("cross_entropy: `input` needs at least one axis, got ()")
@@ -327,7 +328,8 @@ def _check_weight(op: str, weight: Tensor | None, classes: int) -> None:
 
 def _check_indices(op: str, target: Any, classes: int, ignore_index: int) -> None:
     """Traced and abstract targets have no values to check."""
-    if not isinstance(target, np.ndarray):
+    target = values_of(target)
+    if target is None:
         return
     bad = ((target < 0) | (target >= classes)) & (target != ignore_index)
     if bad.any():

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_array, is_contiguous, is_mutable, namespace
+from diffcore.arrays import is_array, is_contiguous, is_mutable, namespace, values_of
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import DTypeError, ShapeError
 from diffcore.kernels import indexing as _i
@@ -325,8 +325,9 @@ def repeat_interleave(
                 f"repeat_interleave: repeats must have the same size as input along dim, but got repeats {tuple(count.shape)} and `x` "
                 f"{tuple(x.shape)} with {n} along dim {dim}"
             )
-        if type(count) is np.ndarray and count.min(initial=0) < 0:
-            raise ShapeError(f"repeat_interleave: repeats can not be negative, got {count.min()}")
+        known = values_of(count)
+        if known is not None and known.min(initial=0) < 0:
+            raise ShapeError(f"repeat_interleave: repeats can not be negative, got {known.min()}")
         options = {} if namespace((count,)) is np else {"total_repeat_length": output_size}
         places = namespace((count,)).repeat(np.arange(n), count, **options)
         return _i.getitem(x, index=(*(slice(None),) * (x.ndim + dim), places))

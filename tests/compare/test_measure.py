@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from compare import measure, records
+from compare import measure
 from compare import settings as settings_module
 from compare.agreement import agreement, disagreement
 from compare.errors import InputError
@@ -168,12 +168,3 @@ def test_a_step_of_full_size_is_counted_in_reverse():
     assert counted.parameters == 11_689_512
     assert counted.flops["primal"] == pytest.approx(2 * 3.65e9, rel=0.05)  # two images; 1.8 G multiply-adds each, as published
     assert len(counted.timeline) <= measure.MOMENTS
-
-
-def test_thinned_timelines_keep_their_peak():
-    moments = [records.Moment(str(i), {"activation": (i * 7919) % 10007}) for i in range(9999)]
-    thinned = measure._thinned(moments)
-    assert len(thinned) == measure.MOMENTS
-    assert thinned[0] == moments[0]
-    assert [int(m.label) for m in thinned] == sorted(int(m.label) for m in thinned)
-    assert max(m.bytes["activation"] for m in thinned) == max(m.bytes["activation"] for m in moments)

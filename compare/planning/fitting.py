@@ -1,0 +1,165 @@
+"""One way within a budget: run whole where that fits, else by the engine's own means of taking less at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import revdiff
+from compare.errors import one_line
+from compare.planning import ways
+from compare.planning.booking import Book, Booked, booked
+from compare.planning.recipe import FLOATS
+from compare.planning.records import Way as Planned
+from compare.planning.ways import Task, Way
+from compare.report.units import counted, size
+from diffcore.errors import DiffError, MemoryBudgetError
+from revdiff.checkpointing.choosing import is_chain
+
+TRIES = 5
+"""Times that what an engine is told to keep to is lowered by the bytes that the whole came to be above the budget."""
+
+
+class _Done(NamedTuple):
+    """A way as it would be gone: what it costs, in how many runs, the bytes that the engine is told to keep to, or the rows at a time.
+
+    `least` is the budget that would just do, where that is known; `account` says how the budget is kept, or why it is not.
+    """
+
+    booked: Booked
+    runs: int = 1
+    memory: int | None = None
+    rows: int | None = None
+    least: int | None = None
+    account: str = ""
+    schedule: str = ""
+
+
+class Fitting:
+    """Plans ways within budgets, and remembers every run."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, Task, int | None], Booked] = {}
+        self._planned: dict[tuple[str, Task, int], Planned] = {}
+
+    def run(self, way: Way, task: Task, memory: int | None = None) -> Booked:
+        """What `way` costs when the engine is told to keep to `memory`, or to nothing."""
+        key = way.name, task, memory
+        if key not in self._runs:
+            self._runs[key] = booked(lambda book: way.prepare(task, memory, book))
+        return self._runs[key]
+
+    def plan(self, way: Way, task: Task, budget: int) -> Planned:
+        """`way` within `budget` bytes. A way that cannot be gone has no peak, and the reason."""
+        key = way.name, task, budget
+        if key not in self._planned:
+            try:
+                self._planned[key] = _record(way, task, budget, self._found(way, task, budget))
+            except DiffError as error:
+                self._planned[key] = Planned(way.name, way.title, way.computes, fits=False, reason=one_line(error))
+        return self._planned[key]
+
+    def _found(self, way: Way, task: Task, budget: int) -> _Done:
+        if way is ways.CHECKPOINTS:
+            return self._checkpointed(task, budget)
+        free = self.run(way, task)
+        if free.peak.nbytes <= budget or not way.chunks:
+            return _Done(free, least=free.peak.nbytes)
+        return self._by_rows(task, budget, free) if way is ways.BY_ROWS else self._in_chunks(way, task, budget, free)
+
+    def _in_chunks(self, way: Way, task: Task, budget: int, free: Booked) -> _Done:
+        """Tangents in chunks of directions, the primal evaluated anew for each."""
+        rest = booked(lambda book: way.values(task, book)).peak.nbytes
+        result = _result(task) if way.computes == ways.JACOBIAN else 0
+        if free.resting + result > budget:
+            return _Done(free, account=f"the Jacobian alone takes {size(result)}")
+        memory, found = max(budget - rest, 1), free
+        for _ in range(TRIES):
+            try:
+                found = self.run(way, task, memory)
+            except MemoryBudgetError as error:
+                account = f"one direction at a time, beside the {size(rest)} that the values take"
+                return self._least(way, task, error.least, account)
+            over = found.peak.nbytes - budget
+            if over <= 0:
+                runs = round(found.flops.get("primal", 0) / max(free.flops.get("primal", 0), 1))
+                return _Done(found, max(runs, 1), memory)
+            memory = max(min(memory - 1, memory * (budget - rest) // (found.peak.nbytes - rest)), 1)
+        return _Done(found, account="chunks of directions do not bring it below")
+
+    def _least(self, way: Way, task: Task, memory: int, account: str) -> _Done:
+        """`way` with the engine told to keep to the least that it can."""
+        found = self.run(way, task, memory)
+        return _Done(found, memory=memory, least=found.peak.nbytes, account=account)
+
+    def _by_rows(self, task: Task, budget: int, free: Booked) -> _Done:
+        """Rows of the Jacobian in chunks of cotangents, after one forward pass."""
+        way, rows = ways.BY_ROWS, ways.outputs_of(task)
+        result = _result(task)
+        if free.resting + 2 * result > budget:  # parts are put together at the end
+            least = min(free.peak.nbytes, free.resting + 2 * result)
+            return _Done(free, least=least, account=f"the Jacobian alone takes {size(result)}")
+        passes, found = 1, free
+        while passes < rows:
+            passes = min(2 * passes, rows)
+            chunk = -(-rows // passes)
+            found = self.run(way, task, chunk)
+            if found.peak.nbytes <= budget:
+                return _Done(found, -(-rows // chunk), rows=chunk, account=f"{counted(chunk, 'row')} at a time")
+        return _Done(found, rows, rows=1, least=found.peak.nbytes, account="even row by row")
+
+    def _checkpointed(self, task: Task, budget: int) -> _Done:
+        """The cheapest schedule within what parameters, gradients and data leave of the budget."""
+        way = ways.CHECKPOINTS
+        with Book() as book:
+            made = task.recipe.make(revdiff, task.sizes, book.role)
+            if not is_chain(made.net):
+                raise DiffError("the network is no sequence of layers, of which parts could be run again")
+        free = self.run(ways.REVERSE, task)
+        rest = free.resting + sum(math.prod(p.shape) * p.dtype.itemsize for p in made.net.parameters())
+        memory, found = max(budget - rest, 1), free
+        for _ in range(TRIES):
+            try:
+                found = self.run(way, task, memory)
+            except MemoryBudgetError as error:
+                return self._least(way, task, error.least, "by the schedule that takes the least")
+            over = found.peak.nbytes - budget
+            if over <= 0:
+                with Book():
+                    schedule = revdiff.checkpoint_schedule(made.net, made.inputs, memory=memory)
+                again = f"{schedule.recomputed} of {schedule.steps} steps run again"
+                return _Done(found, 1, memory, account=again, schedule=str(schedule))
+            memory = max(memory - over, 1)
+        return _Done(found, account="parameters, gradients and data leave no room")
+
+
+def _result(task: Task) -> int:
+    """Bytes of the Jacobian."""
+    return task.sizes.batch * ways.outputs_of(task) * math.prod(task.recipe.example.shape) * FLOATS[task.recipe.dtype]
+
+
+def _record(way: Way, task: Task, budget: int, done: _Done) -> Planned:
+    cost, peak = done.booked, done.booked.peak.nbytes
+    fits = peak <= budget
+    account = f": {done.account}" if done.account else ""
+    needs = done.least or peak
+    reason = f"{size(peak)} of {size(budget)}{account}" if fits else f"needs {size(needs)} of {size(budget)}{account}"
+    return Planned(
+        way.name,
+        way.title,
+        way.computes,
+        fits=fits,
+        reason=reason,
+        flops=cost.flops,
+        transcendentals=cost.transcendentals,
+        peak=cost.peak,
+        resting=cost.resting,
+        seconds=cost.seconds,
+        directions=way.directions(task),
+        runs=done.runs,
+        memory=done.memory,
+        rows=done.rows,
+        least=done.least,
+        schedule=done.schedule,
+        layers=cost.layers,
+    )

@@ -1,0 +1,29 @@
+"""Predicted seconds, from the calibration of this machine where there is one."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from compare.calibration.model import Calibration
+from compare.calibration.store import UncalibratedError, load
+from diffcore.ledger import Ledger
+
+
+@cache
+def calibration() -> Calibration | None:
+    """The calibration of this machine, or None where it was never made. Raises `InputError` for a file that is none."""
+    try:
+        return load()
+    except UncalibratedError:
+        return None
+
+
+def options() -> dict[str, bool]:
+    """What a ledger is opened with, so that seconds can be told of it."""
+    return {"works": True} if calibration() is not None else {}
+
+
+def seconds_of(ledger: Ledger) -> float | None:
+    """The seconds that what `ledger` has booked is predicted to take, or None without a calibration."""
+    found = calibration()
+    return None if found is None else found.seconds(ledger.work)
