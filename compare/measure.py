@@ -84,12 +84,12 @@ def observed(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
 def traced(program: Callable[[], Any]) -> int:
     """Bytes at the peak of `program` above what was there before, by `tracemalloc`, Python's own objects included.
 
-    It runs once before, so that caches are warm and what a run replaces is known to the trace.
+    It runs once before under trace, so that caches are warm and what a run replaces is known, and what that left is collected.
     """
-    gc.collect()
     tracemalloc.start()
     try:
         program()
+        gc.collect()
         tracemalloc.reset_peak()
         rest, _ = tracemalloc.get_traced_memory()
         program()
