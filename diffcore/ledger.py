@@ -61,6 +61,17 @@ class Entry(NamedTuple):
     transcendentals: int
 
 
+class Work(NamedTuple):
+    """What one call does: a numpy function on elements `of` a dtype, or an operation of an engine, a kernel `of` that name.
+
+    `dims` say how much (see `diffcore.arrays.works`); calls that are alike are equal, so that they can be counted.
+    """
+
+    function: str
+    of: str
+    dims: tuple[int, ...]
+
+
 class Site(NamedTuple):
     """What was going on at a moment: phase, kernel, and the line and layer that called the kernel where the ledger notes places."""
 
@@ -105,13 +116,15 @@ class Ledger:
     after each allocation, of a long program of some of them and always the highest around; `live` maps role to bytes alive now; `peak` is
     the largest total, `peak_roles` its composition and `peak_at` where it was. With `located=True` the line and the layer that call each
     kernel are noted: `entries(net)` tells operations by layer, and `peak_at` has its place. With `compiled=True` convolutions are those of
-    jax, which are done in other ways than those of numpy, with other operations. What is booked now happens `repeats` times (see `times`).
+    jax, which are done in other ways than those of numpy, with other operations. With `works=True` every numpy call and every operation
+    of an engine is counted in `work`. What is booked now happens `repeats` times (see `times`).
     """
 
     convention = CONVENTION
 
-    def __init__(self, *, located: bool = False, compiled: bool = False) -> None:
-        self.located, self.compiled = located, compiled
+    def __init__(self, *, located: bool = False, compiled: bool = False, works: bool = False) -> None:
+        self.located, self.compiled, self.works = located, compiled, works
+        self.work: Counter[Work] = Counter()
         self.flops: Counter[str] = Counter()
         self.transcendentals: Counter[str] = Counter()
         self.products: Counter[tuple[str, str]] = Counter()
@@ -207,8 +220,14 @@ class Ledger:
             self.book(flops, 0)
             self.products[state.phase, state.kernel] += flops * self.repeats
 
+    def did(self, function: str, of: str, *dims: int) -> None:
+        """Count a call."""
+        self.work[Work(function, of, dims)] += self.repeats
+
     def _made(self, role: str, nbytes: int) -> int:
         """Book a buffer that is made, and number it."""
+        if self.works:
+            self.did("allocate", "", nbytes)
         self._count += 1
         self._change(role, nbytes)
         return self._count
@@ -233,6 +252,13 @@ class Ledger:
         if self._total >= self.peak:  # also when a buffer made at the peak is given its role
             self.peak, self.peak_roles = self._total, snapshot
             self.peak_at = Site(state.phase, state.kernel, state.place)
+
+
+def did(function: str, of: str, *dims: int) -> None:
+    """Count a call where the open ledger does."""
+    ledger = state.ledger
+    if ledger is not None and ledger.works:
+        ledger.did(function, of, *dims)
 
 
 def spans(count: int, step: int, like: Any) -> Iterator[tuple[int, int]]:

@@ -148,7 +148,8 @@ def test_a_look_at_values_is_not_booked():
 
 def cube(kind):
     array = np.random.default_rng(0).random((2, 3, 4, 5)).astype(F4)
-    return {"rows": array, "turned": array.transpose(3, 1, 0, 2), "part": array[:, 1:, ::-1].swapaxes(0, 2), "wide": array[:, :1] + array[:1]}[kind]
+    kinds = {"rows": array, "turned": array.transpose(3, 1, 0, 2), "part": array[:, 1:, ::-1].swapaxes(0, 2), "wide": array[:, :1] * array[:1]}
+    return kinds[kind]
 
 
 I, J = np.array([1, 0, 1]), np.array([[0], [1]])
@@ -196,7 +197,7 @@ LAYOUTS = {
 
 
 def described(array, x):
-    """Shape, dtype, steps along axes that have more than one element, whether it is the array its memory was made for, and whether a view."""
+    """Shape, dtype, steps along axes of more than one element, whether it is the array its memory was made for, whether a view of `x`."""
     strides = array.strides
     if strides is None:
         strides = tuple(int(np.prod(array.shape[i + 1 :])) * array.dtype.itemsize for i in range(array.ndim))

@@ -93,7 +93,7 @@ def alike(a: Any, b: Any) -> tuple[Any, Any]:
 class _Counts:
     """The open ledger, for operations alone."""
 
-    located = False
+    located = works = False
 
     def __init__(self, ledger: Any) -> None:
         self.book, self.book_product = ledger.book, ledger.book_product

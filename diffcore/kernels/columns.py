@@ -18,7 +18,7 @@ computed once more without them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from diffcore.arrays.abstract import AbstractArray
 from diffcore.arrays.observed import alike
 from diffcore.kernels.lattices import BLOCK, Sizes, gathering, gathers, gathers_input, lattice, opposite, spreads
 from diffcore.kernels.windows import Shape, Window, covers, phases, row_major
-from diffcore.ledger import besides, nominally
+from diffcore.ledger import besides, nominally, repeated
 
 TILE = 1 << 20
 """Bytes of columns of one image from which on it is cut along its first axis."""
@@ -52,9 +52,15 @@ def _tiles(window: Window, nbytes: int) -> list[tuple[Window, slice]]:
     return tiles
 
 
-def _some(parts: Sequence[Any], x: Any) -> Sequence[Any]:
-    """All parts of the work; for an abstract `x` the first two, which stand for all: no later one has more memory at a time."""
-    return parts[:2] if isinstance(x, AbstractArray) else parts
+def _some(parts: Sequence[Any], x: Any) -> Iterator[Any]:
+    """All parts of the work; for an abstract `x` two, the second for all further ones: none has more memory at a time."""
+    if not isinstance(x, AbstractArray):
+        yield from parts
+        return
+    yield from parts[:1]
+    for part in parts[1:2]:
+        with repeated(len(parts) - 1):
+            yield part
 
 
 def _work(x: Any, operations: int, window: Window, part: Window) -> None:
