@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 import dualdiff
+import revdiff
 from diffcore import ops
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.errors import MemoryBudgetError
 from diffcore.ledger import Ledger
 from dualdiff import blocks, plans
+from revdiff import jacobians
 
 nn = dualdiff.nn
 
@@ -51,14 +53,21 @@ def loss(net: Any, x: Any, y: Any) -> Any:
 
 
 def booked(name: str, transform: Any, **options: Any) -> tuple[Any, ...]:
-    """Everything that a ledger tells of two steps, but its timeline."""
+    """Everything that a ledger tells of two steps of a net, but its timeline."""
     build, shape = NETS[name]
+
+    def prepared() -> tuple[Any, tuple[Any, ...]]:
+        given = dualdiff.Tensor(AbstractArray(shape, np.float32)), dualdiff.Tensor(AbstractArray(shape[:1], np.int64))
+        return transform(loss, **options), (build().to("meta"), *given)
+
+    return told(prepared)
+
+
+def told(prepare: Any) -> tuple[Any, ...]:
     with Ledger(works=True) as ledger:
-        net = build().to("meta")
-        x, y = dualdiff.Tensor(AbstractArray(shape, np.float32)), dualdiff.Tensor(AbstractArray(shape[:1], np.int64))
-        step = transform(loss, **options)
+        step, given = prepare()
         for _ in range(2):
-            result = step(net, x, y)
+            result = step(*given)
             left = +ledger.live
             del result
         gc.collect()
@@ -84,6 +93,8 @@ def run_all(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(blocks, "spans", lambda count, step, like: ((i, min(i + step, count)) for i in range(0, count, step)))
         runs = plans._Plan.runs
         monkeypatch.setattr(plans._Plan, "runs", lambda self, start, abstract: runs(self, start, False))
+        passes = lambda size, step, blocks: ((i, min(i + step, size)) for i in range(0, size, step))
+        monkeypatch.setattr(jacobians, "_passes", passes)
 
     return patch
 
@@ -107,3 +118,37 @@ def test_what_is_booked_is_what_all_runs_book(name: str, seeding: str, share: fl
     assert once[:-1] == every[:-1]
     if share == 1.0:
         assert once[-1] < every[-1]
+
+
+def features(w: Any, x: Any, b: Any) -> Any:
+    return ops.linear(x, w, b).tanh() ** 2, (w * 2).sum(0)
+
+
+@pytest.mark.parametrize(
+    ("transform", "options"),
+    [
+        *((dualdiff.jacobian, {"memory": memory}) for memory in ("1KB", "2KB", "100KB")),
+        *((revdiff.jacobian, {"chunk_size": size}) for size in (1, 2, 4, 7, 20, None)),
+    ],
+)
+def test_jacobians_book_what_all_their_passes_book(transform: Any, options: dict[str, Any], run_all: Any) -> None:
+    def prepared() -> tuple[Any, tuple[Any, ...]]:
+        given = [AbstractArray(shape, np.float64) for shape in ((9, 3), (2, 3), (9,))]
+        return transform(features, (0, 2), **options), tuple(given)
+
+    once = told(prepared)
+    run_all()
+    every = told(prepared)
+    assert once[:-1] == every[:-1]
+    assert once[-1] < every[-1] or options.get("chunk_size", 0) in (7, 20, None) or options == {"memory": "100KB"}
+
+
+def test_rows_per_example_book_what_all_their_passes_book(run_all: Any) -> None:
+    def prepared() -> tuple[Any, tuple[Any, ...]]:
+        function = lambda x, w: ops.linear(x, w).tanh()
+        given = AbstractArray((4, 3), np.float64), AbstractArray((9, 3), np.float64)
+        return revdiff.jacobian(function, 0, per_example=True, chunk_size=2), given
+
+    once = told(prepared)
+    run_all()
+    assert once[:-1] == told(prepared)[:-1]
