@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
+from diffcore.arrays import is_mutable
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.dispatch import owner_of
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call
 from diffcore.ledger import state
@@ -138,3 +143,35 @@ def placed(variable: Variable, block: Any, shape: tuple[int, ...]) -> Any:
     if block.shape[0] == variable.elements:
         return block
     return scatter_index(block, index=(variable.rows,), shape=(variable.elements, *shape))
+
+
+def added(total: Any, variable: Variable, part: Any, shape: tuple[int, ...], taken: set[int]) -> Any:
+    """`total` `[n, *shape]` with what one run found of the derivative by a variable, all of it or that of its window; in place where that
+    can be. It is in memory of its own, which none of those `taken` have.
+    """
+    if total is None and part.shape[0] == variable.elements:
+        return owned(part, taken)
+    if not is_mutable(part) or total is not None and not is_mutable(total):
+        part = placed(variable, part, shape)
+        return part if total is None else total + part
+    if total is None:
+        total = np.zeros_like(part, shape=(variable.elements, *shape), order="C")
+    place = total if part.shape[0] == variable.elements else total[variable.rows]
+    place += part
+    return total
+
+
+def owned(gradient: Any, taken: set[int]) -> Any:
+    """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
+    if isinstance(gradient, AbstractArray):
+        if gradient.storage.nbytes != gradient.nbytes or id(gradient.storage) in taken:
+            gradient = gradient.copy()
+        taken.add(id(gradient.storage))
+        return gradient
+    owner = owner_of(gradient)
+    if owner is None:
+        return gradient
+    if owner is not gradient and (owner.size != gradient.size or not gradient.flags.writeable) or id(owner) in taken:
+        owner = gradient = gradient.copy()
+    taken.add(id(owner))
+    return gradient
