@@ -24,7 +24,7 @@ Heard = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Contest:
-    """`measure` does the work. What it measures stands in `quantity`: `"seconds"`, `"FLOPs"` or `"bytes"`."""
+    """`measure` does the work. What it measures stands in `quantity`: `"seconds"`, `"FLOPs"`, `"bytes"` or `"cells"`."""
 
     group: str
     subject: str

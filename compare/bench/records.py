@@ -51,7 +51,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Measured(Record, frozen=True):
     """One contest: entrants that did the same work, and the ratios of them that are looked at.
 
-    `quantity` is `"seconds"`, `"FLOPs"` or `"bytes"`.
+    `quantity` is `"seconds"`, `"FLOPs"`, `"bytes"` or `"cells"` (of a grid). Without targets it is kept and not shown.
     """
 
     group: str
