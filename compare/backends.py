@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
@@ -13,9 +12,10 @@ Step = Callable[[Any, Any], Any]
 
 
 class Backend(Protocol):
-    """An array backend as a training step sees it."""
+    """An array backend as a training step sees it; `weighed_by` names the source of truth (see `compare.truth`) of its memory."""
 
     device: str
+    weighed_by: str
 
     def use(self, dtype: str) -> None:
         """Be ready to compute in `dtype` from now on."""
@@ -29,15 +29,12 @@ class Backend(Protocol):
         """Return when the parameters of `net` are computed."""
         ...
 
-    def weigh(self, step: Step, images: Any, labels: Any) -> tuple[int | None, str]:
-        """Bytes at the peak of a `compiled` step above the state at rest, and by what they were measured."""
-        ...
-
 
 class Numpy:
     """Computes at once; what numpy allocates is seen by `tracemalloc`."""
 
     device = "cpu"
+    weighed_by = "tracemalloc"
 
     def use(self, dtype: str) -> None:
         """Always ready."""
@@ -49,24 +46,12 @@ class Numpy:
     def wait(self, net: Any) -> None:
         """Nothing to wait for."""
 
-    def weigh(self, step: Step, images: Any, labels: Any) -> tuple[int | None, str]:
-        """The peak of a second step after a first one under trace, so that what a step replaces is known to the trace."""
-        tracemalloc.start()
-        try:
-            step(images, labels)
-            tracemalloc.reset_peak()
-            rest, _ = tracemalloc.get_traced_memory()
-            step(images, labels)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        return peak - rest, "tracemalloc: peak of one step above the state at rest, Python objects included"
-
 
 class Jax:
     """Compiled by XLA, the optimizer's update included; XLA says itself what memory its program takes."""
 
     device = "jax"
+    weighed_by = "XLA memory"
 
     def use(self, dtype: str) -> None:
         """jax makes float64 arrays only when told to."""
@@ -83,11 +68,6 @@ class Jax:
         import jax
 
         jax.block_until_ready(_arrays(net))
-
-    def weigh(self, step: Step, images: Any, labels: Any) -> tuple[int | None, str]:
-        """Temporaries and results of the compiled step, by XLA's own account."""
-        peak = step.weigh(images, labels) if isinstance(step, _Compiled) else None
-        return peak, "XLA memory_analysis: temporaries and results of the compiled step"
 
 
 class _Compiled:
@@ -128,15 +108,14 @@ class _Compiled:
             tensor.data = array
         self._optimizer.hold(state)
 
-    def weigh(self, images: Any, labels: Any) -> int | None:
-        """Bytes of temporaries and results."""
+    def lowered(self, images: Any, labels: Any) -> Any:
+        """The step as it is handed to XLA, a `jax.stages.Lowered`."""
         held = self._held()
         try:
             given = self._optimizer.fixed(), self._optimizer.rates, held
-            analysis = self._jitted.lower(*given, images, labels).compile().memory_analysis()
+            return self._jitted.lower(*given, images, labels)
         finally:
             self._hold(held)
-        return None if analysis is None else int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
 
 
 def _tensors(net: Any) -> list[Any]:

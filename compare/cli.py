@@ -242,6 +242,22 @@ def bench(output: Path, as_json: bool, **options: Any) -> int:
 
 
 @cli.command()
+@click.option("--force", is_flag=True, help="Measure again what is known already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def calibrate(force: bool, as_json: bool) -> int:
+    """Measure what this machine takes, so that times can be predicted.
+
+    numpy's functions, products of matrices, memory, the rules of all kernels and
+    the engines' own work, in some twenty seconds. What is found is kept for this
+    machine and this software in the user's cache (or the file that the variable
+    DIFFMODES_CALIBRATION names), and printed.
+    """
+    from compare import commands
+
+    return commands.calibrate(force=force, as_json=as_json)
+
+
+@cli.command()
 @click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
 @click.option("--backend", default="all", metavar="NAME", help="Arrays: numpy, jax or all.")
 @click.option("--engine", default="all", metavar="NAME", help="Engine: revdiff, dualdiff or all.")
@@ -264,6 +280,40 @@ def check(kernels: tuple[str, ...], html: Path | None, output: Path | None, jobs
     from compare import commands
 
     return commands.check(selection, html, output)
+
+
+@cli.command()
+@click.option("--network", default=_DEFAULTS.network, metavar="NAME", help="Network; `list` shows them.")
+@click.option("--data", default=None, metavar="NAME", help=f"Data set, {' or '.join(OWN)}; `list --data` shows them.  {_PRESET}")
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    default=_DEFAULTS.engines,
+    metavar="NAME",
+    help=f"Way of differentiating, can be repeated: {', '.join([ALL, *STRATEGIES])}.",
+)
+@click.option(
+    "--backend", "backends", multiple=True, default=BACKENDS, metavar="NAME", help=f"Arrays, can be repeated: {' or '.join(BACKENDS)}."
+)
+@click.option("--batch", type=int, help=f"Examples in a batch.  {_PRESET}")
+@click.option("--dtype", default=_DEFAULTS.dtype, metavar="NAME", help=f"Numbers: {' or '.join(DTYPES)}.")
+@click.option("--width", type=int, help=f"Width of the network, as `list` says.  {_PRESET}")
+@click.option("--depth", type=int, help=f"Depth of the network, as `list` says.  {_PRESET}")
+@click.option("--memory", default=AUTO, metavar="BYTES", help="As for `run`.")
+@click.option("--full", is_flag=True, help="Lift the limit on steps that are dear.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def truth(backends: tuple[str, ...], as_json: bool, **options: Any) -> int:
+    """Measure one step in every way there is, beside the ledger.
+
+    Peak memory by tracemalloc, the resident set, XLA and the device; operations
+    by XLA, PyTorch's counter and the processor. What a machine cannot measure
+    is named, with the reason.
+    """
+    settings = [Settings(backend=backend, **options) for backend in dict.fromkeys(backends)]
+    from compare import commands
+
+    return commands.truth(settings, as_json=as_json)
 
 
 class Claims(click.Command):

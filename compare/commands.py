@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from rich.console import Console
 
 from compare import environment, experiment, files, records
@@ -120,8 +123,33 @@ def show(what: str, settings: Settings, batch: int | None, *, as_json: bool) -> 
     if as_json:
         print(json.dumps({"network": settings.network, "batch": batch, "dtype": settings.dtype, **found.to_dict()}, indent=2))
         return 0
-    print(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}\n")
-    print(found)
+    print("\n".join(_folded(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}")))
+    print(f"\n{found}")
+    return 0
+
+
+def _folded(title: str, width: int = 80) -> list[str]:
+    """A title in lines of `width` columns at most, broken behind spaces and hyphens, as in the widths of a deep network."""
+    lines = [""]
+    for part in re.findall(r"[^ -]*[ -]?", title):
+        if len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("  ")
+        lines[-1] += part
+    return [line.rstrip() for line in lines]
+
+
+def truth(settings: Sequence[Settings], *, as_json: bool) -> int:
+    """Measure a step under each of `settings` in every way there is, print it beside the ledger. Returns the exit code."""
+    from compare.progress import Bar
+    from compare.truth import command
+
+    with Bar() as bar:
+        phase = bar.phase("truth", sum(len(each.strategies) for each in settings))
+        found = command.measure(settings, phase.advance)
+    if as_json:
+        print(json.dumps(command.as_json(found), indent=2))
+    else:
+        command.print_table(found, Console())
     return 0
 
 
@@ -175,6 +203,35 @@ def bench(wanted: Wanted, folder: Path, *, as_json: bool) -> int:
     console = Console()
     print_table(lines, console)
     _wrote((page, kept), console)
+    return 0
+
+
+def calibrate(*, force: bool, as_json: bool) -> int:
+    """Measure this machine unless that is done, keep and print what is found. Returns the exit code."""
+    from compare.calibration import store
+
+    # Before numpy is loaded, which reads the variables only then.
+    environment.limit_threads()
+    kept: Any = None
+    if not force:
+        with suppress(InputError):
+            kept = store.load()
+    if kept is None:
+        from compare.calibration.measuring import calibrate as measured
+        from compare.progress import Bar
+
+        with files.destination(store.path()), Bar() as bar:
+            phase = bar.phase("calibrate", 1.0)
+            kept = measured(lambda what, done: phase.advance(done, what))
+            store.save(kept)
+    if as_json:
+        print(json.dumps({"path": str(store.path()), **msgspec.to_builtins(kept)}, indent=2))
+        return 0
+    from compare.calibration.terminal import print_calibration
+
+    console = Console()
+    print_calibration(kept, console)
+    console.print(f"kept in {store.path()}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

@@ -71,7 +71,7 @@ class Experiment:
             # Time comes first: nothing that is done for another purpose stands between the warm-up and the rounds.
             timings = self._time(workers)
             trainings = self._train(workers)
-            memories = self._weigh(workers)
+            memories, truths = self._weigh(workers)
             agreements = self._agree(workers)
         first = self._prepared[self._names[0]]
         entries = environment.describe(heavy=False, backend=settings.backend)
@@ -84,6 +84,7 @@ class Experiment:
             *timings,
             *memories,
             *(records.Arithmetic(name, it.flops, it.transcendentals, it.convention) for name, it in self._prepared.items()),
+            *truths,
             *agreements,
         ]
 
@@ -180,14 +181,15 @@ class Experiment:
             trainings.append(records.Training(name, it.losses, it.score_train, it.score_test))
         return trainings
 
-    def _weigh(self, workers: dict[str, Worker]) -> list[records.Memory]:
-        memories = []
+    def _weigh(self, workers: dict[str, Worker]) -> tuple[list[records.Memory], list[records.Truth]]:
+        memories, truths = [], list[records.Truth]()
         phase = self._progress.phase("memory", len(workers))
         for count, (name, worker) in enumerate(workers.items(), 1):
             weighed, prepared = _expect(Weighed, worker.ask(Weigh())), self._prepared[name]
             memories.append(records.Memory(name, weighed.peak, weighed.measured_by, prepared.planned_peak, prepared.timeline))
+            truths += weighed.truths
             phase.advance(count)
-        return memories
+        return memories, truths
 
     def _agree(self, workers: dict[str, Worker]) -> list[records.Agreement]:
         """Every other strategy against the first one, which trains again for as many steps as the other is given."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
     budget = settings.budget_of(strategy)
     if not strategy.checkpoints or budget is None:
         whole = _counted(settings, strategy, dtype, None)
-        if budget is None or _above_rest(whole) <= budget:
+        if budget is None or above_rest(whole) <= budget:
             return whole
     try:
         return _counted(settings, strategy, dtype, budget)
@@ -74,7 +74,7 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
 def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | None) -> Prepared:
     """The same, with tangents in chunks of `memory` bytes, or all at once. Raises `MemoryBudgetError`."""
     tensor = strategy.engine().tensor
-    ledger = _Limited(math.inf if settings.full else STEP_FLOPS)
+    ledger = _Limited(math.inf if settings.full else STEP_FLOPS, compiled=settings.backend == "jax")
     with ledger:
         with ledger.role("parameter"):
             trainer = Trainer(settings, strategy, device="meta", dtype=dtype, compiled=False, memory=memory)
@@ -92,7 +92,7 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
         ledger.most = math.inf
         gc.collect()
         ledger.timeline.clear()
-        before = dict(ledger.flops), dict(ledger.transcendentals)
+        before = dict(ledger.flops), dict(ledger.transcendentals), _by_phase(ledger.products), dict(ledger.surplus)
         trainer.step(inputs, targets)
         timeline = ledger.timeline
     return Prepared(
@@ -101,6 +101,8 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
         memory=memory,
         flops=_grown(before[0], ledger.flops),
         transcendentals=_grown(before[1], ledger.transcendentals),
+        products=_grown(before[2], _by_phase(ledger.products)),
+        surplus=_grown(before[3], ledger.surplus),
         convention=ledger.convention,
         planned_peak=max((sum(roles.values()) for _, roles in timeline), default=0),
         timeline=[Moment(label, dict(roles)) for label, roles in thinned(timeline, MOMENTS, lambda moment: sum(moment[1].values()))],
@@ -114,7 +116,7 @@ def example(settings: Settings, dtype: str) -> tuple[Any, Any]:
     return inputs, np.zeros((settings.batch, *data.targets), "int64" if data.task in ("classification", "language") else dtype)
 
 
-def _above_rest(prepared: Prepared) -> int:
+def above_rest(prepared: Prepared) -> int:
     """Bytes at the peak above those at the first moment."""
     first = sum(prepared.timeline[0].bytes.values()) if prepared.timeline else 0
     return prepared.planned_peak - first
@@ -127,8 +129,8 @@ class _TooDear(Exception):
 class _Limited(Ledger):
     """A ledger that ends the work when it has cost more than `most` operations."""
 
-    def __init__(self, most: float) -> None:
-        super().__init__()
+    def __init__(self, most: float, *, compiled: bool) -> None:
+        super().__init__(compiled=compiled)
         self.most, self._done = most, 0
 
     def book(self, flops: int, transcendentals: int) -> None:
@@ -136,6 +138,14 @@ class _Limited(Ledger):
         self._done += flops * self.repeats
         if self._done > self.most:
             raise _TooDear
+
+
+def _by_phase(products: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Counts by phase and kernel, by phase."""
+    found: dict[str, int] = {}
+    for (phase, _), count in products.items():
+        found[phase] = found.get(phase, 0) + count
+    return found
 
 
 def _grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from compare.records import Moment
+from compare.records import Moment, Truth
 from compare.settings import Settings
 
 
@@ -44,7 +44,7 @@ class Train(Message, frozen=True):
 
 
 class Weigh(Message, frozen=True):
-    """Request: measure the peak memory of one step. Answered by `Weighed`."""
+    """Request: measure one step by every source of truth there is. Answered by `Weighed`."""
 
 
 class Progress(Message, frozen=True):
@@ -57,7 +57,8 @@ class Prepared(Message, frozen=True):
     """Reply: the number of scalar parameters, and what one step costs by the ledger (operations, bytes).
 
     `directions` are the tangent directions carried, None in reverse; `memory` the bytes that tangents are kept within by chunks of
-    directions, or a checkpointed network by its schedule, None where nothing is bounded.
+    directions, or a checkpointed network by its schedule, None where nothing is bounded. `products` are the operations among `flops` that
+    are of products and convolutions, `surplus` those that numpy's convolutions do besides.
     """
 
     parameters: int
@@ -65,6 +66,8 @@ class Prepared(Message, frozen=True):
     memory: int | None
     flops: dict[str, int]
     transcendentals: dict[str, int]
+    products: dict[str, int]
+    surplus: dict[str, int]
     convention: str
     planned_peak: int
     timeline: list[Moment]
@@ -98,10 +101,11 @@ class Trained(Message, frozen=True):
 
 
 class Weighed(Message, frozen=True):
-    """Reply: bytes of the peak of one step above the resting state, and by what they were measured."""
+    """Reply: bytes of the peak of one step above the resting state, by what they were measured, and what every source says of a step."""
 
     peak: int | None
     measured_by: str
+    truths: list[Truth]
 
 
 class Failed(Message, frozen=True):

@@ -1,7 +1,7 @@
 """Versioned records of a run: strict JSON, one object a line, every sample kept.
 
-A records file begins with one `Header`, holds `Environment`, `Strategy`, `Training`, `Timing`, `Memory`, `Arithmetic` and
-`Agreement` records in any order, and ends with one `Footer` that counts the lines before it, so that a torn file is
+A records file begins with one `Header`, holds `Environment`, `Strategy`, `Training`, `Timing`, `Memory`, `Arithmetic`, `Truth`
+and `Agreement` records in any order, and ends with one `Footer` that counts the lines before it, so that a torn file is
 told from a whole one. Reports are made from these records alone. Units: seconds, bytes, operations.
 """
 
@@ -111,6 +111,22 @@ class Arithmetic(Record, frozen=True):
     convention: str
 
 
+class Truth(Record, frozen=True):
+    """What one source measured of a step on a backend, None with the reason `why` where it cannot, beside what the ledger planned.
+
+    `source` names it, `measures` says what is measured, `unit` is `"bytes"` or `"operations"`.
+    """
+
+    strategy: str
+    backend: str
+    source: str
+    measures: str
+    unit: str
+    measured: int | None
+    planned: int
+    why: str = ""
+
+
 class Agreement(Record, frozen=True):
     """Largest absolute difference of one strategy from `reference` after training both in `dtype` for `steps` steps."""
 
@@ -130,7 +146,7 @@ class Footer(Record, frozen=True):
     lines: int
 
 
-Line = Header | Environment | Strategy | Training | Timing | Memory | Arithmetic | Agreement | Footer
+Line = Header | Environment | Strategy | Training | Timing | Memory | Arithmetic | Truth | Agreement | Footer
 
 _decoder = msgspec.json.Decoder(Line, strict=True)
 _tagged = msgspec.json.Decoder(dict[str, object])
@@ -163,6 +179,10 @@ def read_lines(path: Path, decoder: msgspec.json.Decoder[Any], head: str, versio
     footer = records.pop()
     if not isinstance(footer, Footer) or footer.lines != len(records) or not raw.endswith(b"\n"):
         raise RecordsError(f"records file {str(path)!r} is torn: its last line is not a footer counting {len(records)} lines; run again")
+    for number, record in enumerate(records[1:], 2):
+        if isinstance(record, Footer | type(records[0])):
+            what = "footer" if isinstance(record, Footer) else "header"
+            raise RecordsError(f"records file {str(path)!r}, line {number}: a second {what}")
     return records
 
 

@@ -12,6 +12,7 @@ from compare.messages import Array, Done, Prepared, Timed, Trained, Weighed
 from compare.settings import DTYPES, Settings
 from compare.strategies import STRATEGIES
 from compare.training import Batch, Trainer, scores, train
+from compare.truth import Work, truths
 
 
 class Subject:
@@ -83,8 +84,10 @@ class Subject:
         return Trained(losses, on_train, on_test, arrays)
 
     def weigh(self) -> Weighed:
-        """The peak memory of one step."""
-        inputs, targets = next(self._batches)
-        step = self._trainer.step
+        """What every source of truth says of one step."""
+        trainer, batch = self._trainer, next(self._batches)
         gc.collect()
-        return Weighed(*self._backend.weigh(step, inputs, targets))
+        work = Work(self._settings, self._strategy, self._prepared, trainer.step, lambda: self._backend.wait(trainer.net), *batch)
+        found = truths(work)
+        peak = next(truth for truth in found if truth.source == self._backend.weighed_by)
+        return Weighed(peak.measured, f"{peak.source}: {peak.measures}", found)

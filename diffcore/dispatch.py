@@ -23,6 +23,7 @@ from diffcore.watch import watch
 
 if TYPE_CHECKING:
     from diffcore.kernels.record import Kernel
+    from diffcore.modes import Mode
 
 _levels = itertools.count(1)
 _new = object.__new__
@@ -59,6 +60,8 @@ class Boxed:
 
     box: type[Boxed]
     """The class of the engine's results."""
+    _mode: Mode
+    """The engine's switch: whether operations are followed."""
 
     @staticmethod
     def through(x: Any, chain: Any) -> Any:
@@ -201,7 +204,10 @@ def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
                     x = unboxed(x)
             else:
                 x = unboxed(x)
-            lower = lower or isinstance(x, Boxed)
+            if isinstance(x, Boxed):
+                if x.level >= level:  # put under a constant by a change in place
+                    return _apply_across(kernel, tuple([unboxed(y) for y in operands]), params)
+                lower = True
             primals[i] = x
     aux: Any = ()
     if lower:
@@ -258,10 +264,13 @@ def _compute(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]
 
 def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any]) -> Any:
     """Compute under a ledger: operations are booked under the kernel's name, the result as an activation unless a rule runs."""
-    outer = state.kernel
+    outer, ledger = state.kernel, state.ledger
+    assert ledger is not None
+    if ledger.works:
+        ledger.did("kernel" if outer else "apply", kernel.name)
     if not outer:
         state.kernel = kernel.name
-        if state.ledger.located:  # type: ignore[union-attr]
+        if ledger.located:
             state.place = here()
     try:
         result = compute(namespace(operands), *operands, **params)

@@ -16,15 +16,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
+from numpy import ndarray
+
 from diffcore import places
 from diffcore.places import Place
 from diffcore.watch import watch
 
 CONVENTION = (
     "A multiply-add counts 2 operations, every other elementwise operation 1 per element of its result, a reduction 1 per element "
-    "it consumes; exp, log, tanh, sqrt and pow are transcendentals, counted apart; copies, casts and views count 0. Sorting n elements "
-    "counts n log2 n; of a matrix with n rows, LU (a determinant) counts 2/3 n^3, a solution 2 n^2 per right-hand side more, an inverse "
-    "2 n^3, a Cholesky factor 1/3 n^3, a triangular solution n^2 per right-hand side, singular vectors 26 n^3."
+    "it consumes; exp, log, tanh, sqrt and pow are transcendentals, counted apart; copies, casts and views count 0. A convolution counts "
+    "all products of its definition, those with padding too; for jax, those that are done there. Sorting n elements counts n log2 n; of a "
+    "matrix with n rows, LU (a determinant) counts 2/3 n^3, a solution 2 n^2 per right-hand side more, an inverse 2 n^3, a Cholesky factor "
+    "1/3 n^3, a triangular solution n^2 per right-hand side, singular vectors 26 n^3."
 )
 
 
@@ -56,6 +59,17 @@ class Entry(NamedTuple):
     kernel: str
     flops: int
     transcendentals: int
+
+
+class Work(NamedTuple):
+    """What one call does: a numpy function on elements `of` a dtype, or an operation of an engine, a kernel `of` that name.
+
+    `dims` say how much (see `diffcore.arrays.works`); calls that are alike are equal, so that they can be counted.
+    """
+
+    function: str
+    of: str
+    dims: tuple[int, ...]
 
 
 class Site(NamedTuple):
@@ -96,19 +110,25 @@ class Storage:
 class Ledger:
     """Books operations and live bytes of everything that runs on abstract arrays inside `with Ledger() as ledger:`.
 
-    `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs; `timeline` lists `(label, {role: live
-    bytes})` after each allocation, of a long program of some of them and always the highest around; `live` maps role to bytes alive now;
-    `peak` is the largest total, `peak_roles` its composition and `peak_at` where it was. With `located=True` the line and the layer that
-    call each kernel are noted: `entries(net)` tells operations by layer, and `peak_at` has its place. What is booked now happens `repeats`
-    times (see `times`).
+    `flops` and `transcendentals` map phase to count, `by_kernel` maps (phase, kernel) to FLOPs, `products` to those of them that are of
+    matrix products (convolutions are such products); `surplus` maps phase to operations besides, that convolutions on numpy do and that
+    their sums do not ask for (with columns that are no window, and to add columns back); `timeline` lists `(label, {role: live bytes})`
+    after each allocation, of a long program of some of them and always the highest around; `live` maps role to bytes alive now; `peak` is
+    the largest total, `peak_roles` its composition and `peak_at` where it was. With `located=True` the line and the layer that call each
+    kernel are noted: `entries(net)` tells operations by layer, and `peak_at` has its place. With `compiled=True` convolutions are those of
+    jax, which are done in other ways than those of numpy, with other operations. With `works=True` every numpy call and every operation
+    of an engine is counted in `work`. What is booked now happens `repeats` times (see `times`).
     """
 
     convention = CONVENTION
 
-    def __init__(self, *, located: bool = False) -> None:
-        self.located = located
+    def __init__(self, *, located: bool = False, compiled: bool = False, works: bool = False) -> None:
+        self.located, self.compiled, self.works = located, compiled, works
+        self.work: Counter[Work] = Counter()
         self.flops: Counter[str] = Counter()
         self.transcendentals: Counter[str] = Counter()
+        self.products: Counter[tuple[str, str]] = Counter()
+        self.surplus: Counter[str] = Counter()
         self.live: Counter[str] = Counter()
         self.timeline: list[tuple[str, dict[str, int]]] = []
         self.peak = 0
@@ -194,8 +214,20 @@ class Ledger:
         counts[0] += flops
         counts[1] += transcendentals
 
+    def book_product(self, flops: int) -> None:
+        """Count the operations of a matrix product, which are counted by themselves too."""
+        if not self._nominal:
+            self.book(flops, 0)
+            self.products[state.phase, state.kernel] += flops * self.repeats
+
+    def did(self, function: str, of: str, *dims: int) -> None:
+        """Count a call."""
+        self.work[Work(function, of, dims)] += self.repeats
+
     def _made(self, role: str, nbytes: int) -> int:
         """Book a buffer that is made, and number it."""
+        if self.works:
+            self.did("allocate", "", nbytes)
         self._count += 1
         self._change(role, nbytes)
         return self._count
@@ -222,13 +254,20 @@ class Ledger:
             self.peak_at = Site(state.phase, state.kernel, state.place)
 
 
+def did(function: str, of: str, *dims: int) -> None:
+    """Count a call where the open ledger does."""
+    ledger = state.ledger
+    if ledger is not None and ledger.works:
+        ledger.did(function, of, *dims)
+
+
 def spans(count: int, step: int, like: Any) -> Iterator[tuple[int, int]]:
     """`(start, stop)` of spans of at most `step` that make up `count`: for a loop that does the same for each, into what is there already.
 
     Where `like` is abstract, the second pass, which finds what a pass leaves behind, stands for all further ones of its size.
     """
     whole = count // step * step
-    if whole <= 2 * step or not isinstance(getattr(like, "storage", None), Storage):
+    if whole <= 2 * step or isinstance(like, ndarray) or not isinstance(getattr(like, "storage", None), Storage):
         yield from ((start, min(start + step, count)) for start in range(0, count, step))
         return
     yield 0, step
@@ -250,17 +289,23 @@ def thinned(moments: list[_M], most: int, height: Callable[[_M], int]) -> list[_
     rest, count = moments[1:], most - 1
     stretches = [rest[i * len(rest) // count : (i + 1) * len(rest) // count] for i in range(count)]
     return moments[:1] + [max(stretch, key=height) for stretch in stretches]
+
+
 class _Nominal:
     """See `nominally`."""
 
-    __slots__ = ("_flops", "_ledger")
+    __slots__ = ("_flops", "_ledger", "_products")
 
-    def __init__(self, ledger: Ledger, flops: int) -> None:
-        self._ledger, self._flops = ledger, flops
+    def __init__(self, ledger: Ledger, flops: int, products: int) -> None:
+        self._ledger, self._flops, self._products = ledger, flops, products
 
     def __enter__(self) -> None:
-        self._ledger.book(self._flops, 0)
-        self._ledger._nominal += 1
+        ledger, products = self._ledger, self._products
+        if products and not ledger._nominal:
+            ledger.book_product(products)
+            ledger.surplus[state.phase] -= products * ledger.repeats
+        ledger.book(self._flops - products, 0)
+        ledger._nominal += 1
 
     def __exit__(self, *_: object) -> None:
         self._ledger._nominal -= 1
@@ -269,10 +314,20 @@ class _Nominal:
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
-def nominally(x: Any, flops: int) -> AbstractContextManager[None]:
-    """Within it no operations are counted, but these `flops`: what a kernel on `x` comes to, in whichever way and order it is computed."""
+def nominally(x: Any, flops: int, products: int = 0) -> AbstractContextManager[None]:
+    """Within it no operations are counted, but these `flops`: what a kernel on `x` comes to, in whichever way and order it is computed.
+
+    Those of `products` are among them. How many are done in their stead is told by `besides`.
+    """
     ledger = state.ledger
-    return _NOTHING if ledger is None or getattr(x, "storage", None) is None else _Nominal(ledger, flops)
+    return _NOTHING if ledger is None or getattr(x, "storage", None) is None else _Nominal(ledger, flops, products)
+
+
+def besides(x: Any, operations: int) -> None:
+    """Count `operations` that a kernel on `x` does, where it counts nominally: with what they come to beyond that, they are the surplus."""
+    ledger = state.ledger
+    if ledger is not None and getattr(x, "storage", None) is not None:
+        ledger.surplus[state.phase] += operations * ledger.repeats
 
 
 def label(value: Any, role: str, *, only: str | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -40,6 +41,14 @@ def variable_primal(value: Any, transform: str) -> Any:
     return primal
 
 
+def check_function(transform: str, name: str, value: Any, wanted: str) -> None:
+    """Raise `TypeError` for what cannot be called, and for the class of a layer in place of a layer."""
+    if isinstance(value, type) and issubclass(value, Module):
+        raise TypeError(f"{transform}: `{name}` is the class {value.__name__}, not a layer of it: give `{value.__name__}(...)`")
+    if not callable(value):
+        raise TypeError(f"{transform}: `{name}` must be {wanted}, not {type(value).__name__}")
+
+
 class Arguments:
     """The arguments of one call: `primals` are the variables of the arguments at `argnums`, flattened."""
 
@@ -64,6 +73,12 @@ class Arguments:
             self._builds.append((len(leaves), build))
         if not self.single and len({n % len(args) for n in self.argnums}) < len(self.argnums):
             raise ValueError(f"{transform}: argnums {self.argnums} name an argument more than once")
+
+    def at(self, primals: list[Any]) -> Arguments:
+        """The same arguments with other values of the variables."""
+        other = copy(self)
+        other.primals = primals
+        return other
 
     def call(self, function: Callable[..., Any], variables: Sequence[Any], constant: Callable[[Any], Any]) -> Any:
         """`function` with `variables` in the places of the primals; other arrays are passed through `constant`."""
@@ -172,6 +187,18 @@ def _constants(argument: Any, constant: Callable[[Any], Any]) -> Any:
     if isinstance(argument, dict | list | tuple):
         return tree.map(lambda leaf: _constants(leaf, constant), argument)
     return argument
+
+
+def along(primals: Any, tangents: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The arguments of a function and one tangent for each, from what `hvp` takes: one of both, or a tuple."""
+    if not isinstance(primals, tuple):
+        return (primals,), (tangents,)
+    wanted = f"hvp: `tangents` must be a tuple with one tangent for each of the {len(primals)} `primals` (`None` for zeros)"
+    if not isinstance(tangents, tuple | list):
+        raise TypeError(f"{wanted}, got {type(tangents).__name__}")
+    if len(tangents) != len(primals):
+        raise GradientError(f"{wanted}, got {len(tangents)}")
+    return primals, tuple(tangents)
 
 
 def value_and_aux(transform: str, out: Any) -> tuple[Any, Any]:

@@ -13,8 +13,9 @@ from typing import Any
 
 from diffcore import tree
 from diffcore.dispatch import new_level
+from diffcore.replay import Moment
 from diffcore.seeds import ones_of, zeros_of
-from diffcore.sparsity import Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
+from diffcore.sparsity import Pattern, Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
 from diffcore.structured import as_rows, batch_size, check_elements, check_options, check_rows, examples_moved, shared_by_examples
 from diffcore.transforms import Arguments
 from dualdiff import collecting
@@ -45,7 +46,8 @@ def jacobian(
     `structure`: `"diagonal"` for a function that acts element by element: returns the diagonal alone, in the variable's shape, from one
     direction.
     `sparsity`: where the Jacobian (output elements, input elements) of one array by one array may be other than zero: a matrix of
-    `scipy.sparse` (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see `jacobian_sparsity`).
+    `scipy.sparse` or a `BCOO` of jax's (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see
+    `jacobian_sparsity`).
     Takes a direction per colour of columns and returns a `scipy.sparse.csr_array` with the pattern's entries, on jax a `BCOO`.
     A pattern that leaves out entries gives wrong numbers; `check=True` adds a random direction that shows it, and raises.
 
@@ -168,18 +170,15 @@ def sparse_jacobian(
     """Columns of one colour in one direction; with `check`, one direction more."""
     plans: dict[Any, Plans] = {}
 
-    def differentiated(*args: Any) -> Any:
-        arguments = Arguments("jacobian", args, argnums)
-        variable = single(arguments)
-        pattern = patterns.of(arguments)
-        pattern.check_columns(tuple(variable.shape))
-        extra = probe(pattern, 1, variable) if check else None
+    def evaluated(arguments: Arguments, pattern: Pattern, extra: Any) -> tuple[Any, Any]:
+        """The entries, and the derivative along `extra`."""
+        (variable,) = arguments.primals
         colours = pattern.colours_of_columns
-        count = count_of(colours)
+        count = count_of(colours) + check
 
         def plant(arguments: Arguments, level: int, seeding: Seeding) -> tuple[list[Tensor], list[Variable]]:
             (primal,) = arguments.primals
-            whole = Variable((count + check,), seeding, ("variable", 0))
+            whole = Variable((count,), seeding, ("variable", 0))
             seed = whole if seeding.windows is None else Variable(whole.shape, seeding, whole.key, whole)
             directions = as_rows(by_colour(primal, colours, seed.rows, extra), primal.shape)
             return [Tensor(primal, level, {seed: directions})], [seed]
@@ -191,11 +190,25 @@ def sparse_jacobian(
         value, ((block,),) = one_result(values), rows
         pattern.check_shape(tuple(value.shape), tuple(variable.shape))
         if block is None:
-            block = zeros_of(value, (count + check, *value.shape))
-        block = block.reshape((count + check, math.prod(value.shape)))
-        entries = block[colours[pattern.columns], pattern.rows]
+            block = zeros_of(value, (count, *value.shape))
+        block = block.reshape((count, math.prod(value.shape)))
+        return block[colours[pattern.columns], pattern.rows], block[-1:]
+
+    def differentiated(*args: Any) -> Any:
+        arguments = Arguments("jacobian", args, argnums)
+        variable = single(arguments)
+        pattern = patterns.of(arguments)
+        pattern.check_columns(tuple(variable.shape))
+        extra, moment = probe(pattern, 1, variable) if check else None, Moment()
+        found = evaluated(arguments, pattern, extra)
+        result = pattern.sparse(found[0])
         if extra is not None:
-            check_entries(pattern, entries, extra, block[-1], 1)
-        return pattern.sparse(entries)
+
+            def again(stretch: float, direction: Any) -> tuple[Any, Any]:
+                with moment.again():
+                    return evaluated(arguments.at([variable * stretch]), pattern, direction)
+
+            check_entries(pattern, extra, found, 1, again)
+        return result
 
     return differentiated

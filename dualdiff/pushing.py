@@ -17,7 +17,7 @@ from diffcore import anomaly
 from diffcore.arrays import is_float
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.record import Call, Kernel
-from diffcore.ledger import Storage, label, state
+from diffcore.ledger import Storage, did, label, state
 from diffcore.modes import Mode
 from diffcore.structured import mixes_examples
 from diffcore.watch import watch
@@ -80,6 +80,7 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
         else:
             push_all(call, groups, result)
     if watch.count and state.ledger is not None:
+        did("push", call.kernel.name)
         for form in result.values():
             for array in arrays_in(form):
                 label(array, "tangent")

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore import tree
+from diffcore.aliasing import buffer_of
 from diffcore.arrays import is_mutable, namespace, random
 from diffcore.arrays.abstract import AbstractArray
-from diffcore.dispatch import new_level, owner_of
+from diffcore.dispatch import new_level
 from diffcore.errors import GradientError
-from diffcore.ledger import label, state
+from diffcore.ledger import did, label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
-from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
+from diffcore.transforms import Arguments, along, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import collecting
 from dualdiff.forms import contract
 from dualdiff.jacobians import jacobian, sparse_jacobian
@@ -91,6 +92,7 @@ def value_and_grad(
         taken: set[int] = set()
         shaped = [zeros_of(p) if g is None else _own(_shaped(g, p), taken) for g, p in zip(gradients, arguments.primals, strict=True)]
         if state.ledger is not None:
+            did("step", "dualdiff")
             for g in shaped:
                 label(g, "gradient")
         return ((value, aux) if has_aux else value), arguments.pack(shaped)
@@ -146,17 +148,15 @@ def _shaped(gradient: Any, primal: Any) -> Any:
 
 def _own(gradient: Any, taken: set[int]) -> Any:
     """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
-    if isinstance(gradient, AbstractArray):
-        if gradient.storage.nbytes != gradient.nbytes or id(gradient.storage) in taken:
-            gradient = gradient.copy()
-        taken.add(id(gradient.storage))
+    if not is_mutable(gradient):
         return gradient
-    owner = owner_of(gradient)
-    if owner is None:
-        return gradient
-    if owner is not gradient and (owner.size != gradient.size or not gradient.flags.writeable) or id(owner) in taken:
-        owner = gradient = gradient.copy()
-    taken.add(id(owner))
+    buffer = buffer_of(gradient)
+    whole = buffer.nbytes == gradient.nbytes and (not isinstance(gradient, np.ndarray) or gradient.flags.writeable)
+    is_part = gradient.base is not None and not whole
+    if is_part or id(buffer) in taken:
+        gradient = gradient.copy()
+        buffer = buffer_of(gradient)
+    taken.add(id(buffer))
     return gradient
 
 
@@ -231,12 +231,12 @@ def _drawn(shape: tuple[int, ...], like: Any, generator: Any) -> Any:
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """The Hessian of a scalar-valued `function` at `primals`, times `tangents`: forward over forward.
 
-    **Arguments:** `primals`: one array, or a tuple of the function's arguments; `tangents`: the same structure. Returns that structure.
+    **Arguments:** `primals`: one array, or a tuple of the function's arguments; `tangents`: the same structure, `None` for zeros. Returns
+    the structure of `primals`.
     """
-    single = not isinstance(primals, tuple)
-    points, along = ((primals,), (tangents,)) if single else (primals, tangents)
-    result = jvp(grad(function, tuple(range(len(points)))), points, along)[1]
-    return result[0] if single else result
+    points, directions = along(primals, tangents)
+    result = jvp(grad(function, tuple(range(len(points)))), points, directions)[1]
+    return result if isinstance(primals, tuple) else result[0]
 
 
 def hessian(

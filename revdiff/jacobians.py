@@ -15,8 +15,9 @@ from diffcore import tree
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.record import Shape
 from diffcore.ops import permute
+from diffcore.replay import Moment
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
-from diffcore.sparsity import Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
+from diffcore.sparsity import Pattern, Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
 from diffcore.structured import (
     as_rows,
     batch_size,
@@ -57,7 +58,8 @@ def jacobian(
     `structure`: `"diagonal"` for a function that acts element by element: returns the diagonal alone, in the variable's shape, from one
     cotangent.
     `sparsity`: where the Jacobian (output elements, input elements) of one array by one array may be other than zero: a matrix of
-    `scipy.sparse` (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see `jacobian_sparsity`).
+    `scipy.sparse` or a `BCOO` of jax's (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see
+    `jacobian_sparsity`).
     Takes a cotangent per colour of rows and returns a `scipy.sparse.csr_array` with the pattern's entries, on jax a `BCOO`.
     A pattern that leaves out entries gives wrong numbers; `check=True` adds a random cotangent that shows it, and raises.
 
@@ -168,25 +170,38 @@ def sparse_jacobian(
 ) -> Callable[..., Any]:
     """Rows of one colour by one cotangent; with `check`, one cotangent more."""
 
-    def differentiated(*args: Any) -> Any:
-        arguments = Arguments("jacobian", args, argnums)
-        variable = single(arguments)
-        pattern = patterns.of(arguments)
-        pattern.check_columns(tuple(variable.shape))
+    def evaluated(arguments: Arguments, pattern: Pattern, extra: Any = None) -> tuple[Any, Any, Any]:
+        """The entries, the derivative along `extra`, and that if it is to be drawn."""
+        (variable,) = arguments.primals
         out, leaves, level = run(function, arguments)
         y = one_result(tree.flatten(out)[0])
         value = below(y, level)
         pattern.check_shape(tuple(value.shape), tuple(variable.shape))
-        extra = probe(pattern, 0, variable) if check else None
+        if check and extra is None:
+            extra = probe(pattern, 0, value)
         colours = pattern.colours_of_rows
         count = count_of(colours) + check
         cotangents = (as_rows(by_colour(value, colours, rows, extra), value.shape) for rows in _chunks(count, chunk_size))
         (block,) = _pulled(y, cotangents, [variable], leaves, level)
         block = zeros_of(variable, (count, pattern.shape[1])) if block is None else block.reshape((count, pattern.shape[1]))
-        entries = block[colours[pattern.rows], pattern.columns]
+        return block[colours[pattern.rows], pattern.columns], block[-1:], extra
+
+    def differentiated(*args: Any) -> Any:
+        arguments = Arguments("jacobian", args, argnums)
+        variable = single(arguments)
+        pattern = patterns.of(arguments)
+        pattern.check_columns(tuple(variable.shape))
+        moment = Moment()
+        *found, extra = evaluated(arguments, pattern)
+        result = pattern.sparse(found[0])
         if extra is not None:
-            check_entries(pattern, entries, extra, block[-1], 0)
-        return pattern.sparse(entries)
+
+            def again(stretch: float, direction: Any) -> tuple[Any, Any]:
+                with moment.again():
+                    return evaluated(arguments.at([variable * stretch]), pattern, direction)[:2]
+
+            check_entries(pattern, extra, (found[0], found[1]), 0, again)
+        return result
 
     return differentiated
 

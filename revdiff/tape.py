@@ -19,7 +19,7 @@ from diffcore.errors import GradientError
 from diffcore.hooks import called
 from diffcore.kernels.bits import Bits
 from diffcore.kernels.record import Call, Derived, Kernel
-from diffcore.ledger import label, state
+from diffcore.ledger import did, label, state
 from diffcore.tensor import accumulated
 from diffcore.watch import watch
 from revdiff.chains import open_chain, pull
@@ -67,6 +67,7 @@ def record(
 def _watched(node: Node, drop: tuple[int, ...]) -> Node:
     """`node`, which still has all its operands, once it is noted wherever that is wanted; or what a checkpointed segment puts for it."""
     places.note(node)
+    did("record", node.kernel.name)
     run = mode.run
     if run is not None:
         taken: Node = run.take(node, drop)
@@ -240,6 +241,7 @@ def backward(
                 check_saved(node, node.kept_at)
             if watched:
                 state.kernel, state.place = node.kernel.name, places.place_of(node)
+                did("pullback", node.kernel.name)
             ours = node.kernel.makes
             if create is not None:
                 cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)

@@ -368,3 +368,24 @@ def test_a_view_changed_in_place_after_its_base() -> None:
         change(v)
         (y**2).sum().backward()
         np.testing.assert_array_equal(x.grad.numpy(), [8, -144, 216])  # y is -2 x, and its part -6 x
+
+
+def test_a_missing_tangent_of_a_second_derivative_is_zero(engine: ModuleType) -> None:
+    f = lambda a, b: (a["w"] ** 2 * b).sum() + a["c"].exp().sum() * b[0]
+    a, b = {"w": np.array([1.0, 2.0, 3.0]), "c": np.array([0.5, -0.5])}, np.array([2.0, 3.0, 5.0])
+    v, u = {"w": np.array([0.5, 1.0, -1.0]), "c": np.array([1.0, 2.0])}, np.array([1.0, -2.0, 0.5])
+    zeros = {"w": np.zeros(3), "c": np.zeros(2)}
+    for given, full in (
+        ((v, None), (v, np.zeros(3))),
+        ((None, u), (zeros, u)),
+        (({"w": None, "c": v["c"]}, u), ({"w": zeros["w"], "c": v["c"]}, u)),
+        ((None, None), (zeros, np.zeros(3))),
+    ):
+        found, expected = engine.hvp(f, (a, b), given), engine.hvp(f, (a, b), full)
+        for name in ("w", "c"):
+            np.testing.assert_array_equal(found[0][name], expected[0][name])
+        np.testing.assert_array_equal(found[1], expected[1])
+    np.testing.assert_array_equal(engine.hvp(lambda b: (b**3).sum(), b, None), np.zeros(3))
+    for wrong, error, got in ((None, TypeError, "NoneType"), ((u,), GradientError, "1")):
+        with pytest.raises(error, match=rf"hvp: `tangents` must be a tuple .* each of the 2 `primals` \(`None` for zeros\), got {got}"):
+            engine.hvp(f, (a, b), wrong)

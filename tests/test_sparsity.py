@@ -272,6 +272,64 @@ def test_single_entries_left_out_are_found_out(engine: ModuleType) -> None:
             engine.jacobian(chain, sparsity=pattern, check=True)(X)
 
 
+EYE, NOTHING = scipy.sparse.eye_array(60, format="csr"), scipy.sparse.csr_array((60, 60))
+
+
+def large(x: Any) -> float:
+    """So many times that the digits of a derivative that is added to it and taken apart again are mostly lost, but not all."""
+    return 1e12 if x.dtype == np.float64 else 1e4
+
+
+ROUNDED = {
+    "single precision on the way": (lambda x: ((x.to(dtype=np.float32) * 0.3).sin() * 1.7).to(dtype=np.float64) * x, EYE),
+    "half precision on the way": (lambda x: (x.to(dtype=np.float16) * 3.3).to(dtype=np.float64), EYE),
+    "large derivatives that cancel": (lambda x: large(x) * x + x - large(x) * x, EYE),
+    "large sums that cancel": (lambda x: (x * large(x)).cumsum(0) - (x * large(x)).cumsum(0) + x, EYE),
+    "all that there is cancels": (lambda x: x.exp().log() - x, NOTHING),
+    "sums in two orders": (lambda x: (x.sum() - x.flip(0).sum()) * np.ones(60), NOTHING),
+    "rounded and subtracted": (lambda x: (x.to(dtype=np.float32) * 3 + x.to(dtype=np.float32)).to(dtype=np.float64) - 4 * x, NOTHING),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("case", ROUNDED)
+def test_rounding_is_no_entry(engine: ModuleType, case: str, dtype: Any) -> None:
+    f, pattern = ROUNDED[case]
+    x = np.random.default_rng(0).normal(size=60).astype(dtype)
+    for given in (pattern, "auto"):
+        engine.jacobian(f, sparsity=given, check=True)(x)
+
+
+@pytest.mark.parametrize("case", [case for case, (_, pattern) in ROUNDED.items() if pattern.nnz])
+def test_entries_left_out_are_told_from_rounding(engine: ModuleType, case: str) -> None:
+    f, pattern = ROUNDED[case]
+    x = np.random.default_rng(0).normal(size=60)
+    for left_out in (0, 31, 59):
+        wrong = pattern.tolil()
+        wrong[left_out, left_out] = 0
+        with pytest.raises(GradientError, match="leaves out entries"):
+            engine.jacobian(f, sparsity=scipy.sparse.csr_array(wrong.tocsr()), check=True)(x)
+
+
+def test_a_steep_function_is_told_from_rounding(engine: ModuleType) -> None:
+    with pytest.raises(GradientError, match="leaves out entries"):
+        engine.jacobian(lambda x: (x * 20).exp() + x * x, sparsity=NOTHING, check=True)(np.linspace(-3, 3, 60))
+
+
+def test_a_check_draws_the_same_random_numbers(engine: ModuleType) -> None:
+    f = lambda x: engine.nn.functional.dropout((x.to(dtype=np.float32) * 0.3).to(dtype=np.float64) - 0.3 * x, 0.5)
+    engine.jacobian(f, sparsity=EYE, check=True)(np.linspace(-3, 3, 60))
+
+
+def test_halves_of_jax_are_checked_too(engine: ModuleType) -> None:
+    import jax.numpy as jnp
+
+    x = jnp.linspace(-1, 1, 60, dtype=jnp.bfloat16)
+    engine.jacobian(lambda x: x * x + x.sin(), sparsity=EYE, check=True)(x)
+    with pytest.raises(GradientError, match="leaves out entries"):
+        engine.jacobian(lambda x: x * x + x.flip(0), sparsity=EYE, check=True)(x)
+
+
 def test_a_check_needs_values(engine: ModuleType) -> None:
     import jax
 

@@ -47,7 +47,7 @@ class Book(Ledger):
         self.made.clear()
         self.timeline.clear()
         if calibration() is not None:
-            self.work.clear()  # type: ignore[attr-defined]
+            self.work.clear()
         self.resting = self.peak = self.alive
         self.peak_roles = {role: count for role, count in self.live.items() if count}
         self.peak_at = Site("primal", "", None)

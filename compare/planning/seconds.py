@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
-from typing import Any
 
+from compare.calibration.model import Calibration
+from compare.calibration.store import UncalibratedError, load
 from diffcore.ledger import Ledger
 
 
 @cache
-def calibration() -> Any:
-    """The calibration of this machine, or None where it was never made."""
+def calibration() -> Calibration | None:
+    """The calibration of this machine, or None where it was never made. Raises `InputError` for a file that is none."""
     try:
-        return importlib.import_module("compare.calibration").load()
-    except ModuleNotFoundError:
+        return load()
+    except UncalibratedError:
         return None
 
 
@@ -26,4 +26,4 @@ def options() -> dict[str, bool]:
 def seconds_of(ledger: Ledger) -> float | None:
     """The seconds that what `ledger` has booked is predicted to take, or None without a calibration."""
     found = calibration()
-    return None if found is None else float(found.seconds(ledger.work))  # type: ignore[attr-defined]
+    return None if found is None else found.seconds(ledger.work)

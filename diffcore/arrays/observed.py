@@ -87,10 +87,10 @@ def alike(a: Any, b: Any) -> tuple[Any, Any]:
 class _Counts:
     """The open ledger, for operations alone."""
 
-    located = False
+    located = works = False
 
     def __init__(self, ledger: Any) -> None:
-        self.book = ledger.book
+        self.book, self.book_product = ledger.book, ledger.book_product
 
     def _made(self, role: str, nbytes: int) -> int:
         return 0
@@ -148,4 +148,14 @@ def _observed(found: Any) -> Any:
         return observe(np.asarray(found))
     if type(found) is not np.ndarray:
         return found
-    return found.view(Observed) if type(_owner(found)) is Observed else observe(found)
+    owner = _owner(found)
+    if type(owner) is Observed:
+        return found.view(Observed)
+    return observe(found) if owner is found else _kept(observe(found), owner.nbytes)
+
+
+def _kept(array: Observed, nbytes: int) -> Any:
+    """A view of `array`, which stands for a buffer of `nbytes` that numpy has made and hands out a view of."""
+    if nbytes != array.nbytes:
+        array._booked = Storage(nbytes)
+    return array.view()

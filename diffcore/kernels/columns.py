@@ -11,23 +11,24 @@ Columns are made for as many images as `BLOCK` bytes hold, and made anew for the
 tried: the adjoint took half to three quarters of its time, but the value lost as much, since the columns then go through memory and not
 through the cache; and they take the bytes of the input as often as there are taps, where the input alone needs to be kept.
 
-Positions that are no window meet a cotangent of zero, or are dropped.
+Positions that are no window meet a cotangent of zero, or are dropped. Where infinities or NaN come of it, the adjoint of the weight is
+computed once more without them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from diffcore.arrays import is_contiguous
+from diffcore.arrays import is_contiguous, values_of
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.arrays.observed import alike
 from diffcore.kernels.lattices import BLOCK, Sizes, gathering, gathers, gathers_input, lattice, opposite, spreads
 from diffcore.kernels.windows import Shape, Window, covers, phases, row_major
-from diffcore.ledger import nominally
+from diffcore.ledger import besides, nominally, repeated
 
 TILE = 1 << 20
 """Bytes of columns of one image from which on it is cut along its first axis."""
@@ -51,9 +52,21 @@ def _tiles(window: Window, nbytes: int) -> list[tuple[Window, slice]]:
     return tiles
 
 
-def _some(parts: Sequence[Any], x: Any) -> Sequence[Any]:
-    """All parts of the work; for an abstract `x` the first two, which stand for all: no later one has more memory at a time."""
-    return parts[:2] if isinstance(x, AbstractArray) else parts
+def _some(parts: Sequence[Any], x: Any) -> Iterator[Any]:
+    """All parts of the work; for an abstract `x` two, the second for all further ones: none has more memory at a time."""
+    if not isinstance(x, AbstractArray):
+        yield from parts
+        return
+    yield from parts[:1]
+    for part in parts[1:2]:
+        with repeated(len(parts) - 1):
+            yield part
+
+
+def _work(x: Any, operations: int, window: Window, part: Window) -> None:
+    """Count besides what the loop over blocks does on `x`: `operations` for `part` of the windows, of which the first stands for all."""
+    if part.before == window.before:
+        besides(x, operations * math.prod(window.counts) // max(math.prod(part.counts), 1))
 
 
 def _strided(base: Any, shape: Shape, strides: Shape, offset: int = 0) -> Any:
@@ -80,15 +93,18 @@ class _Patches:
     """The patches of images `x` `[n, c, *size]` as columns, a block at a time, laid out for a product with `o` channels.
 
     `columns` are `[step, c, *taps, *positions]`, or `[c, *taps, step, *positions]` with `images_last`; `where` says what the positions are,
-    `dropped` whether some are no window. `least` is the least number of positions in a block.
+    `dropped` whether some are no window, which with `exact` is never. `least` is the least number of positions in a block.
     """
 
-    def __init__(self, x: Any, window: Window, o: int, groups: int, *, least: int = 0, images_last: bool = False) -> None:
+    def __init__(
+        self, x: Any, window: Window, o: int, groups: int, *, least: int = 0, images_last: bool = False, exact: bool = False
+    ) -> None:
         n, c, *extent = x.shape
         size, rank = tuple(extent), len(extent)
         inside, strided = n > 0 and covers(window, size) and is_contiguous(x), max(window.stride) > 1
         extents = size if inside and not strided else window.extents
         flat = gathering(window, extents, inside and not strided, Sizes(n, c, o, groups))[1]
+        flat = min(flat, 1) if exact else flat
         by, steps = window, (1,) * rank
         if flat == 0:
             by, steps = window.dense, window.stride
@@ -139,7 +155,8 @@ def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None)
         matrix = weight.reshape((groups, o // groups, inner))
         out = np.matmul(matrix, x.reshape((n, groups, inner, math.prod(size)))).reshape((n, o, *size))
     else:
-        with nominally(x, n * o * math.prod(window.counts) * (2 * inner + (shift is not None))):
+        products = 2 * n * o * math.prod(window.counts) * inner
+        with nominally(x, products + (0 if shift is None else n * o * math.prod(window.counts)), products):
             if gathers(window, size, Sizes(n, c, o, groups)):
                 return _gathered(x, weight, window, groups, shift)
             out = _spread_back(x, _flipped(weight, groups), opposite(window, size), groups, window.counts)
@@ -156,11 +173,11 @@ def _gathered(x: Any, weight: Any, window: Window, groups: int, shift: Any) -> A
     out = np.empty_like(x, dtype=np.result_type(x.dtype, weight.dtype), shape=(x.shape[0], o, *window.counts), order="C")
     tiles = _tiles(window, c * window.taps * math.prod(window.counts) * x.dtype.itemsize)
     for part, cut in _some(tiles, x):
-        _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut])
+        _gather(x, weight.reshape((groups, o // groups, inner)), shift, part, out[:, :, cut], window)
     return out
 
 
-def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
+def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any, whole: Window) -> None:
     """The product of `matrix` `[groups, o / groups, c / groups * taps]` with patches, plus `shift`, into `out`."""
     groups, rows, inner = matrix.shape
     n, o = out.shape[:2]
@@ -170,6 +187,7 @@ def _gather(x: Any, matrix: Any, shift: Any, window: Window, out: Any) -> None:
     if patches.dropped:
         product = np.empty_like(out, shape=(step, groups, rows, positions), order="C")
         windows = _strided(product, (step, o, *window.counts), (o * positions, positions, *patches.where.strides))
+    _work(x, 2 * n * o * inner * positions, whole, window)
     for start in _some(range(0, n, step), x):
         stop = min(start + step, n)
         k, part = stop - start, out[start:stop]
@@ -193,7 +211,8 @@ def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any
     if _is_copy(window, size):
         matrix = weight.reshape((groups, o // groups, c // groups)).mT
         return np.matmul(matrix, g.reshape((n, groups, o // groups, math.prod(size)))).reshape((n, c, *size))
-    with nominally(g, 2 * g.size * weight.shape[1] * window.taps):
+    products = 2 * g.size * weight.shape[1] * window.taps
+    with nominally(g, products, products):
         if spreads(window, size, Sizes(n, c, o, groups)):
             return _spread_back(g, weight, window, groups, size)
         return _gathered(g, _flipped(weight, groups), opposite(window, size), groups, None)
@@ -209,13 +228,13 @@ def _spread_back(g: Any, weight: Any, window: Window, groups: int, size: Shape) 
     matrix = weight.reshape((groups, o // groups, c // groups * window.taps)).mT
     for part, cut in _some(tiles, g):
         if part.disjoint:
-            _place(g[:, :, cut], matrix, part, out)
+            _place(g[:, :, cut], matrix, part, out, window)
         else:
-            _spread(g[:, :, cut], matrix, part, out, more=len(tiles) > 1)
+            _spread(g[:, :, cut], matrix, part, out, window, more=len(tiles) > 1)
     return out
 
 
-def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
+def _place(g: Any, matrix: Any, window: Window, out: Any, of: Window) -> None:
     """`_spread` for windows of which no two meet: what is added is copied."""
     groups, inner, rows = matrix.shape
     n, c, *extent = out.shape
@@ -229,6 +248,7 @@ def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
     apart = [tuple(n_ * p for n_, p in zip(along, pitch, strict=True)) for along in (window.dilation, window.stride, window.before)]
     strides = (c * math.prod(extents), math.prod(extents), *apart[0], *apart[1])
     met = _strided(images, (images.shape[0], c, *window.size, *window.counts), strides, -sum(apart[2]) if inside else 0)
+    _work(g, 2 * n * groups * rows * inner * positions, of, window)
     (whole,) = phases(window.dense)
     reach = whole.placed(window.dense, size)
     for start in _some(range(0, n, step), g):
@@ -241,7 +261,7 @@ def _place(g: Any, matrix: Any, window: Window, out: Any) -> None:
             out[start:stop, :, *reach.elements] = images[:k, :, *reach.windows]
 
 
-def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> None:
+def _spread(g: Any, matrix: Any, window: Window, out: Any, whole: Window, *, more: bool) -> None:
     """Columns, `matrix` `[groups, c / groups * taps, o / groups]` times `g`, added back into `out`; with `more` to what is there."""
     groups, inner, rows = matrix.shape
     n, c, *extent = out.shape
@@ -268,6 +288,7 @@ def _spread(g: Any, matrix: Any, window: Window, out: Any, *, more: bool) -> Non
     at_once = not more and len(sums) == 1 and window.extents == size and not any(window.before)
     if not at_once:
         total = np.empty_like(out, shape=(step, c, *window.extents), order="C")
+    _work(g, 2 * n * o * inner * run + n * c * taps * volume, whole, window)
     for start in _some(range(0, n, step), g):
         stop = min(start + step, n)
         k, part = stop - start, out[start:stop]
@@ -290,15 +311,30 @@ def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
     x, g = alike(x, g)
     (n, c, *extent), o = x.shape, g.shape[1]
     size, shape = tuple(extent), (o, c // groups, *window.size)
-    with nominally(x, 2 * g.size * math.prod(shape[1:])):
+    products = 2 * g.size * math.prod(shape[1:])
+    with nominally(x, products, products):
         if not n:
             return np.zeros_like(g, dtype=np.result_type(x.dtype, g.dtype), shape=shape, order="C")
         if _is_copy(window, size) and shape[1] * o <= (c + o) * math.prod(size):
             return _correlated_as_is(x, g, groups).reshape(shape)
         if gathers_input(window, size, Sizes(n, c, o, groups)):
-            return _correlated(x, g, window, groups).reshape(shape)
-        other = opposite(window, size)
-        return _flipped(_correlated(g, x, other, groups).reshape((c, o // groups, *window.size)), groups)
+            found = _correlated(x, g, window, groups).reshape(shape)
+        else:
+            other = opposite(window, size)
+            found = _flipped(_correlated(g, x, other, groups).reshape((c, o // groups, *window.size)), groups)
+        if _are_finite(found) if found.size <= x.size + g.size else _are_finite(x) and _are_finite(g):
+            return found
+        # An infinity or NaN times the zero of a position that is no window would be NaN for taps that never meet it.
+        return _correlated(x, g, window, groups, exact=True).reshape(shape)
+
+
+def _are_finite(x: Any) -> bool:
+    """Whether the sum of squares is finite, which takes a third of the time of a look at every element: where it is, so are they."""
+    values = values_of(x)
+    if values is None:
+        return True
+    flat = values.ravel("K")
+    return math.isfinite(np.dot(flat, flat))
 
 
 def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
@@ -307,29 +343,31 @@ def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
     o, positions, total = g.shape[1], math.prod(size), None
     columns, cotangents = x.reshape((n, groups, c // groups, positions)), g.reshape((n, groups, o // groups, positions))
     step = max(1, BLOCK // max(o * c // groups * g.dtype.itemsize, 1))
+    besides(x, (2 * positions + 1) * n * o * c // groups)  # products, which are added
     for start in _some(range(0, n, step), x):
         total = _plus(total, columns[start : start + step], cotangents[start : start + step])
     return total
 
 
-def _correlated(x: Any, g: Any, window: Window, groups: int) -> Any:
+def _correlated(x: Any, g: Any, window: Window, groups: int, *, exact: bool = False) -> Any:
     """`[groups, o / groups, c / groups * taps]`: a product per block of images, which are put side by side."""
     total = None
     tiles = _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize)
     for part, cut in _some(tiles, x):
-        total = _correlate(x, g[:, :, cut], part, groups, total)
+        total = _correlate(x, g[:, :, cut], part, groups, total, window, exact)
     return total
 
 
-def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any) -> Any:
+def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, whole: Window, exact: bool) -> Any:
     """`_correlated` of some windows, plus `total`."""
     (n, c), o = x.shape[:2], g.shape[1]
-    patches = _Patches(x, window, o, groups, least=TERMS, images_last=True)
+    patches = _Patches(x, window, o, groups, least=TERMS, images_last=True, exact=exact)
     step, positions = patches.step, patches.where.positions
     columns = patches.columns.reshape((groups, c // groups * window.taps, step * positions))
     new: Any = np.zeros_like if patches.dropped else np.empty_like
     cotangents = new(g, shape=(groups, o // groups, step * positions), order="C")
     windows = _strided(cotangents, (step, o, *window.counts), (positions, step * positions, *patches.where.strides))
+    _work(x, 2 * n * o * columns.shape[-2] * positions, whole, window)
     for start in _some(range(0, n, step), x):
         stop = min(start + step, n)
         k = stop - start

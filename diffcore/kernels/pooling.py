@@ -1,8 +1,8 @@
 """Pooling over windows of the trailing axes; any number of axes may be in front of them, so directions need no care.
 
-Padding is never read: for a maximum it stands for less than every element. The first of several equal maxima wins, and is alone in having
-the derivative; the last of several NaNs wins, as in PyTorch. What a maximum keeps is the winning tap of each window, one byte while a
-window has at most 256 taps: derivatives gather and scatter by it.
+Padding is never read: for a maximum it stands for less than every element, and a window of padding alone has no derivative. The first of
+several equal maxima wins, and is alone in having the derivative; the last of several NaNs wins, as in PyTorch. What a maximum keeps is the
+winning tap of each window, one byte while a window has at most 256 taps: derivatives gather and scatter by it.
 
 numpy takes maxima and sums along one axis after the other, tap by tap over strided slices: along the last axis these are slices of whole
 arrays rather than of rows. Going back along the axes spreads a sum's derivative in runs of whole rows. The winning tap is
@@ -25,7 +25,7 @@ from diffcore.arrays.observed import alike
 from diffcore.dispatch import unboxed
 from diffcore.kernels.families import always, irregular, linear_map
 from diffcore.kernels.record import Call, Shape
-from diffcore.kernels.windows import Window, covers, inside, placed, reaches, reaches_along, row_major, tap_slices
+from diffcore.kernels.windows import Window, covers, inside, placed, reaches, reaches_along, repeated, row_major, tap_slices
 from diffcore.ledger import nominally
 
 
@@ -179,14 +179,27 @@ def _places(window: Window, spatial: Shape) -> tuple[Any, Any]:
     return taps.reshape(-1), windows
 
 
+@lru_cache(maxsize=256)
+def _outside(window: Window, spatial: Shape) -> Any:
+    """The windows (indices along each axis) that lie in the padding alone, as taps far apart allow; `None` where there are none."""
+    met = np.zeros(window.counts, bool)
+    for _, windows, _ in reaches(window, spatial):
+        met[windows] = True
+    return None if met.all() else np.nonzero(~met)
+
+
 def _positions(xp: Any, tap: Any, window: Window, spatial: Shape) -> Any:
-    """Where the winning taps are, as positions in the flattened trailing axes of the input."""
+    """Where the winning taps are, as positions in the flattened trailing axes of the input; -1 where all taps lie outside."""
     taps, windows = _places(window, spatial)
+    outside = _outside(window, spatial)
     if xp is not np:
-        return xp.asarray(taps)[tap] + windows
+        found = xp.asarray(taps)[tap] + windows
+        return found if outside is None else found.at[..., *outside].set(-1)
     with nominally(tap, 0):
         found = np.take(alike(taps, tap)[0], tap.astype(np.intp))  # the cast that numpy would make for itself
         found += windows
+        if outside is not None:
+            found[..., *outside] = -1
     return found
 
 
@@ -196,7 +209,7 @@ def _pool_argmax(xp: Any, x: Any, *, window: Window, flat: bool) -> Any:
 
 
 pool_argmax = irregular("pool_argmax", _pool_argmax)
-"""The winning tap of each window; with `flat` its position in the flattened trailing axes of the input."""
+"""The winning tap of each window; with `flat` its position in the flattened trailing axes of the input, -1 where no tap is inside."""
 
 
 def _apart(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
@@ -240,7 +253,7 @@ max_pool = irregular(
 
 
 def _flat_positions(tap: Any, window: Window, shape: Shape) -> Any:
-    """Positions of the winning taps in a flattened array of the axes of `tap`, its windows replaced by `shape`."""
+    """Positions of the winning taps, which are inside, in a flattened array of the axes of `tap`, its windows replaced by `shape`."""
     rest = _rest(tap, window)
     found = _positions(np, tap, window, shape)
     with nominally(tap, 0):
@@ -255,7 +268,12 @@ def _pool_gather(xp: Any, x: Any, *, tap: Any, window: Window) -> Any:
     if xp is np:
         x, tap = alike(x, tap)
         lead = tuple(x.shape[: x.ndim - tap.ndim])
-        return np.take(x.reshape((*lead, math.prod(x.shape[len(lead) :]))), _flat_positions(tap, window, _spatial(x, window)), axis=-1)
+        spatial = _spatial(x, window)
+        out = np.take(x.reshape((*lead, math.prod(x.shape[len(lead) :]))), _flat_positions(tap, window, spatial), axis=-1)
+        outside = _outside(window, spatial)
+        if outside is not None:
+            out[..., *outside] = 0
+        return out
     first, *others = tap_slices(x, window, 0)
     out = first
     for t, part in enumerate(others, 1):
@@ -273,7 +291,7 @@ def _pool_scatter(xp: Any, g: Any, *, tap: Any, window: Window, shape: Shape) ->
     g, tap = alike(g, tap)
     with _nominally(g, window, 0 if window.disjoint else 1):
         out: Any = np.zeros_like(g, shape=(*_rest(g, window), *shape), order="C")
-        if window.disjoint and not lead:
+        if window.disjoint and not lead and _outside(window, shape) is None:
             out.reshape(-1)[_flat_positions(tap, window, shape).reshape(-1)] = g.reshape(-1)
             return out
         bits = np.dtype(f"i{g.dtype.itemsize}")
@@ -324,6 +342,8 @@ def _window_sum(xp: Any, x: Any, *, window: Window) -> Any:
 def _window_spread(xp: Any, g: Any, *, window: Window, shape: Shape) -> Any:
     _check(g, window, shape)
     if xp is not np:
+        if window.disjoint:
+            return repeated(g, window, shape)
         parts = [placed(g, reach.tap, window, shape) for reach in reaches(window, shape)]
         return sum(parts[1:], parts[0])
     rank = len(shape)

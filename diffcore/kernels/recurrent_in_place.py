@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from diffcore.kernels.cells import KINDS
+from diffcore.ledger import did
 
 ROWS = 512
 
@@ -48,6 +49,7 @@ def run(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *, k
     """The result and the trace (see `diffcore.kernels.recurrent`)."""
     step, advance = KINDS[kind], _FORWARD[kind]
     (times, batch, _), size = x.shape, h.shape[-1]
+    did("turn", kind, times)
     dtype = np.result_type(*(a.dtype for a in (x, h, c, w_ih, w_hh, b_ih, b_hh) if hasattr(a, "dtype")))
     out = _new(x, dtype, times + step.has_cell, batch, size)
     trace = _new(x, dtype, times, step.kept, batch, size) if step.kept else None
@@ -142,6 +144,7 @@ def pull(
     x, hidden, cell, w_ih, w_hh, *_ = operands
     step, retreat = KINDS[kind], _BACKWARD[kind]
     (times, batch, features), size, dtype = shape, hidden.shape[-1], out.dtype
+    did("turn", kind, times)
     found: list[Any] = [None] * len(operands)
     hs, gs, gx = out[:times], g[:times], _new(out, dtype, *shape) if needs[0] else None
     found[0] = gx
@@ -159,9 +162,10 @@ def pull(
             into = _gates(gb[t - start], step.gates)
             kept, beside = None if trace is None else trace[t], None if last is None else last[t - start]
             direct = retreat(hs[t], kept, before, cells, gh, gc, into, beside, spare)
-            np.matmul(gb[t - start], w_hh, out=gh)
-            if direct is not None:
-                gh += direct
+            if t or needs[1]:  # nobody asks what the state before the first one was, where it is no variable
+                np.matmul(gb[t - start], w_hh, out=gh)
+                if direct is not None:
+                    gh += direct
             if t:
                 gh += gs[t - 1]
         h_before = hs[start - 1 : stop - 1] if start else np.concatenate((hidden[None], hs[: stop - 1]))

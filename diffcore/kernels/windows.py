@@ -165,3 +165,17 @@ def placed(g: Any, tap: tuple[int, ...], window: Window, shape: Shape) -> Any:
     for t, s, d, b, n, extent in zip(tap, window.stride, window.dilation, window.before, window.counts, shape, strict=True):
         edges.append((t * d - b, extent - (t * d - b) - (n - 1) * s - 1, s - 1))
     return lax.pad(g, np.zeros((), g.dtype), [(0, 0, 0)] * (g.ndim - len(edges)) + edges)
+
+
+def repeated(g: Any, window: Window, shape: Shape) -> Any:
+    """For jax, of windows that do not overlap: `g` `[*rest, *counts]` at all elements of each window, zeros elsewhere; nothing is added."""
+    from jax import lax
+
+    rest, zero = tuple(g.shape[: g.ndim - len(shape)]), np.zeros((), g.dtype)
+    apart = [n for count, size in zip(window.counts, window.size, strict=True) for n in (count, size)]
+    axes = (*range(len(rest)), *range(len(rest), len(rest) + len(apart), 2))
+    within = [edges for n, s, d in zip(*window[:3], strict=True) for edges in ((0, 0, 0), (0, s - d * (n - 1) - 1, d - 1))]
+    g = lax.pad(lax.broadcast_in_dim(g, (*rest, *apart), axes), zero, [(0, 0, 0)] * len(rest) + within)
+    spans = [count * s for count, s in zip(window.counts, window.stride, strict=True)]
+    edges = [(-b, extent + b - span, 0) for b, extent, span in zip(window.before, shape, spans, strict=True)]
+    return lax.pad(g.reshape((*rest, *spans)), zero, [(0, 0, 0)] * len(rest) + edges)

@@ -7,6 +7,9 @@ adjoint in the weight is XLA's own, except in groups, for which XLA has no fast 
 
 Which way is cheaper follows from the shapes, by times measured on one core. Which platform it is shows when the program is compiled
 (`lax.platform_dependent`): graphics processors and TPUs get XLA's own convolution and its own adjoints.
+
+On abstract arrays the same functions count what they would do: products as they are made, and of XLA's own convolutions the products with
+elements of the input, as XLA counts them itself, not those with padding.
 """
 
 from __future__ import annotations
@@ -19,9 +22,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from diffcore.kernels.windows import Shape, Window
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import alike
+from diffcore.kernels.windows import Shape, Window, reaches_along
+from diffcore.ledger import state
 
 RUN = 12.0
 """Nanoseconds in which XLA copies a run of channels: one tap of one window."""
@@ -39,7 +46,7 @@ MARGIN = 1.5
 
 def convolve(x: Any, weight: Any, window: Window, groups: int) -> Any:
     """`[n, o, *windows]` of `x` `[n, c, *size]` and `weight` `[o, c / groups, *taps]`."""
-    x, weight = jnp.asarray(x), jnp.asarray(weight)
+    x, weight = _arrays(x, weight)
     if x.size and _convolve_pays(window, *x.shape[:2], weight.shape[0], groups):
         return _by_platform(_convolve, _convolve_by_products, window, groups)(x, weight)
     return _convolve(x, weight, window, groups)
@@ -47,7 +54,7 @@ def convolve(x: Any, weight: Any, window: Window, groups: int) -> Any:
 
 def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
     """`[n, c, *size]`: the adjoint of `convolve` in `x`, for `g` `[n, o, *windows]`."""
-    g, weight = jnp.asarray(g), jnp.asarray(weight)
+    g, weight = _arrays(g, weight)
     if g.size and _spread_pays(window, size, g.shape[0], weight.shape[1] * groups, weight.shape[0], groups):
         return _by_platform(_spread, _spread_by_products, window, groups, size)(g, weight)
     return _spread(g, weight, window, groups, size)
@@ -55,10 +62,16 @@ def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any
 
 def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
     """`[o, c / groups, *taps]`: the adjoint of `convolve` in `weight`, for `x` `[n, c, *size]` and `g` `[n, o, *windows]`."""
-    x, g = jnp.asarray(x), jnp.asarray(g)
+    x, g = _arrays(x, g)
     if x.size and 1 < groups < x.shape[1]:
         return _by_platform(_correlate, _correlate_by_products, window, groups)(x, g)
     return _correlate(x, g, window, groups)
+
+
+def _arrays(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both operands as jax arrays; abstract where one of them is."""
+    a, b = alike(a, b)
+    return (a, b) if isinstance(a, AbstractArray) else (jnp.asarray(a), jnp.asarray(b))
 
 
 @lru_cache(maxsize=512)
@@ -68,8 +81,12 @@ def _by_platform(own: Callable[..., Any], products: Callable[..., Any], *geometr
     def chosen(a: Any, b: Any) -> Any:
         return lax.platform_dependent(a, b, cpu=lambda a, b: products(a, b, *geometry), default=lambda a, b: own(a, b, *geometry))
 
+    def counted(a: Any, b: Any) -> Any:
+        return (products if jax.default_backend() == "cpu" else own)(a, b, *geometry)
+
     chosen.__name__ = own.__name__.strip("_")
-    return jax.jit(chosen)
+    jitted = jax.jit(chosen)
+    return lambda a, b: counted(a, b) if isinstance(a, AbstractArray) else jitted(a, b)
 
 
 @lru_cache(maxsize=512)
@@ -99,13 +116,27 @@ def _edges(window: Window, size: Shape) -> list[tuple[int, int]]:
     return [(before, window.end(axis) - before - n) for axis, (before, n) in enumerate(zip(window.before, size, strict=True))]
 
 
+def _own(operand: Any, shape: Shape, channels: int, window: Window, size: Shape) -> AbstractArray:
+    """Count one of XLA's own: in each of `channels` (images, and pairs of channels that meet) each tap meets each element it can."""
+    if state.ledger is not None:
+        axes = range(len(size))
+        meetings = math.prod(sum(windows.stop - windows.start for windows, _ in reaches_along(window, i, size[i])) for i in axes)
+        state.ledger.book_product(2 * channels * meetings)
+    return AbstractArray(shape, operand.dtype)
+
+
 def _convolve(x: Any, weight: Any, window: Window, groups: int) -> Any:
+    if isinstance(x, AbstractArray):
+        (n, _, *size), o = x.shape, weight.shape[0]
+        return _own(x, (n, o, *window.counts), n * o * weight.shape[1], window, tuple(size))
     edges = _edges(window, x.shape[2:])
     return lax.conv_general_dilated(x, weight, window.stride, edges, rhs_dilation=window.dilation, feature_group_count=groups)
 
 
 def _spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
     o, c, *taps = weight.shape
+    if isinstance(g, AbstractArray):
+        return _own(g, (g.shape[0], c * groups, *size), g.shape[0] * o * c, window, size)
     flipped = jnp.flip(weight, tuple(range(2, weight.ndim))).reshape((groups, o // groups, c, *taps))
     edges = []
     for n, t, s, d, b, p in zip(size, *window, strict=True):
@@ -122,6 +153,9 @@ def _spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> An
 
 
 def _correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
+    if isinstance(x, AbstractArray):
+        (n, c, *size), o = x.shape, g.shape[1]
+        return _own(x, (o, c // groups, *window.size), n * o * (c // groups), window, tuple(size))
     spatial = "DHW"[-len(window.size) :]
     return lax.conv_general_dilated(
         x,
@@ -137,10 +171,26 @@ def _correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
 # matrix products
 
 
+def _numpy(x: Any) -> Any:
+    """The module with numpy's functions for `x`."""
+    return np if isinstance(x, AbstractArray) else jnp
+
+
+def _pad(x: Any, edges: list[tuple[int, int, int]]) -> Any:
+    """Zeros before, behind and between the elements along each axis."""
+    if isinstance(x, AbstractArray):
+        sizes = (n + low + high + inner * max(n - 1, 0) for n, (low, high, inner) in zip(x.shape, edges, strict=True))
+        return AbstractArray(tuple(sizes), x.dtype)
+    return lax.pad(x, jnp.zeros((), x.dtype), edges)
+
+
 def _taken(x: Any, axis: int, tap: int, window: Window, of: int) -> Any:
     """What `tap` along axis `of` of the windows meets along `axis` of `x`."""
     start, stride = tap * window.dilation[of], window.stride[of]
-    return lax.slice_in_dim(x, start, start + (window.counts[of] - 1) * stride + 1, stride, axis)
+    stop = start + (window.counts[of] - 1) * stride + 1
+    if isinstance(x, AbstractArray):
+        return x[(*(slice(None),) * axis, slice(start, stop, stride))]
+    return lax.slice_in_dim(x, start, stop, stride, axis)
 
 
 def _put(x: Any, axis: int, tap: int, window: Window, of: int) -> Any:
@@ -148,7 +198,7 @@ def _put(x: Any, axis: int, tap: int, window: Window, of: int) -> Any:
     start, stride, n = tap * window.dilation[of], window.stride[of], window.counts[of]
     edges = [(0, 0, 0)] * x.ndim
     edges[axis] = (start, window.end(of) - start - (n - 1) * stride - 1, stride - 1)
-    return lax.pad(x, jnp.zeros((), x.dtype), edges)
+    return _pad(x, edges)
 
 
 def _leading(window: Window) -> Iterator[tuple[int, ...]]:
@@ -159,9 +209,9 @@ def _leading(window: Window) -> Iterator[tuple[int, ...]]:
 def _last_apart(x: Any, window: Window, groups: int) -> Any:
     """`[n, groups, c / groups, taps, *extents, windows]`: `x`, padded, with its last axis taken apart into what each tap meets."""
     edges = [(0, 0, 0), (0, 0, 0), *((low, high, 0) for low, high in _edges(window, x.shape[2:]))]
-    x = lax.pad(x, jnp.zeros((), x.dtype), edges)
+    x = _pad(x, edges)
     last = len(window.size) - 1
-    apart = jnp.stack([_taken(x, last + 2, tap, window, last) for tap in range(window.size[-1])], axis=2)
+    apart = _numpy(x).stack([_taken(x, last + 2, tap, window, last) for tap in range(window.size[-1])], axis=2)
     return apart.reshape((x.shape[0], groups, x.shape[1] // groups, *apart.shape[2:]))
 
 
@@ -171,14 +221,14 @@ def _convolve_by_products(x: Any, weight: Any, window: Window, groups: int) -> A
     n, *_ = apart.shape
     matrix = weight.reshape((groups, o // groups, c, lead, taps[-1])).transpose((0, 3, 1, 2, 4))
     matrix = matrix.reshape((groups, lead * o // groups, c * taps[-1]))
-    parts = jnp.matmul(matrix, apart.reshape((n, groups, c * taps[-1], -1)))
+    parts = _numpy(x).matmul(matrix, apart.reshape((n, groups, c * taps[-1], -1)))
     parts = parts.reshape((n, groups, lead, o // groups, *apart.shape[4:]))
-    total: Any = 0
+    total: Any = None
     for i, tap in enumerate(_leading(window)):
         part = parts[:, :, i]
         for of, t in enumerate(tap):
             part = _taken(part, of + 3, t, window, of)
-        total = total + part
+        total = part if total is None else total + part
     return total.reshape((n, o, *window.counts))
 
 
@@ -186,34 +236,35 @@ def _spread_by_products(g: Any, weight: Any, window: Window, groups: int, size: 
     (o, c, *taps), lead, rank = weight.shape, math.prod(window.size[:-1]), len(size)
     n = g.shape[0]
     matrix = weight.reshape((groups, o // groups, c, lead, taps[-1])).transpose((0, 4, 3, 2, 1))
-    columns = jnp.matmul(matrix.reshape((groups, lead * taps[-1] * c, o // groups)), g.reshape((n, groups, o // groups, -1)))
+    columns = _numpy(g).matmul(matrix.reshape((groups, lead * taps[-1] * c, o // groups)), g.reshape((n, groups, o // groups, -1)))
     columns = columns.reshape((n, groups, taps[-1], lead, c, *window.counts))
-    rows: Any = 0
-    for t in range(taps[-1]):
+    rows = _put(columns[:, :, 0], rank + 3, 0, window, rank - 1)
+    for t in range(1, taps[-1]):
         rows = rows + _put(columns[:, :, t], rank + 3, t, window, rank - 1)
-    total: Any = 0
+    total: Any = None
     for i, tap in enumerate(_leading(window)):
         part = rows[:, :, i]
         for of, t in enumerate(tap):
             part = _put(part, of + 3, t, window, of)
-        total = total + part
+        total = part if total is None else total + part
     total = total.reshape((n, groups * c, *total.shape[3:]))
     edges = [(0, 0, 0), (0, 0, 0), *((-low, -high, 0) for low, high in _edges(window, size))]
-    return lax.pad(total, jnp.zeros((), total.dtype), edges)
+    return _pad(total, edges)
 
 
 def _correlate_by_products(x: Any, g: Any, window: Window, groups: int) -> Any:
+    xp = _numpy(x)
     o, c, lead, last = g.shape[1], x.shape[1] // groups, math.prod(window.size[:-1]), window.size[-1]
-    apart = jnp.moveaxis(_last_apart(x, window, groups).reshape((x.shape[0], groups, c * last, *_spans(window))), 0, 2)
-    cotangents = jnp.moveaxis(g.reshape((g.shape[0], groups, o // groups, -1)), 0, 2).reshape((groups, o // groups, -1))
+    apart = xp.moveaxis(_last_apart(x, window, groups).reshape((x.shape[0], groups, c * last, *_spans(window))), 0, 2)
+    cotangents = xp.moveaxis(g.reshape((g.shape[0], groups, o // groups, -1)), 0, 2).reshape((groups, o // groups, -1))
     products = []
     for tap in _leading(window):
         part = apart
         for of, t in enumerate(tap):
             part = _taken(part, of + 3, t, window, of)
-        products.append(jnp.matmul(cotangents, part.reshape((groups, c * last, -1)).mT))
-    out = jnp.stack(products, axis=2).reshape((groups, o // groups, lead, c, last))
-    return jnp.moveaxis(out, 2, 3).reshape((o, c, *window.size))
+        products.append(xp.matmul(cotangents, part.reshape((groups, c * last, -1)).mT))
+    out = xp.stack(products, axis=2).reshape((groups, o // groups, lead, c, last))
+    return xp.moveaxis(out, 2, 3).reshape((o, c, *window.size))
 
 
 def _spans(window: Window) -> Shape:

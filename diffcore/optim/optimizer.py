@@ -10,7 +10,7 @@ from typing import Any
 from diffcore.aliasing import changes
 from diffcore.arrays import is_mutable
 from diffcore.dispatch import Boxed
-from diffcore.ledger import label, state
+from diffcore.ledger import did, label, state
 from diffcore.optim import loading
 from diffcore.optim.arithmetic import counter
 from diffcore.optim.options import NOTES, checked
@@ -97,6 +97,7 @@ class Optimizer:
         loss = None if closure is None else closure()
         name = f"{type(self).__name__}.step"
         outer, state.phase = state.phase, "update"
+        ledger = state.ledger
         try:
             for group in self.param_groups:
                 for parameter in group["params"]:
@@ -104,6 +105,8 @@ class Optimizer:
                     if gradient is None:
                         continue
                     value = parameter.array
+                    if ledger is not None:
+                        did("update", type(self).__name__)
                     new = self._updated(parameter, value, gradient.array, group)
                     if new is not value:
                         parameter.data = new if new.dtype == value.dtype else new.astype(value.dtype)

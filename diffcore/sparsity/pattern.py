@@ -8,6 +8,7 @@ colour; in reverse mode the rows. Colours are given greedily, columns with the m
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -23,18 +24,26 @@ from diffcore.seeds import array_under, zeros_of
 from diffcore.structured import shared_by_examples
 from diffcore.transforms import Arguments
 
+AGAIN = 32
+"""Evaluations that tell rounding from entries that a pattern leaves out."""
+STRETCH = 2.0**-9
+"""How far the variable is stretched at most for them: what is rounded has other digits then, also with half precision."""
+FAR = 5
+"""The spread times this is what rounding may differ by: with so many evaluations the mean of anything random stays far below."""
+
 
 class Pattern:
     """The entries `(rows[e], columns[e])` of a matrix of `shape` that may be other than zero, row by row and each once."""
 
     def __init__(self, matrix: Any) -> None:
-        """From a matrix of `scipy.sparse` (every stored entry counts, also a stored zero) or a two-dimensional array (what is not zero)."""
+        """From a matrix of `scipy.sparse` or a `BCOO` (every stored entry counts, also a stored zero) or an array (what is not zero)."""
         import scipy.sparse
 
+        matrix = _from_jax(matrix)
         is_dense = is_array(matrix) and not isinstance(matrix, AbstractArray) and not is_traced(matrix)
         if not is_dense and not scipy.sparse.issparse(matrix):
             got = repr(matrix) if isinstance(matrix, str) else type(matrix).__name__
-            raise TypeError(f'jacobian: `sparsity` must be a matrix of scipy.sparse, an array of two axes or "auto", got {got}')
+            raise TypeError(f'jacobian: `sparsity` must be a matrix of scipy.sparse, a BCOO, an array of two axes or "auto", got {got}')
         if len(matrix.shape) != 2:
             raise ShapeError(f"jacobian: `sparsity` must have two axes, (output elements, input elements), got shape {tuple(matrix.shape)}")
         stored = scipy.sparse.coo_array(np.asarray(matrix) if is_dense else matrix)
@@ -101,6 +110,28 @@ class Pattern:
         return BCOO((entries, places), shape=self.shape, indices_sorted=True, unique_indices=True)
 
 
+def _from_jax(matrix: Any) -> Any:
+    """A `jax.experimental.sparse.BCOO` as `scipy.sparse` has it, without the entries that only fill it up; others as they are.
+
+    Its entries may be traced, its places may not be.
+    """
+    import scipy.sparse
+
+    jax_sparse = sys.modules.get("jax.experimental.sparse")
+    if jax_sparse is None or not isinstance(matrix, jax_sparse.BCOO):
+        return matrix
+    if matrix.n_batch or matrix.n_dense or matrix.ndim != 2:
+        raise ShapeError(
+            f"jacobian: `sparsity` must have two axes, both of them sparse, got a BCOO of shape {tuple(matrix.shape)} with "
+            f"n_batch={matrix.n_batch} and n_dense={matrix.n_dense}"
+        )
+    if is_traced(matrix.indices):
+        raise AbstractValueError("jacobian: `sparsity` must say where entries are, which a BCOO traced by `jax.jit` does not")
+    rows, columns = np.asarray(matrix.indices).T
+    inside = (rows < matrix.shape[0]) & (columns < matrix.shape[1])
+    return scipy.sparse.coo_array((np.ones(inside.sum(), bool), (rows[inside], columns[inside])), shape=matrix.shape)
+
+
 def _coloured(shared: Any) -> np.ndarray:
     """Colours of the vertices of a graph, given as a matrix of which vertices exclude each other; its diagonal says nothing."""
     count = shared.shape[0]
@@ -153,34 +184,62 @@ def probe(pattern: Pattern, axis: int, like: Any) -> np.ndarray:
         raise AbstractValueError("jacobian: check=True compares values, and abstract arrays have none: leave `check` out")
     if is_traced(array):
         raise AbstractValueError("jacobian: check=True compares values, which arrays traced by `jax.jit` have not: leave `check` out")
-    return np.random.default_rng(pattern.shape[axis]).normal(size=pattern.shape[axis])
+    return _rounded(np.random.default_rng(pattern.shape[axis]).normal(size=pattern.shape[axis]), array.dtype)
 
 
-def check_entries(pattern: Pattern, entries: Any, direction: np.ndarray, found: Any, axis: int) -> None:
-    """Hold a sparse Jacobian against what it should be along one random direction, `J v` (`axis` 1) or `u J` (`axis` 0).
+def _rounded(direction: np.ndarray, dtype: Any) -> np.ndarray:
+    """The numbers that `by_colour` makes of a direction."""
+    return direction.astype(dtype).astype(np.float64)
 
-    Entries outside of the pattern change it (unless they are below the square root of the precision, in relation to their row's). Raises
-    `GradientError` naming rows (columns) that differ.
+
+Evaluation = tuple[Any, Any]
+"""Entries, and what the Jacobian is along a direction (cotangent)."""
+
+
+def check_entries(
+    pattern: Pattern, direction: np.ndarray, found: Evaluation, axis: int, again: Callable[[float, np.ndarray], Evaluation]
+) -> None:
+    """Hold entries against what the Jacobian is along one random direction, `J v` (`axis` 1) or `u J` (`axis` 0).
+
+    Entries outside of the pattern change it, and so does rounding: by more than the precision of the result where derivatives cancel or
+    are of a coarser type on the way. Where it differs by more than the square root of the precision, in relation to its row's entries,
+    `again(stretch, direction)` evaluates at the variable times `stretch`, a number near 1, along a multiple of the direction. That leaves
+    what comes of entries as it is, and rounds anew. So a difference is that of entries where it exceeds by far its own spread.
+
+    Raises `GradientError` naming rows (columns) that differ.
     """
-    import scipy.sparse
-
-    values = np.asarray(entries, np.float64)
-    matrix = scipy.sparse.csr_array((values, pattern.columns, pattern.starts), shape=pattern.shape)
-    expected = np.asarray(found, np.float64).reshape(-1)
-    along = matrix if axis == 1 else matrix.T
-    product, scale = along @ direction, abs(along) @ np.abs(direction) + np.abs(expected)
-    precision = float(np.finfo(np.asarray(found).dtype).eps)
+    dtype = getattr(found[1], "dtype", np.float64)
+    off, scale = _difference(pattern, direction, found, axis)
     with np.errstate(invalid="ignore"):
-        near = np.isfinite(scale) & (np.abs(product - expected) <= math.sqrt(precision) * scale)
-    right = near | (product == expected)  # a NaN is never right
-    wrong = np.flatnonzero(~right)
-    if len(wrong):
+        doubtful = np.flatnonzero(~(np.abs(off) <= math.sqrt(float(namespace((array_under(found[1]),)).finfo(dtype).eps)) * scale))
+    if len(doubtful):
+        rng, offs = np.random.default_rng(0), []
+        for length, stretch in zip(rng.uniform(1, 2, AGAIN), rng.uniform(1 - STRETCH, 1 + STRETCH, AGAIN), strict=True):
+            longer = _rounded(direction * length, dtype)
+            offs.append(_difference(pattern, longer, again(float(stretch), longer), axis)[0][doubtful] / length)
+        with np.errstate(invalid="ignore"):
+            doubtful = doubtful[~(np.abs(np.mean(offs, axis=0)) <= FAR * np.std(offs, axis=0))]
+    if len(doubtful):
         what = "row" if axis == 1 else "column"
         raise GradientError(
-            f"jacobian: `sparsity` leaves out entries that are not zero: {len(wrong)} {what}{'s' * (len(wrong) > 1)} of the Jacobian "
-            f"(first: {what} {wrong[0]}) differ from what a random direction finds; use a pattern that covers every entry, "
+            f"jacobian: `sparsity` leaves out entries that are not zero: {len(doubtful)} {what}{'s' * (len(doubtful) > 1)} of the Jacobian "
+            f"(first: {what} {doubtful[0]}) differ from what a random direction finds; use a pattern that covers every entry, "
             f'e.g. sparsity="auto"'
         )
+
+
+def _difference(pattern: Pattern, direction: np.ndarray, found: Evaluation, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """What entries give along a direction less what was found there, and the sum of the magnitudes of both; 0 where both are infinite."""
+    import scipy.sparse
+
+    entries, along = (np.asarray(x).astype(np.float64).reshape(-1) for x in found)
+    matrix = scipy.sparse.csr_array((entries, pattern.columns, pattern.starts), shape=pattern.shape)
+    matrix = matrix if axis == 1 else matrix.T
+    product = matrix @ direction
+    with np.errstate(invalid="ignore"):
+        off = np.where(product == along, 0.0, product - along)
+        scale = abs(matrix) @ np.abs(direction) + np.abs(along)
+    return off, np.where(np.isfinite(scale) | (off == 0), scale, 0.0)
 
 
 class Patterns:

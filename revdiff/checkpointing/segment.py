@@ -18,7 +18,7 @@ from diffcore import tree
 from diffcore.aliasing import changes
 from diffcore.dispatch import Boxed, clock
 from diffcore.errors import CheckpointError, GradientError
-from diffcore.ledger import label, state
+from diffcore.ledger import did, label, state
 from diffcore.replay import Moment
 from diffcore.seeds import array_under
 from diffcore.watch import watch
@@ -82,6 +82,7 @@ class Run:
         outer, tape.mode.run = tape.mode.run, self
         watch.add_segment(1)
         self.segment.running += 1
+        did("segment", "revdiff")
         try:
             return self._invocation.run()
         finally:

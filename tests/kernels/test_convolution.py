@@ -23,22 +23,29 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize(("size", "taps", "options"), GEOMETRIES.values(), ids=GEOMETRIES)
-def test_every_way_is_the_definition(size, taps, options, way, monkeypatch):
-    """A stride has no opposite; where it is not 1 the answer to which columns is not asked for."""
-    rng = np.random.default_rng(0)
-    x, weight = rng.standard_normal(size), rng.standard_normal(taps)
+OPS = {3: ops.conv1d, 4: ops.conv2d, 5: ops.conv3d}
+
+
+def force(way, rank, options, monkeypatch):
+    """Have convolutions computed in a way. A stride has no opposite; where it is not 1 the answer to which columns is not asked for."""
     strided = max(np.atleast_1d(options.get("stride", 1))) > 1
     for name, value in way.items():
         if name == "flat":
-            flat = min(max(value, 0 if strided else 1), x.ndim - 2)
+            flat = min(max(value, 0 if strided else 1), rank)
             monkeypatch.setattr(columns, "gathering", lambda *_, flat=flat: (0.0, flat))
         elif isinstance(value, bool):
             monkeypatch.setattr(columns, name, lambda *_, value=value: value or strided)
         else:
             monkeypatch.setattr(columns, name, value)
-    op = {3: ops.conv1d, 4: ops.conv2d, 5: ops.conv3d}[x.ndim]
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(("size", "taps", "options"), GEOMETRIES.values(), ids=GEOMETRIES)
+def test_every_way_is_the_definition(size, taps, options, way, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal(size), rng.standard_normal(taps)
+    force(way, x.ndim - 2, options, monkeypatch)
+    op = OPS[x.ndim]
     bias = rng.standard_normal(taps[0])
     out, pullback = revdiff.vjp(lambda x, w, b: op(x, w, b, **options), x, weight, bias)
     g = rng.standard_normal(out.shape)
@@ -47,6 +54,23 @@ def test_every_way_is_the_definition(size, taps, options, way, monkeypatch):
     for found, wanted in zip(pullback(g), (*expected[1:], g.sum(axis=(0, *range(2, g.ndim)))), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
         assert found.flags.c_contiguous
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(("size", "taps", "options"), GEOMETRIES.values(), ids=GEOMETRIES)
+def test_infinities_and_nan_stay_with_the_taps_that_meet_them(size, taps, options, way, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal(size), rng.standard_normal(taps)
+    force(way, x.ndim - 2, options, monkeypatch)
+    g = rng.standard_normal(tap_by_tap(x, weight, None, **options)[0].shape)
+    for value in (np.nan, np.inf):
+        for position in (0, x.size - 1, x.size // 2):
+            broken = x.copy()
+            broken.reshape(-1)[position] = value
+            with np.errstate(invalid="ignore"):
+                expected = tap_by_tap(broken, weight, g, **options)[2]
+                found = revdiff.vjp(lambda w, x=broken: OPS[x.ndim](x, w, **options), weight)[1](g)[0]
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_operands_in_any_layout():

@@ -20,6 +20,12 @@ def test_the_last_nan_wins(values, array):
     assert np.asarray(gradient).tolist() == [[[2.0 if i == last else 0.0 for i in range(4)]]]
 
 
+def test_windows_of_padding_alone_have_no_winner(array):
+    out, indices = ops.max_pool2d(array(np.arange(6.0).reshape(1, 2, 3)), 2, 1, 1, (3, 2), return_indices=True)
+    assert np.asarray(out).tolist() == [[[-np.inf] * 3]]
+    assert np.asarray(indices).tolist() == [[[-1] * 3]]
+
+
 def test_scattering_keeps_infinities_apart():
     x = np.array([[[1.0, 2.0, 4.0, 3.0]]])
     for stride in (1, 2):

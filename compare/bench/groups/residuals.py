@@ -18,9 +18,9 @@ from compare.bench.records import Entrant, Target
 from compare.bench.wanted import Wanted
 from compare.measure import example
 from compare.networks import NETWORKS
-from compare.networks.kit import Kit
 from compare.settings import Settings
 from compare.training import built
+from compare.twins import torch_loss, torch_twin
 
 OURS, TORCH = "revdiff", "torch saved tensors"
 BOUND, WITH_DROPOUT, WITH_MAX_POOLING = 1.0, 0.9, 0.6
@@ -80,10 +80,7 @@ def _same_on_meta(name: str) -> bool:
 def by_torch(settings: Settings, *, device: str) -> int:
     """Bytes of the storages of the tensors that PyTorch saves."""
     torch = importlib.import_module("torch")
-    torch.manual_seed(0)
-    kit = Kit(torch, device=device, dtype=torch.float32)
-    net = settings.model.build(kit, settings.inputs, settings.outputs, width=settings.width, depth=settings.depth)
-    tensors = [torch.as_tensor(part, device=device) for part in example(settings, "float32")]
+    net, tensors = torch_twin(settings, *example(settings, settings.dtype), device=device)
     found: dict[int, Any] = {}
 
     def pack(tensor: Any) -> Any:
@@ -93,7 +90,7 @@ def by_torch(settings: Settings, *, device: str) -> int:
 
     hooks: Callable[..., Any] = torch.autograd.graph.saved_tensors_hooks
     with hooks(pack, lambda tensor: tensor):
-        loss = settings.model.loss(torch.nn.functional, net, *tensors)
+        loss = torch_loss(settings, net, *tensors)
     without = {tensor.untyped_storage()._cdata for tensor in (*net.parameters(), *net.buffers(), *tensors)}
     total = sum(storage.nbytes() for key, storage in found.items() if key not in without)
     del loss

@@ -27,15 +27,29 @@ def pool(kernel, case, name, shape, *args, draw=distinct, reference=None, **more
     )
 
 
-def reduced(name, start, size, stride, padding):
+def reduced(name, start, size, stride, padding, dilation=None):
     """`jax.lax.reduce_window` over the last axes."""
 
     def reference(jax, x):
         ones = (1,) * (x.ndim - len(size))
-        edges = ((0, 0),) * len(ones) + tuple((p, p) for p in padding)
-        return jax.lax.reduce_window(x, np.asarray(start, x.dtype), getattr(jax.lax, name), ones + size, ones + stride, edges)
+        edges, gaps = ((0, 0),) * len(ones) + tuple((p, p) for p in padding), None if dilation is None else ones + dilation
+        initial = np.asarray(start, x.dtype)
+        return jax.lax.reduce_window(x, initial, getattr(jax.lax, name), ones + size, ones + stride, edges, window_dilation=gaps)
 
     return reference
+
+
+def outside(case, shape, size, stride, padding, dilation):
+    """Windows that lie in the padding alone, where PyTorch reads and writes past the input."""
+    name = f"max_pool{len(size)}d"
+    return Scenario(
+        "max_pool",
+        f"in the padding alone, {case}",
+        lambda x: getattr(ops, name)(x, size, stride, padding, dilation),
+        distinct(shape),
+        smooth=False,
+        reference=reduced("max", -INF, size, stride, padding, dilation),
+    )
 
 
 MAXIMA = [
@@ -57,6 +71,9 @@ MAXIMA = [
     pool("max_pool", "ties", "max_pool2d", [TIED], 2, smooth=False),
     pool("max_pool", "ties, overlapping", "max_pool2d", [TIED], 3, 1, 1, smooth=False),
     pool("max_pool", "less than padding", "max_pool1d", [[[-INF, -INF, 1.0, -INF, -INF]]], 3, 2, 1, smooth=False),
+    outside("line", (2, 1, 2), (2,), (1,), (1,), (3,)),
+    outside("apart", (2, 1, 9), (2,), (11,), (1,), (10,)),
+    outside("plane", (1, 2, 3, 4), (2, 2), (1, 2), (1, 1), (4, 2)),
     pool("max_pool", "adaptive, even", "adaptive_max_pool2d", (1, 1, 4, 4), (2, 1)),
     pool("max_pool", "adaptive, uneven", "adaptive_max_pool2d", (1, 1, 3, 5), (2, 3), smooth=False),  # elements are repeated
     pool("max_pool", "adaptive, line", "adaptive_max_pool1d", (2, 1, 5), 2),
@@ -129,6 +146,9 @@ LINES = {
     "plane, overlapping": ((1, 1, 3, 3), Window((2, 2), (1, 1), (1, 1), (0, 0), (2, 2))),
     "plane, padded": ((2, 1, 3, 2), Window((3, 2), (1, 2), (1, 1), (1, 1), (3, 2))),
     "strided": ((2, 2, 4), Window((2,), (2,), (1,), (0,), (2,))),
+    "in the padding alone": ((2, 1, 2), Window((2,), (1,), (3,), (1,), (2,))),
+    "in the padding alone, apart": ((1, 2, 3), Window((2,), (5,), (4,), (1,), (2,))),
+    "in the padding alone, plane": ((1, 2, 2, 3), Window((2, 2), (4, 1), (3, 2), (1, 1), (2, 3))),
 }
 
 

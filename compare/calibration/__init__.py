@@ -1,0 +1,30 @@
+"""How long a step takes on this machine, from its shapes alone.
+
+A ledger that is asked to (`Ledger(works=True)`) counts every numpy call of a step on abstract arrays, with how much each does and how it
+walks memory, and every operation of an engine. The calibration of a machine is a price list for these, and a prediction is their sum:
+
+    seconds = pace * sum over calls of
+        function that walks arrays   call + max(elements * element, bytes * traffic(bytes)), and walk + loops * loop for several loops
+        product of matrices          call + products * table(rows, columns, terms)
+        gather, scatter              call + elements * element
+        new buffer                   buffers(bytes)
+        view, new array              call
+        rule of a kernel             what it takes beside the numpy calls that it makes
+        operation of an engine       per recorded or pushed operation, per parameter that is updated, per step, per checkpointed segment
+
+Every price is measured by itself: numpy's functions on arrays that fit the first cache, on inner loops of several lengths and on strided
+ones; `traffic` and `buffers` from the first cache to beyond the last; products on a grid from vectors to 512 squared; rules of kernels on
+rows of the table of scenarios; operations of the engines on stacks of layers of four numbers, told apart by growing them. No price is
+fitted to the networks that predictions are judged by (`python -m compare bench --only prediction`).
+
+A core that shares its units with a busy one computes at half its speed, so that everything is timed beside a gauge and counts at the pace
+of the machine at its best (see `stopwatch`): the prediction is of a machine that has nothing else to do.
+
+Steps on jax are one compiled program each, whose passes over memory are XLA's choice: they are not predicted.
+"""
+
+from compare.calibration.measuring import calibrate
+from compare.calibration.model import Calibration
+from compare.calibration.store import load, path, read, save
+
+__all__ = ["Calibration", "calibrate", "load", "path", "read", "save"]

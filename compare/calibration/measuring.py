@@ -1,0 +1,52 @@
+"""The calibration: everything measured, from numpy's calls up to the engines' steps, each less what is known from below."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from compare.calibration import engines, programs, walks
+from compare.calibration.model import VERSION, Calibration
+from compare.calibration.products import products
+from compare.calibration.stopwatch import Stopwatch
+from compare.calibration.store import this_machine
+
+Heard = Callable[[str, float], None]
+"""Told what is being measured, and which part of all is done."""
+
+
+def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
+    """Measure this machine, in some twenty seconds, more while others use it."""
+    start, watch = time.perf_counter(), Stopwatch()
+    tables, multiplied = {}, {}
+    for i, dtype in enumerate(("float32", "float64")):
+        heard(f"numpy's functions, {dtype}", 0.05 + 0.25 * i)
+        tables[dtype] = walks.times(watch, dtype) | walks.scattered(watch, dtype)
+    heard("memory", 0.15)
+    traffic, buffers, fixed = walks.traffic(watch), walks.buffers(watch), walks.fixed(watch)
+    for i, dtype in enumerate(("float32", "float64")):
+        heard(f"products, {dtype}", 0.4 + 0.15 * i)
+        call, multiplied[dtype] = products(watch, dtype)
+    found = Calibration(
+        version=VERSION,
+        machine=this_machine() | {"threads": os.environ.get("OPENBLAS_NUM_THREADS", "unset")},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        took=0.0,
+        gauge=watch.unit,
+        pace=1.0,
+        walks=tables,
+        traffic=traffic,
+        buffers=buffers,
+        call=call,
+        products=multiplied,
+        operations=fixed,
+    )
+    heard("kernels", 0.7)
+    fixed |= engines.rules(watch, engines.examples("float32"), found.seconds)
+    heard("engines", 0.95)
+    fixed |= programs.operations(watch, found.seconds)
+    return msgspec.structs.replace(found, took=time.perf_counter() - start, gauge=watch.best, pace=watch.pace)

@@ -1,0 +1,83 @@
+"""The calibration of a machine, and what it predicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import msgspec
+
+from compare.calibration.curves import Curve, Products
+from compare.calibration.walks import LIKE, Walk
+from diffcore.ledger import Work
+
+VERSION = 1
+"""Version of the format. A reader refuses every other version."""
+_RULES = {"apply": "kernel"}
+"""Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record` and `push`."""
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a machine takes for what programs consist of; `seconds` adds it up.
+
+    All seconds count at the `pace` of the machine at its best, at which the gauge (see `compare.calibration.stopwatch`) takes `gauge`.
+    """
+
+    version: int
+    machine: dict[str, str]
+    created: str
+    took: float
+    gauge: float
+    pace: float
+    walks: dict[str, dict[str, Walk]]
+    traffic: Curve
+    buffers: Curve
+    call: float
+    products: dict[str, Products]
+    operations: dict[str, float]
+
+    def seconds(self, work: Work | Mapping[Work, int]) -> float:
+        """Seconds of a call, or of as many of each as are counted."""
+        if isinstance(work, Work):
+            return self.pace * self._seconds(work)
+        return self.pace * sum(count * self._seconds(each) for each, count in work.items())
+
+    def parts(self, work: Mapping[Work, int]) -> dict[str, float]:
+        """Seconds by function, the most first."""
+        found: Counter[str] = Counter()
+        for each, count in work.items():
+            found[each.function] += self.pace * count * self._seconds(each)  # type: ignore[assignment]
+        return dict(found.most_common())
+
+    def _seconds(self, work: Work) -> float:
+        function, of, dims = work
+        if function == "matmul":
+            batch, *sizes = dims
+            return self.call + batch * self._products(of).at(*sizes)
+        if function == "allocate":
+            return self.buffers.at(dims[0]) if dims[0] >= 1024 else 0.0
+        if len(dims) == 4:
+            return self._walked(function, of, *dims)
+        if function in ("gather", "scatter"):
+            walk = self._walks(of)[function]
+            return walk.call + walk.element * dims[0]
+        if function == "concatenate":
+            _, count, nbytes = dims
+            return self.operations["concatenate"] * max(count, 2) / 2 + nbytes * self.traffic.at(nbytes)
+        if function == "turn":
+            return dims[0] * self.operations[function]
+        own = self.operations.get(f"{_RULES.get(function, function)} {of}")
+        return self.operations.get(function, 0.0) if own is None else own
+
+    def _products(self, dtype: str) -> Products:
+        return self.products.get(dtype) or self.products["float32"]
+
+    def _walks(self, dtype: str) -> dict[str, Walk]:
+        return self.walks.get(dtype) or self.walks["float32"]
+
+    def _walked(self, function: str, of: str, size: int, loops: int, traffic: int, strides: int) -> float:
+        walks = self._walks(of)
+        walk = walks.get(function) or walks.get(LIKE.get(function, "")) or walks["add"]
+        elements = size * (walk.strided if strides else walk.element)
+        several = walk.walk + loops * walk.loop if loops > 1 else 0.0
+        return walk.call + several + max(elements, traffic * self.traffic.at(max(traffic, 1)))

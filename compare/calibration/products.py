@@ -1,0 +1,38 @@
+"""What products of matrices take, from thin to square, one by one and many in a call."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from compare.calibration.curves import Products
+from compare.calibration.stopwatch import Stopwatch
+
+SIZES = (1, 2, 6, 16, 48, 128, 512)
+MANY = 256
+
+
+def products(watch: Stopwatch, dtype: str) -> tuple[float, Products]:
+    """Seconds of a call, and of every product in it."""
+    def stack(n: int) -> float:
+        a, b, out = (np.ones((n, 2, 2), dtype) for _ in range(3))
+        return watch.seconds(lambda: np.matmul(a, b, out=out))
+
+    single = stack(1)
+    each = max((stack(MANY) - single) / (MANY - 1), 1e-9)
+    call = max(single - each, 0.0)
+    found: list[float] = []
+    for m in SIZES:
+        for n in SIZES:
+            for k in SIZES:
+                if m * n * k > 512 * 512 * 128:
+                    found.append(found[-1] * k / SIZES[SIZES.index(k) - 1])
+                    continue
+                a, b, out = np.ones((m, k), dtype), np.ones((k, n), dtype), np.ones((m, n), dtype)
+                found.append(max(watch.seconds(partial(np.matmul, a, b, out=out)) - call, each))
+    cube = np.array(found).reshape((len(SIZES),) * 3)
+    for axis in range(3):  # vectors, which come first, go by other routines than matrices
+        matrices = cube[(slice(None),) * axis + (slice(1, None),)]
+        matrices[...] = np.maximum.accumulate(matrices, axis=axis)
+    return call, Products(list(SIZES), cube.tolist())

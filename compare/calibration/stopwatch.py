@@ -1,0 +1,100 @@
+"""Seconds of short work on a machine that others use too.
+
+A core that shares its units with a busy one computes at half its speed, for milliseconds or minutes. So work is timed in short batches,
+each between two runs of a gauge: fixed work of the same kind. Batches in whose neighbourhood the gauge was slow are put aside, and what is
+left is held against the gauge at its best.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+BATCH = 1.5e-4
+"""Seconds that a batch is made to last, by repeating shorter work."""
+CALM, WANTED = 1.08, 6
+"""How much slower than at its best the gauge may be beside a batch that counts, and how many such batches are wanted."""
+PATIENCE = 0.02
+"""Seconds after which no more of them are waited for, unless there are not `LEAST` batches of any kind."""
+LEAST = 4
+SETTLING = 1.5
+"""Seconds in which the gauge is watched before anything else."""
+
+
+def _clock() -> Callable[[], float]:
+    """Seconds of this thread where numpy computes in it alone, so that waiting for a core is not counted; else those of the wall."""
+    alone = os.environ.get("OPENBLAS_NUM_THREADS") == "1" and hasattr(time, "thread_time")
+    return time.thread_time if alone else time.perf_counter
+
+
+class Stopwatch:
+    """`seconds(work)` as the machine takes when the gauge takes `unit`; `best` is the gauge's best time so far."""
+
+    def __init__(self) -> None:
+        self.clock = _clock()
+        self._x, self._m = np.ones(256, np.float32), np.ones((48, 48), np.float32)
+        end = time.perf_counter() + SETTLING
+        self.best = self.gauge()
+        while time.perf_counter() < end:
+            self.best = min(self.best, self.gauge())
+        self.unit = self.best
+
+    @property
+    def pace(self) -> float:
+        """What `seconds` were too long, now that the gauge has been seen at its best."""
+        return self.best / self.unit
+
+    def gauge(self) -> float:
+        """Seconds of the gauge: interpreter, small calls of numpy's, and products that fit the first cache."""
+        x, m, clock = self._x, self._m, self.clock
+        start = clock()
+        for _ in range(12):
+            z = np.tanh(x + x)
+            z = {"z": z}["z"].reshape((16, 16))
+            m @ m
+        return clock() - start
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Seconds of one repetition of `work`, which is warm."""
+        work()
+        clock = self.clock
+        count = 1
+        with quiet():
+            while (taken := _time(work, count, clock)) < BATCH / 2:
+                count = max(2 * count, min(int(count * BATCH / max(taken, 1e-7)), 64 * count))
+            before, found, calm = self.gauge(), list[tuple[float, float]](), 0
+            end = time.perf_counter() + PATIENCE
+            while calm < WANTED and (len(found) < LEAST or time.perf_counter() < end):
+                taken = _time(work, count, clock)
+                after = self.gauge()
+                found.append((max(before, after), taken / count / (before + after) * 2))
+                calm += max(before, after) <= CALM * self.best
+                before = after
+        self.best = min(self.best, *(gauge for gauge, _ in found))
+        found.sort()
+        kept = sorted(ratio for _, ratio in found[: max(3, calm)])
+        return kept[len(kept) // 2] * self.unit
+
+
+def _time(work: Callable[[], object], count: int, clock: Callable[[], float]) -> float:
+    start = clock()
+    for _ in range(count):
+        work()
+    return clock() - start
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the garbage collector."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,165 @@
+"""What numpy's functions take that walk arrays: per call, per inner loop, per element in the cache, and per byte out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from compare.calibration.curves import Curve, rising
+from compare.calibration.stopwatch import Stopwatch
+
+NEAR, LOOPS = 2048, (8, 256)
+"""Elements that lie in the first cache with what is made of them, and numbers of inner loops that as many elements are cut into."""
+TRAFFIC = tuple(1 << n for n in range(15, 29))
+"""Bytes that a call reads and writes, from the first cache to beyond the last."""
+BUFFERS = tuple(1 << n for n in range(10, 28))
+"""Bytes of new buffers."""
+
+
+class Walk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds of a function: a `call`; where there are several inner loops to `walk` them, and each `loop`; an element.
+
+    It lies beside the last one, or apart (`strided`).
+    """
+
+    call: float
+    walk: float
+    loop: float
+    element: float
+    strided: float
+
+
+UFUNCS = (
+    "negative absolute sign square reciprocal exp expm1 log log1p sqrt tanh sin cos isnan "
+    "add subtract multiply divide maximum minimum power greater equal"
+).split()
+"""Ufuncs of floating numbers that are timed."""
+OF_BITS = ("bitwise_and", "logical_and", "invert")
+"""Ufuncs that are timed on whole numbers of as many bytes."""
+LIKE = {
+    **dict.fromkeys("not_equal less less_equal greater_equal".split(), "greater"),
+    **dict.fromkeys("bitwise_or bitwise_xor left_shift right_shift logical_or logical_xor".split(), "bitwise_and"),
+    **dict.fromkeys("exp2 sinh cosh arctan arcsin arccos tan erf".split(), "tanh"),
+    **dict.fromkeys("log2 log10 arcsinh arccosh arctanh".split(), "log1p"),
+    **dict.fromkeys("true_divide floor_divide remainder fmod".split(), "divide"),
+    **dict.fromkeys("float_power arctan2 hypot logaddexp erfc cbrt".split(), "power"),
+    **dict.fromkeys("isfinite isinf logical_not signbit".split(), "isnan"),
+    **dict.fromkeys("clip round isclose nan_to_num".split(), "clip"),
+    **dict.fromkeys("minimum.reduce logical_or.reduce logical_and.reduce".split(), "maximum.reduce"),
+    "minimum.reduce rows": "maximum.reduce rows",
+    "multiply.reduce": "add.reduce",
+    "multiply.reduce rows": "add.reduce rows",
+    "argmax rows": "argmax",
+    "fmax": "maximum",
+    "fmin": "minimum",
+    "roll": "copy",
+}
+"""Functions that take as long as another one, which is timed. Any that is not named here takes as long as `add`."""
+
+
+def times(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
+    """Every function that is timed, on elements of `dtype`."""
+    found: dict[str, Walk] = {}
+    for name in UFUNCS:
+        found[name] = _walk(watch, _ufunc(getattr(np, name), dtype), dtype)
+    bits = {4: "int32", 8: "int64"}[np.dtype(dtype).itemsize]
+    for name in OF_BITS:
+        found[name] = _walk(watch, _ufunc(getattr(np, name), bits), bits)
+    for name, program in _PROGRAMS.items():
+        found[name] = _walk(watch, program, dtype)
+    return found
+
+
+def _ufunc(ufunc: np.ufunc, dtype: str) -> Callable[..., Any]:
+    kind = np.dtype(dtype)
+    made = ufunc.resolve_dtypes((*[kind] * ufunc.nin, None))[-1]
+    if made != kind:
+        return (lambda out, x, y: ufunc(x)) if ufunc.nin == 1 else (lambda out, x, y: ufunc(x, y))
+    return (lambda out, x, y: ufunc(x, out=out)) if ufunc.nin == 1 else (lambda out, x, y: ufunc(x, y, out=out))
+
+
+_PROGRAMS: dict[str, Callable[..., Any]] = {
+    "where": lambda out, x, y: np.where(x > y, x, 0),
+    "clip": lambda out, x, y: np.clip(x, 0.25, 0.75),
+    "copy": lambda out, x, y: x.copy(),
+    "put": lambda out, x, y: out.__setitem__(Ellipsis, x),
+    "cast": lambda out, x, y: x.astype(np.int32),
+    "fill": lambda out, x, y: np.full_like(out, 0.5),
+    "add.reduce": lambda out, x, y: x.sum(axis=-1),
+    "maximum.reduce": lambda out, x, y: x.max(axis=-1),
+    "argmax": lambda out, x, y: x.argmax(axis=-1),
+    "add.reduce rows": lambda out, x, y: x.sum(axis=0),
+    "maximum.reduce rows": lambda out, x, y: x.max(axis=0),
+    "add.accumulate": lambda out, x, y: np.add.accumulate(x, axis=-1),
+}
+
+
+def _walk(watch: Stopwatch, program: Callable[..., Any], dtype: str) -> Walk:
+    """The four numbers of a program of an array for the result and two operands."""
+
+    def seconds(shape: tuple[int, ...], part: Any = ...) -> float:
+        out, x, y = (_numbers(shape, dtype)[part] for _ in range(3))
+        return watch.seconds(lambda: program(out, x, y))
+
+    call, near = seconds((1, 4)), seconds((1, NEAR))
+    few, many = (seconds((n, 2 * NEAR // n), (slice(None), slice(NEAR // n))) for n in LOOPS)
+    apart = seconds((1, 2 * NEAR), (slice(None), slice(None, None, 2)))
+    element = max(near - call, 0.02 * call) / NEAR
+    loop = max(many - few, 0.0) / (LOOPS[1] - LOOPS[0])
+    return Walk(call, max(few - near - LOOPS[0] * loop, 0.0), loop, element, max((apart - call) / NEAR, element))
+
+
+def _numbers(shape: tuple[int, ...], dtype: str) -> Any:
+    """Between 1/4 and 1, so that no function meets an exception; in no order."""
+    rng = np.random.default_rng(0)
+    return rng.integers(1, 100, shape, dtype) if dtype.startswith("int") else rng.uniform(0.25, 1, shape).astype(dtype)
+
+
+def traffic(watch: Stopwatch) -> Curve:
+    """Seconds per byte that a call reads and writes, by the bytes of all its operands."""
+    found = []
+    for nbytes in TRAFFIC:
+        x, y, out = (np.ones(nbytes // 12, np.float32) for _ in range(3))
+        found.append(watch.seconds(partial(np.add, x, y, out=out)) / nbytes)
+    return rising(TRAFFIC, found)
+
+
+def buffers(watch: Stopwatch) -> Curve:
+    """Seconds that a result takes more where its buffer is new, by bytes."""
+    found = []
+    for nbytes in BUFFERS:
+        x = np.ones(nbytes // 4, np.float32)
+        out = np.ones_like(x)
+        found.append(watch.seconds(partial(np.negative, x)) - watch.seconds(partial(np.negative, x, out=out)))
+    return rising(BUFFERS, found, least=1e-9, beyond=1.0)
+
+
+def scattered(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
+    """Gathers and scatters by positions, views, new arrays, and joins."""
+    x, index = _numbers((NEAR,), dtype), np.random.default_rng(0).permutation(NEAR)
+    few, out = index[:1], np.empty((NEAR,), dtype)
+
+    def both(program: Callable[[Any], Any]) -> Walk:
+        call, near = watch.seconds(lambda: program(few)), watch.seconds(lambda: program(index))
+        element = max(near - call, 0.02 * call) / NEAR
+        return Walk(call, 0.0, 0.0, element, element)
+
+    return {
+        "gather": both(lambda at: x[at]),
+        "scatter": both(lambda at: out.__setitem__(at, x[: len(at)])),
+    }
+
+
+def fixed(watch: Stopwatch) -> dict[str, float]:
+    """Seconds of calls that touch no elements, and of joining two arrays."""
+    x, y = np.ones((4, 4), np.float32), np.ones((16,), np.float32)
+    return {
+        "view getitem": watch.seconds(lambda: x[1:3]),
+        "view transpose": watch.seconds(lambda: y.reshape((4, 4))),
+        "make": watch.seconds(lambda: np.empty_like(x, shape=(4, 4), order="C")),
+        "concatenate": watch.seconds(lambda: np.concatenate((x, x))),
+    }

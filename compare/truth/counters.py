@@ -1,0 +1,122 @@
+"""The processor's own count of floating-point operations, through `perf stat` around a process that repeats the step."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from compare.errors import one_line
+from compare.truth.events import EVENTS, SEPARATOR, Group, operations, parse
+from compare.truth.source import OPERATIONS, Source, Unavailable, Work
+
+ENOUGH = 2e8
+"""Operations that the repeated steps come to, so that what else the process does is small beside them."""
+MOST, LEAST = 200, 5
+"""Steps."""
+POINTER = "\\___"
+"""Points from what perf was asked for to what it says of that, in the line below."""
+SECONDS = 300
+"""After which a process is given up."""
+
+
+class Counters(Source):
+    """The count of a process that makes `1 + n` steps less that of one that makes 1, divided by n: what setting up costs cancels.
+
+    Beside it stands what the ledger plans and what convolutions on numpy do beyond it. Transcendental functions are polynomials to a
+    processor, some 10 to 40 operations each, which the plan counts apart; so the two agree where products are most of the work.
+    """
+
+    name = "hardware FLOPs"
+    measures = "floating-point operations that the processor retired (perf stat)"
+    unit = OPERATIONS
+
+    def missing(self, work: Work) -> str:
+        if work.settings.backend == "jax" and importlib.import_module("jax").default_backend() != "cpu":
+            return "jax does not compute on the processor"
+        return unavailable()
+
+    def measure(self, work: Work) -> int:
+        steps = round(min(MOST, max(LEAST, ENOUGH / max(work.flops, 1))))
+        total = 0
+        for group in EVENTS[vendor()]:
+            total += (_counted(work, group, 1 + steps) - _counted(work, group, 1)) // steps
+        return total
+
+    def planned(self, work: Work) -> int:
+        return work.flops + sum(work.prepared.surplus.values())
+
+
+def vendor() -> str:
+    """The processor's `vendor_id`, empty where the system does not tell."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
+    except OSError:
+        return ""
+
+
+@cache
+def unavailable() -> str:
+    """Why this machine cannot count, empty where it can; tried on a process that does nothing."""
+    if shutil.which("perf") is None:
+        return "perf is not installed"
+    if vendor() not in EVENTS:
+        return f"no events are known of processors by {vendor() or 'an unknown maker'}"
+    try:
+        for group in EVENTS[vendor()]:
+            _perf(group, [sys.executable, "-S", "-c", ""], dict(os.environ))
+    except Unavailable as error:
+        return str(error)
+    return ""
+
+
+def _counted(work: Work, group: Group, steps: int) -> int:
+    """The operations of a process that makes so many steps."""
+    from compare.workers import worker_environment
+
+    memory = work.prepared.memory
+    told = msgspec.json.encode((work.settings, work.strategy.name, memory, steps)).decode()
+    return _perf(group, [sys.executable, "-P", "-m", "compare.truth.repeat", told], worker_environment(work.settings.backend))
+
+
+def _perf(group: Group, command: list[str], environ: dict[str, str]) -> int:
+    """The operations of `group` in `command`: asked for by name, then by code. Raises `Unavailable`."""
+    perf = shutil.which("perf") or "perf"
+    reason = ""
+    for asked in ([event.named for event in group], [event.coded for event in group]):
+        with TemporaryDirectory(prefix="diffmodes-") as folder:
+            told = Path(folder) / "perf"
+            options = [word for event in asked for word in ("-e", event)]
+            try:
+                done = subprocess.run(  # noqa: S603  # perf, around ourselves
+                    [perf, "stat", "-x", SEPARATOR, "-o", str(told), *options, "--", *command],
+                    capture_output=True,
+                    text=True,
+                    env=environ,
+                    timeout=SECONDS,
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise Unavailable(one_line(f"perf stat: {error}")) from None
+            if done.returncode:
+                reason = _reason(done.stderr)
+                continue
+            counts = parse(told.read_text(encoding="utf-8", errors="replace"), group)
+        found = operations(counts, group)
+        if found is not None:
+            return found
+        reason = f"the processor does not let {group[0].name} be counted (perf: <not supported>)"
+    raise Unavailable(reason)
+
+
+def _reason(text: str) -> str:
+    """What perf complained of, in one line."""
+    lines = [line.strip().removeprefix(POINTER).strip() for line in text.splitlines() if line.strip()]
+    return one_line(f"perf: {lines[min(1, len(lines) - 1)]}") if lines else "perf failed without a word"

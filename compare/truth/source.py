@@ -1,0 +1,94 @@
+"""What every source of truth says of itself, and the step that it measures."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from compare.measure import above_rest
+from compare.messages import Prepared
+from compare.settings import Settings
+from compare.strategies import Strategy
+
+BYTES, OPERATIONS = "bytes", "operations"
+"""The units."""
+
+
+class Unavailable(Exception):
+    """A truth that cannot be measured here; the message is the reason, a few words."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One training step of a strategy, which `step` repeats; `wait` returns when what it computed is there.
+
+    `prepared` is what the ledger says of the step, which runs on arrays of `settings.backend`.
+    """
+
+    settings: Settings
+    strategy: Strategy
+    prepared: Prepared
+    step: Callable[[Any, Any], Any]
+    wait: Callable[[], None]
+    inputs: Any
+    targets: Any
+
+    def again(self) -> None:
+        """Make a step, to its end."""
+        self.step(self.inputs, self.targets)
+        self.wait()
+
+    @cached_property
+    def lowered(self) -> Any:
+        """The step as it is handed to XLA. Raises `Unavailable` where it is not compiled."""
+        if not hasattr(self.step, "lowered"):
+            raise Unavailable(f"the {self.settings.backend} backend compiles nothing")
+        self.again()  # the optimizer's state is there from the second step on
+        return self.step.lowered(self.inputs, self.targets)
+
+    @cached_property
+    def compiled(self) -> Any:
+        """The step as XLA compiled it. Raises `Unavailable` where it is not compiled."""
+        return self.lowered.compile()
+
+    @property
+    def above_rest(self) -> int:
+        """Planned bytes at the peak of the step above those before it."""
+        return above_rest(self.prepared)
+
+    @property
+    def flops(self) -> int:
+        """Planned operations, without transcendentals."""
+        return sum(self.prepared.flops.values())
+
+
+class Source:
+    """One way to measure what the ledger predicts; subclasses describe one in a file of its own.
+
+    `name` is its key in the records, `measures` says in a few words what it measures, `unit` is `BYTES` or `OPERATIONS`.
+    """
+
+    name: str
+    measures: str
+    unit: str
+
+    def missing(self, work: Work) -> str:
+        """Why it cannot measure `work` on this machine, in a few words; empty where it can, so far as can be told beforehand."""
+        return ""
+
+    def measure(self, work: Work) -> int:
+        """What it measures of one step. Raises `Unavailable` where that turns out not to be possible."""
+        raise NotImplementedError
+
+    def planned(self, work: Work) -> int:
+        """What the ledger says of the same."""
+        raise NotImplementedError
+
+
+def settled(work: Work) -> None:
+    """Make a step, so that what the first one sets up is there, and collect what it left."""
+    work.again()
+    gc.collect()

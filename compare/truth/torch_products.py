@@ -1,0 +1,70 @@
+"""`torch.utils.flop_counter`: products and convolutions of the same reverse step in PyTorch."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+from typing import Any
+
+from compare import twins
+from compare.measure import example
+from compare.settings import Settings
+from compare.truth.source import OPERATIONS, Source, Work
+
+PHASES = ("primal", "adjoint")
+"""Of a reverse step: PyTorch's counter runs the loss and its gradient, and no update."""
+
+
+class TorchProducts(Source):
+    """`FlopCounterMode` around the loss of PyTorch's network of the same settings and its `backward()`, from shapes alone (device meta)."""
+
+    name = "torch FLOPs"
+    measures = "products and convolutions of PyTorch's loss and gradient (FlopCounterMode)"
+    unit = OPERATIONS
+
+    def missing(self, work: Work) -> str:
+        if work.strategy.name != "reverse":
+            return "PyTorch's step is a reverse one, without checkpoints"
+        if work.settings.backend != "numpy":
+            return "convolutions on jax are not done by the definition, which PyTorch counts"
+        return "" if importlib.util.find_spec("torch") else "torch is not installed"
+
+    def measure(self, work: Work) -> int:
+        return counted(work.settings)
+
+    def planned(self, work: Work) -> int:
+        return sum(work.prepared.products.get(phase, 0) for phase in PHASES)
+
+
+def counted(settings: Settings) -> int:
+    """Operations of products and convolutions in PyTorch's loss and gradient.
+
+    Attention counts as in PyTorch's fused kernels, and ours, which make the weights again in the backward pass: without data PyTorch
+    goes the other way, so the difference of its two formulas is added.
+    """
+    flop_counter = importlib.import_module("torch.utils.flop_counter")
+    net, batch = twins.torch_twin(settings, *example(settings, settings.dtype), device="meta")
+    again = _attention(flop_counter)
+    with flop_counter.FlopCounterMode(display=False) as counter, again:
+        twins.torch_loss(settings, net, *batch).backward()
+    return int(counter.get_total_flops()) + again.flops
+
+
+def _attention(flop_counter: Any) -> Any:
+    """A mode that adds up the operations of attention which only the fused kernels do."""
+    torch = importlib.import_module("torch")
+    attention = torch.nn.functional.scaled_dot_product_attention
+
+    class Again(torch.overrides.TorchFunctionMode):  # type: ignore[name-defined]
+        flops = 0
+
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if function is attention:
+                query, key, value = ((math.prod(x.shape[:-3]), *x.shape[-3:]) for x in args[:3])
+                out = (*query[:-1], value[-1])
+                fused = flop_counter.sdpa_backward_flop_count(out, query, key, value)
+                self.flops += fused - 2 * flop_counter.sdpa_flop_count(query, key, value)
+            return function(*args, **(kwargs or {}))
+
+    return Again()

@@ -1,0 +1,33 @@
+"""`tracemalloc`: what Python and numpy allocate."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+from compare.truth.source import BYTES, Source, Work, settled
+
+
+class Tracemalloc(Source):
+    """The peak of a second step after a first one under trace, so that what a step replaces is known to the trace."""
+
+    name = "tracemalloc"
+    measures = "peak of one step above the state at rest, Python objects included"
+    unit = BYTES
+
+    def missing(self, work: Work) -> str:
+        return "" if work.settings.backend == "numpy" else "XLA's memory is not Python's"
+
+    def measure(self, work: Work) -> int:
+        tracemalloc.start()
+        try:
+            settled(work)
+            tracemalloc.reset_peak()
+            rest, _ = tracemalloc.get_traced_memory()
+            work.again()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        return peak - rest
+
+    def planned(self, work: Work) -> int:
+        return work.above_rest

@@ -1,0 +1,106 @@
+"""What a numpy call on abstract arrays is told as (`Work`), for predictions of time: how much it does and how it walks memory.
+
+numpy walks its operands in inner loops: over one axis, or several that lie in memory alike in every operand. Short ones cost more per
+element, and so do strided ones. Which they are numpy says itself: its iterator is asked, with stand-ins that are never read.
+
+Dims of what walks elements (elementwise, reductions, copies, gathers): elements, inner loops, bytes read and written, whether an inner loop
+strides. Of `matmul`: products, rows, columns, terms. Of `allocate`: bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from diffcore.ledger import did, state
+
+Shape = tuple[int, ...]
+
+
+def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> None:
+    """Tell of a function that walks arrays `operands` (numbers among them are passed over), broadcast to `shape`, in step."""
+    ledger = state.ledger
+    if ledger is None or not ledger.works:
+        return
+    size, traffic, steps = math.prod(shape), 0, []
+    for x in operands:
+        given = getattr(x, "shape", ())
+        if not given:
+            continue
+        traffic += math.prod(given) * x.dtype.itemsize
+        if len(given) <= len(shape) and all(n in (1, m) for n, m in zip(reversed(given), reversed(shape), strict=False)):
+            steps.append(_steps(x, given, shape))
+    loops, strides = _loops(shape, tuple(steps))
+    ledger.did(function, np.dtype(dtype).name, size, loops if size else 0, traffic, strides)
+
+
+def _steps(x: Any, given: Shape, shape: Shape) -> Shape:
+    """The strides of `x`, in elements, over the axes of `shape`; 0 where it is broadcast."""
+    strides, item = getattr(x, "strides", None), x.dtype.itemsize
+    own: list[int] = []
+    if strides is None:
+        step = 1
+        for n in reversed(given):
+            own.append(step)
+            step *= n
+        own.reverse()
+    else:
+        own = [s // item for s in strides]
+    lead = len(shape) - len(given)
+    return (0,) * lead + tuple(0 if n == 1 else s for n, s in zip(given, own, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _loops(shape: Shape, steps: tuple[Shape, ...]) -> tuple[int, int]:
+    """How many inner loops a walk over `shape` with these strides takes, and whether they stride (1) or not (0)."""
+    if not shape or not steps or not math.prod(shape):
+        return 1, 0
+    stand_ins = [as_strided(np.zeros((), np.int8), shape, s, writeable=False) for s in steps]
+    found = np.nditer(stand_ins, ["external_loop", "zerosize_ok"], [["readonly"]] * len(stand_ins))
+    inner = found.itviews
+    return max(math.prod(shape) // max(inner[0].shape[-1], 1), 1), int(any(view.strides[-1] not in (0, 1) for view in inner))
+
+
+def reduced(function: str, dtype: Any, x: Any, axes: Collection[int]) -> None:
+    """Tell of a reduction of `x` along `axes`: `rows` where an inner loop adds to a row of results, else every one makes one number."""
+    ledger = state.ledger
+    if ledger is None or not ledger.works:
+        return
+    shape = tuple(x.shape)
+    size = math.prod(shape)
+    own = _steps(x, shape, shape)
+    left = tuple(1 if i in axes else n for i, n in enumerate(shape))
+    made, step = [0] * len(shape), 1
+    for axis in reversed(range(len(shape))):
+        if left[axis] > 1:
+            made[axis] = step
+            step *= left[axis]
+    loops, strides, rows = _reduction(shape, own, tuple(made))
+    item = x.dtype.itemsize
+    ledger.did(f"{function} rows" if rows else function, np.dtype(dtype).name, size, loops, (size + math.prod(left)) * item, strides)
+
+
+@lru_cache(maxsize=4096)
+def _reduction(shape: Shape, own: Shape, made: Shape) -> tuple[int, int, bool]:
+    """As `_loops`, and whether the inner loop runs along results."""
+    if not math.prod(shape) or not shape:
+        return 1, 0, False
+    stand_ins = [as_strided(np.zeros((), np.int8), shape, s, writeable=False) for s in (made, own)]
+    result, source = np.nditer(stand_ins, ["external_loop", "zerosize_ok"], [["readonly"]] * 2).itviews
+    return max(math.prod(shape) // max(source.shape[-1], 1), 1), int(source.strides[-1] not in (0, 1)), bool(result.strides[-1])
+
+
+def moved(function: str, target: Any, source: Any) -> None:
+    """Tell of a copy (or a cast, a gather, a scatter) of `source` into `target`, which it is broadcast to."""
+    if state.ledger is not None and state.ledger.works:
+        walked(function, target.dtype, tuple(target.shape), (target, source))
+
+
+def multiplied(dtype: Any, batch: int, rows: int, columns: int, terms: int) -> None:
+    """Tell of so many products of matrices."""
+    did("matmul", np.dtype(dtype).name, batch, rows, columns, terms)

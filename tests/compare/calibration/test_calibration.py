@@ -1,0 +1,207 @@
+"""Predictions are sums of prices; calibrations are kept strictly and belong to one machine."""
+
+import itertools
+import json
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+from compare.calibration import Calibration, load, path, read, save
+from compare.calibration.curves import Curve, Products, rising
+from compare.calibration.store import VARIABLE, this_machine
+from compare.calibration.terminal import rows
+from compare.calibration.walks import Walk
+from compare.errors import InputError
+from diffcore.ledger import Work
+
+SIZES = [1, 2, 8, 64]
+US = 1e-6
+
+
+def walk(scale=1.0):
+    return Walk(call=1 * US * scale, walk=0.5 * US, loop=0.01 * US, element=1e-9 * scale, strided=3e-9 * scale)
+
+
+def made(**changes):
+    """A calibration of round numbers: products at a multiply-add per nanosecond, but no less than 10 ns."""
+    seconds = [[[max(m * n * k, 10) * 1e-9 for k in SIZES] for n in SIZES] for m in SIZES]
+    operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "update": 5, "segment": 50, "step revdiff": 40, "step dualdiff": 90}
+    operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "pullback tanh": 4, "pushforward tanh": 6}
+    walks = {name: walk() for name in ("add", "where", "copy", "put", "gather", "scatter", "add.reduce", "maximum")} | {"exp": walk(4.0)}
+    given = {
+        "version": 1,
+        "machine": this_machine(),
+        "created": "2026-01-01T00:00:00+00:00",
+        "took": 12.0,
+        "gauge": 60 * US,
+        "pace": 1.0,
+        "walks": {"float32": walks, "float64": walks},
+        "traffic": Curve([1e4, 1e6], [1e-11, 1e-10]),
+        "buffers": Curve([1e3, 1e6], [1e-7, 1e-4], beyond=1.0),
+        "call": 2 * US,
+        "products": {"float32": Products(SIZES, seconds)},
+        "operations": {name: value * US for name, value in operations.items()},
+    }
+    return Calibration(**(given | changes))
+
+
+PRICES = {
+    "a call and its elements": (Work("add", "float32", (1000, 1, 12000, 0)), 1 * US + 1000e-9),
+    "several inner loops": (Work("add", "float32", (1000, 10, 12000, 0)), 1 * US + 0.5 * US + 10 * 0.01 * US + 1000e-9),
+    "strides": (Work("add", "float32", (1000, 1, 12000, 1)), 1 * US + 3000e-9),
+    "a dear function": (Work("exp", "float32", (1000, 1, 8000, 0)), 4 * US + 4000e-9),
+    "one like it": (Work("minimum", "float32", (10, 1, 120, 0)), 1 * US + 10e-9),
+    "memory where it is slower": (Work("add", "float32", (10, 1, 10**6, 0)), 1 * US + 10**6 * 1e-10),
+    "products": (Work("matmul", "float32", (5, 8, 8, 64)), 2 * US + 5 * 8 * 8 * 64e-9),
+    "products of another dtype": (Work("matmul", "float16", (1, 8, 8, 8)), 2 * US + 512e-9),
+    "larger products than measured": (Work("matmul", "float32", (1, 640, 64, 64)), 2 * US + 640 * 64 * 64e-9),
+    "a gather": (Work("gather", "float32", (100,)), 1 * US + 100e-9),
+    "a buffer": (Work("allocate", "", (10**6,)), 100 * US),
+    "a larger buffer": (Work("allocate", "", (10**7,)), 1000 * US),
+    "a few bytes": (Work("allocate", "", (8,)), 0.0),
+    "a join": (Work("concatenate", "float32", (10, 4, 80)), 4 * US + 80e-11),
+    "a view": (Work("view", "getitem", ()), 0.2 * US),
+    "a kernel in an engine": (Work("apply", "tanh", ()), 2 * US),
+    "a kernel in a rule": (Work("kernel", "tanh", ()), 2 * US),
+    "a rule": (Work("pullback", "tanh", ()), 4 * US),
+    "what is recorded": (Work("record", "tanh", ()), 3 * US),
+    "a step": (Work("step", "dualdiff", ()), 90 * US),
+    "an update": (Work("update", "Adam", ()), 5 * US),
+    "what is known of nothing": (Work("pullback", "nothing", ()), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", PRICES)
+def test_a_call_is_priced_by_the_formula(name):
+    work, seconds = PRICES[name]
+    assert made().seconds(work) == pytest.approx(seconds, rel=1e-12)
+    assert made(pace=0.5).seconds(work) == pytest.approx(seconds / 2, rel=1e-12)
+
+
+def test_a_prediction_is_the_sum_of_its_parts():
+    counted = {work: 3 + number for number, (work, _) in enumerate(PRICES.values())}
+    expected = sum(counted[work] * seconds for work, seconds in PRICES.values())
+    calibration = made()
+    assert calibration.seconds(counted) == pytest.approx(expected, rel=1e-12)
+    parts = calibration.parts(counted)
+    assert sum(parts.values()) == pytest.approx(expected, rel=1e-12)
+    assert list(parts.values()) == sorted(parts.values(), reverse=True)
+    assert parts["pullback"] == pytest.approx(counted[PRICES["a rule"][0]] * 4 * US)
+    assert calibration.seconds({}) == 0
+
+
+# curves
+
+
+def test_a_curve_goes_through_what_was_measured_and_never_falls():
+    curve = rising([1, 10, 100, 1000], [2.0, 1.0, 5.0, 4.0], beyond=1.0)
+    assert curve.values == [2.0, 2.0, 5.0, 5.0]
+    found = [curve.at(size) for size in np.geomspace(0.1, 1e5, 200)]
+    assert all(a <= b * (1 + 1e-12) for a, b in itertools.pairwise(found))
+    assert curve.at(0.1) == 2.0
+    assert curve.at(100) == pytest.approx(5.0)
+    assert curve.at(math.sqrt(10 * 100)) == pytest.approx(math.sqrt(2 * 5))
+    assert curve.at(1e5) == pytest.approx(500.0)
+
+
+def test_products_grow_with_each_of_their_sizes():
+    products = made().products["float32"]
+    dims = [2, 3, 8, 20, 64, 100]
+    for m, n, k in itertools.product(dims, repeat=3):
+        here = products.at(m, n, k)
+        assert products.at(m + 5, n, k) >= here
+        assert products.at(m, n + 5, k) >= here
+        assert products.at(m, n, k + 5) >= here
+    assert products.at(8, 64, 2) == pytest.approx(1024e-9)
+    assert products.at(0, 1, 1) == products.at(1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "values"), [([], []), ([1.0], [1.0, 2.0]), ([2.0, 1.0], [1.0, 2.0]), ([1.0, 2.0], [2.0, 1.0]), ([1.0], [0.0]), ([0.0], [1.0])]
+)
+def test_what_is_no_curve_is_refused(sizes, values):
+    with pytest.raises(ValueError, match=r"must|needs"):
+        Curve(sizes, values)
+
+
+@pytest.mark.parametrize("seconds", [[], [[[1.0]]], [[[1.0, -1.0], [1.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]]]])
+def test_what_is_no_cube_of_products_is_refused(seconds):
+    with pytest.raises(ValueError, match="must"):
+        Products([1, 2], seconds)
+
+
+# the file
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    target = tmp_path / "folder" / "calibration.json"
+    monkeypatch.setenv(VARIABLE, str(target))
+    return target
+
+
+def test_round_trip(kept):
+    assert path() == kept
+    assert save(made()) == kept
+    assert load() == read() == made()
+    assert json.loads(kept.read_text())["operations"]["record"] == 3 * US
+
+
+def test_it_is_kept_in_the_cache_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert path() == tmp_path / "diffmodes" / "calibration.json"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which the specification says to ignore
+    assert path().is_absolute()
+
+
+@pytest.mark.parametrize("name", ["processor", "cores", "threads", "numpy", "BLAS", "diffmodes"])
+def test_one_of_another_machine_is_not_used(kept, name):
+    save(made(machine=this_machine() | {name: "another one"}))
+    with pytest.raises(InputError, match=rf"of another {name} \('another one', here .*compare calibrate"):
+        load()
+    assert read().machine[name] == "another one"
+
+
+def changed(**changes):
+    return json.dumps(msgspec.to_builtins(made()) | changes).encode()
+
+
+BAD = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "no text": b"\xff\xfe",
+    "another object": b'{"a": 1}',
+    "an unknown field": changed(colour="red"),
+    "a number that is text": changed(call="2"),
+    "a curve that falls": changed(traffic={"sizes": [1, 2], "values": [2.0, 1.0], "beyond": 0.0}),
+    "a cube with a hole": changed(products={"float32": {"sizes": [1, 2], "seconds": [[[1.0]]]}}),
+    "another version": changed(version=99),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_calibration_is_told_in_one_line(kept, name):
+    kept.parent.mkdir()
+    kept.write_bytes(BAD[name])
+    with pytest.raises(InputError, match="compare calibrate") as caught:
+        load()
+    assert str(kept) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_machine_that_is_not_calibrated(kept):
+    with pytest.raises(InputError, match=r"not calibrated: run `python -m compare calibrate`"):
+        load()
+    kept.mkdir(parents=True)
+    with pytest.raises(InputError, match="cannot read calibration"):
+        load()
+
+
+def test_what_is_shown():
+    shown = rows(made(pace=0.5))
+    assert shown["a call of numpy's"] == "0.5 us"
+    assert shown["a step in reverse mode"] == "20.0 us"
+    assert shown["products of 512x512, float32"] == "4 GFLOP/s"

@@ -1,0 +1,129 @@
+"""A ledger counts every numpy call and every operation of an engine, with what each does and how it walks memory."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import dualdiff
+import revdiff
+from diffcore import ops
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.ledger import Ledger, Work, did
+
+F4 = "float32"
+
+
+def abstract(*shape, dtype=F4):
+    return AbstractArray(shape, np.dtype(dtype))
+
+
+def told(program, function=None):
+    """The work of `program`, allocations and views left out; of one function where that is named."""
+    with Ledger(works=True) as ledger:
+        program()
+    return {
+        work: count
+        for work, count in ledger.work.items()
+        if (work.function == function if function else work.function not in ("allocate", "view", "make"))
+    }
+
+
+WALKS = {
+    "one loop over what lies alike": (lambda: abstract(6, 5) + abstract(6, 5), Work("add", F4, (30, 1, 360, 0))),
+    "a number is no operand": (lambda: abstract(6, 5) * 2, Work("multiply", F4, (30, 1, 240, 0))),
+    "a loop per row with a row": (lambda: abstract(6, 5) + abstract(5), Work("add", F4, (30, 6, 260, 0))),
+    "a loop per row with a column": (lambda: abstract(6, 5) + abstract(6, 1), Work("add", F4, (30, 6, 264, 0))),
+    "a transpose lies as it is walked": (lambda: np.exp(abstract(6, 5).T), Work("exp", F4, (30, 1, 240, 0))),
+    "every other element": (lambda: np.tanh(abstract(30)[::2]), Work("tanh", F4, (15, 1, 120, 1))),
+    "in place": (lambda: np.add(x := abstract(7), 1, out=x), Work("add", F4, (7, 1, 56, 0))),
+    "the last axis is reduced by itself": (lambda: abstract(6, 5).sum(axis=1), Work("add.reduce", F4, (30, 6, 144, 0))),
+    "the first by rows": (lambda: abstract(6, 50).sum(axis=0), Work("add.reduce rows", F4, (300, 6, 1400, 0))),
+    "all at once": (lambda: abstract(6, 5).sum(), Work("add.reduce", F4, (30, 1, 124, 0))),
+    "products of matrices": (lambda: abstract(3, 6, 5) @ abstract(5, 4), Work("matmul", F4, (3, 6, 4, 5))),
+    "a matrix and a vector": (lambda: abstract(6, 5) @ abstract(5), Work("matmul", F4, (1, 6, 1, 5))),
+    "a copy": (lambda: abstract(6, 5).copy(), Work("copy", F4, (30, 1, 240, 0))),
+    "a copy that strides": (lambda: abstract(6, 5).T.copy(), Work("copy", F4, (30, 5, 240, 1))),
+    "a reshape that copies": (lambda: abstract(6, 5).T.reshape(30), Work("copy", F4, (30, 5, 240, 1))),
+    "a cast": (lambda: abstract(6).astype("float64"), Work("cast", "float64", (6, 1, 72, 0))),
+    "a gather": (lambda: abstract(6, 5)[np.array([1, 3])], Work("gather", F4, (10,))),
+    "a part that is written": (lambda: abstract(6, 5).__setitem__((slice(2), slice(3)), abstract(3)), Work("put", F4, (6, 2, 36, 0))),
+    "elements that are written": (lambda: abstract(6).__setitem__(np.array([1, 3]), 2.0), Work("scatter", F4, (2,))),
+    "zeros": (lambda: np.zeros_like(abstract(6)), Work("fill", F4, (6, 1, 24, 0))),
+    "a concatenation": (lambda: np.concatenate([abstract(2, 3), abstract(4, 3)]), Work("concatenate", F4, (18, 2, 144))),
+    "a choice": (lambda: np.where(abstract(6, dtype=bool), abstract(6), 0), Work("where", F4, (6, 1, 54, 0))),
+    "no elements": (lambda: abstract(0, 3) + 1, Work("add", F4, (0, 0, 0, 0))),
+}
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_call_is_told_by_how_it_walks(name):
+    program, work = WALKS[name]
+    found = told(program)
+    assert found[work] == 1, found
+
+
+def test_nothing_is_counted_unless_wanted():
+    with Ledger() as ledger:
+        abstract(3) + 1
+        did("add", F4, 3)
+    assert not ledger.work
+    did("add", F4, 3)  # without a ledger
+
+
+def test_buffers_are_told():
+    assert told(lambda: abstract(6, 5) + 1, "allocate") == {Work("allocate", "", (120,)): 2}
+
+
+@pytest.mark.parametrize("engine", [revdiff, dualdiff])
+def test_operations_of_the_engine(engine):
+    net = engine.nn.Sequential(engine.nn.Linear(3, 4, device="meta"), engine.nn.Tanh(), engine.nn.Linear(4, 2, device="meta"))
+    optimizer = engine.optim.SGD(net.parameters(), lr=0.1)
+    loss = engine.value_and_grad(lambda net, x: (net(x) ** 2).sum())
+
+    def step():
+        _, gradients = loss(net, abstract(5, 3))
+        for name, parameter in net.named_parameters():
+            parameter.grad = gradients[name]
+        optimizer.step()
+
+    found = Counter[str]()
+    for work, count in told(step).items():
+        found[f"{work.function} {work.of}"] += count
+    assert found["apply linear"] >= 2
+    assert found["update SGD"] == 4
+    if engine is revdiff:
+        assert found["record linear"] == found["pullback linear"] == 2
+        assert found["pullback tanh"] == 1
+    else:
+        assert found["push tanh"] >= 1
+
+
+def test_a_pass_that_stands_for_several_counts_as_often():
+    with Ledger(works=True) as ledger, ledger.times(3):
+        np.exp(abstract(4))
+    assert ledger.work[Work("exp", F4, (4, 1, 32, 0))] == 3
+
+
+@pytest.mark.parametrize("kernel", ["conv", "max_pool", "avg_pool"])
+def test_operations_and_bytes_are_the_same_however_it_is_counted(kernel):
+    """What is rehearsed is booked nowhere but in the work."""
+    programs = {
+        "conv": lambda x: ops.conv2d(x, revdiff.Tensor(abstract(4, 3, 3, 3)), None, 1, 1),
+        "max_pool": lambda x: ops.max_pool2d(x, 2),
+        "avg_pool": lambda x: ops.avg_pool2d(x, 2),
+    }
+    seen = []
+    for works in (False, True):
+        with Ledger(works=works) as ledger:
+            revdiff.grad(lambda x: (programs[kernel](x) ** 2).sum())(abstract(9, 3, 20, 20))
+        seen.append((ledger.flops, ledger.peak, ledger.timeline))
+    assert seen[0] == seen[1]
+    assert ledger.work
+
+
+def test_columns_of_a_convolution_are_copied_image_by_image():
+    """All columns of 9 images of 3 channels, 9 taps and 18 x 18 windows (18 x 20 with those that are dropped) are copied once."""
+    found = told(lambda: ops.conv2d(abstract(9, 3, 20, 20), abstract(40, 3, 3, 3)))
+    copied = sum(count * work.dims[0] for work, count in found.items() if work.function == "put" and work.dims[0] % 27 == 0)
+    assert 9 * 27 * 18 * 18 <= copied <= 9 * 27 * 20 * 20
