@@ -57,7 +57,7 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
     budget = settings.budget_of(strategy)
     if not strategy.checkpoints or budget is None:
         whole = _counted(settings, strategy, dtype, None)
-        if budget is None or above_rest(whole) <= budget:
+        if budget is None or _above_rest(whole) <= budget:
             return whole
     try:
         return _counted(settings, strategy, dtype, budget)
@@ -116,7 +116,7 @@ def example(settings: Settings, dtype: str) -> tuple[Any, Any]:
     return inputs, np.zeros((settings.batch, *data.targets), "int64" if data.task in ("classification", "language") else dtype)
 
 
-def above_rest(prepared: Prepared) -> int:
+def _above_rest(prepared: Prepared) -> int:
     """Bytes at the peak above those at the first moment."""
     first = sum(prepared.timeline[0].bytes.values()) if prepared.timeline else 0
     return prepared.planned_peak - first

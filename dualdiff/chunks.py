@@ -55,7 +55,7 @@ class _Added(NamedTuple):
 
 
 class Alike(NamedTuple):
-    """Windows of `runs` runs one after the other: of the first run; those of each further one lie behind those of the one before."""
+    """Windows of so many `runs` one after the other: of the first run; those of each further one lie behind those of the one before."""
 
     windows: Windows
     runs: int = 1
@@ -123,7 +123,7 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
                 break
             single[key] = _tightened(single[key], needed, budget)
         if fits:
-            return Chunks([Alike(_with_merged(windows, seeding), count) for windows, count in chunks] or [Alike({})], seeding.met)
+            return Chunks([Alike(_with_merged(windows, seeding), runs) for windows, runs in chunks] or [Alike({})], seeding.met)
     raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
 
 

@@ -225,7 +225,9 @@ def _drawn(shape: tuple[int, ...], like: Any, generator: Any) -> Any:
     """Standard normal numbers in the dtype and on the backend of `like`."""
     if isinstance(like, AbstractArray):
         return AbstractArray(shape, np.float64).astype(like.dtype)  # as they are drawn
-    return namespace((like,)).asarray(random.normal(shape, like.dtype, generator))
+    drawn = random.normal(shape, like.dtype, generator, like)
+    xp = namespace((like,))
+    return drawn if xp is np else xp.asarray(drawn)
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:

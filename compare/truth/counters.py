@@ -37,6 +37,7 @@ class Counters(Source):
     name = "hardware FLOPs"
     measures = "floating-point operations that the processor retired (perf stat)"
     unit = OPERATIONS
+    dear = True
 
     def missing(self, work: Work) -> str:
         if work.settings.backend == "jax" and importlib.import_module("jax").default_backend() != "cpu":
@@ -108,7 +109,10 @@ def _perf(group: Group, command: list[str], environ: dict[str, str]) -> int:
             if done.returncode:
                 reason = _reason(done.stderr)
                 continue
-            counts = parse(told.read_text(encoding="utf-8", errors="replace"), group)
+            try:
+                counts = parse(told.read_text(encoding="utf-8", errors="replace"), group)
+            except ValueError as error:
+                raise Unavailable(one_line(error)) from None
         found = operations(counts, group)
         if found is not None:
             return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 
-from compare.truth.source import BYTES, Source, Work, settled
+from compare.truth.source import BYTES, Source, Work
 
 
 class Tracemalloc(Source):
@@ -20,7 +21,8 @@ class Tracemalloc(Source):
     def measure(self, work: Work) -> int:
         tracemalloc.start()
         try:
-            settled(work)
+            work.again()
+            gc.collect()
             tracemalloc.reset_peak()
             rest, _ = tracemalloc.get_traced_memory()
             work.again()

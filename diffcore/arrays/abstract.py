@@ -381,6 +381,7 @@ def _transposed(x: AbstractArray, order: Any) -> AbstractArray:
     if order is not None and sorted(axes) != list(range(x.ndim)):
         return _view(x, lambda layout: layout.transpose(order))  # which is an error, in numpy's words
     strides = strides_of(x)
+    did("view", "transpose")
     return AbstractArray(tuple([x.shape[axis] for axis in axes]), x.dtype, x.storage, tuple([strides[axis] for axis in axes]))
 
 
@@ -424,6 +425,7 @@ def _reshape(x: AbstractArray, shape: Any, copy: bool | None = None, **_: Any) -
         if -1 in whole and whole.count(-1) == 1 and x.size and 0 not in whole:
             whole = tuple([n if n != -1 else x.size // -math.prod(whole) for n in whole])
         if math.prod(whole) == x.size and min(whole, default=0) >= 0:
+            did("view", "transpose")
             return AbstractArray(whole, x.dtype, x.storage)
     layout = _layout(x)
     try:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import observed_beside
 from diffcore.kernels import columns
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import multilinear
@@ -177,7 +178,7 @@ def _responses(call: Call, weight: Any, start: int, stop: int) -> Any:
     """The responses `[stop - start, o, *windows]` to images of one element each: copies of the filters, put where they meet it."""
     (o, inner, *taps), (_, _, *counts) = call.shapes[1], call.shape
     wiring = _abstract_wiring if isinstance(array_under(weight), AbstractArray) else _wiring
-    output, channel, tap, wanted, position = wiring(call, start, stop)
+    output, channel, tap, wanted, position = (observed_beside(array_under(weight), index) for index in wiring(call, start, stop))
     filters = weight.reshape((o, inner, math.prod(taps)))[output, channel][:, :, tap].reshape(-1)
     filters = filters if wanted is None else filters[wanted]
     shape = ((stop - start) * o * math.prod(counts),)
