@@ -185,8 +185,12 @@ def _ratio(a: float, b: float) -> float:
 def amount(measured: Measured, entrant: Entrant) -> str:
     """The median of what was measured of an entrant, the whole of its work, with its unit."""
     value = statistics.median(entrant.values) / entrant.share
-    units: dict[str, Callable[[float], str]] = {"seconds": duration, "FLOPs": operations, "bytes": size, "cells": lambda value: whole(int(value))}
+    units: dict[str, Callable[[float], str]] = {"seconds": duration, "FLOPs": operations, "bytes": size, "cells": _count}
     return units[measured.quantity](value)
+
+
+def _count(value: float) -> str:
+    return whole(int(value))
 
 
 def shown(value: float, digits: int = 3) -> str:
