@@ -148,10 +148,8 @@ def test_a_look_at_values_is_not_booked():
 
 def cube(kind):
     array = np.random.default_rng(0).random((2, 3, 4, 5)).astype(F4)
-    turned, part = array.transpose(3, 1, 0, 2), array[:, 1:, ::-1].swapaxes(0, 2)
-    return {"rows": array, "turned": turned, "part": part, "wide": array[:, :1] * array[:1]}[kind]
-
-
+    kinds = {"rows": array, "turned": array.transpose(3, 1, 0, 2), "part": array[:, 1:, ::-1].swapaxes(0, 2)}
+    return (kinds | {"wide": array[:, :1] * array[:1]})[kind]
 
 
 I, J = np.array([1, 0, 1]), np.array([[0], [1]])

@@ -64,8 +64,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if function == "concatenate":
             _, count, nbytes = dims
             return self.operations["concatenate"] * max(count, 2) / 2 + nbytes * self.traffic.at(nbytes)
-        if function == "turn":
-            return dims[0] * self.operations[function]
+        if function in ("turn", "chain"):
+            return dims[0] * self.operations.get(function, 0.0)
         own = self.operations.get(f"{_RULES.get(function, function)} {of}")
         return self.operations.get(function, 0.0) if own is None else own
 

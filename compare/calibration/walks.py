@@ -12,8 +12,9 @@ import numpy as np
 from compare.calibration.curves import Curve, rising
 from compare.calibration.stopwatch import Stopwatch
 
-NEAR, LOOPS = 2048, (8, 256)
-"""Elements that lie in the first cache with what is made of them, and numbers of inner loops that as many elements are cut into."""
+NEAR, FEWER, LOOPS = 2048, 1024, (8, 256)
+"""Elements that lie in the first cache with what is made of them, elements that do so where half of the memory is gaps, and numbers of
+inner loops that the latter are cut into."""
 TRAFFIC = tuple(1 << n for n in range(15, 29))
 """Bytes that a call reads and writes, from the first cache to beyond the last."""
 BUFFERS = tuple(1 << n for n in range(10, 28))
@@ -99,18 +100,20 @@ _PROGRAMS: dict[str, Callable[..., Any]] = {
 
 
 def _walk(watch: Stopwatch, program: Callable[..., Any], dtype: str) -> Walk:
-    """The four numbers of a program of an array for the result and two operands."""
+    """The numbers of a program of an array for the result and two operands, of which the first has gaps where there are several loops."""
 
     def seconds(shape: tuple[int, ...], part: Any = ...) -> float:
-        out, x, y = (_numbers(shape, dtype)[part] for _ in range(3))
+        x = _numbers(shape, dtype)[part]
+        out, y = _numbers(x.shape, dtype), _numbers(x.shape, dtype)
         return watch.seconds(lambda: program(out, x, y))
 
     call, near = seconds((1, 4)), seconds((1, NEAR))
-    few, many = (seconds((n, 2 * NEAR // n), (slice(None), slice(NEAR // n))) for n in LOOPS)
-    apart = seconds((1, 2 * NEAR), (slice(None), slice(None, None, 2)))
+    few, many = (seconds((n, 2 * FEWER // n), (slice(None), slice(FEWER // n))) for n in LOOPS)
+    apart = seconds((1, 2 * FEWER), (slice(None), slice(None, None, 2)))
     element = max(near - call, 0.02 * call) / NEAR
     loop = max(many - few, 0.0) / (LOOPS[1] - LOOPS[0])
-    return Walk(call, max(few - near - LOOPS[0] * loop, 0.0), loop, element, max((apart - call) / NEAR, element))
+    walk = max(few - call - FEWER * element - LOOPS[0] * loop, 0.0)
+    return Walk(call, walk, loop, element, max((apart - call) / FEWER, element))
 
 
 def _numbers(shape: tuple[int, ...], dtype: str) -> Any:

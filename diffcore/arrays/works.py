@@ -32,15 +32,18 @@ def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> 
         given = getattr(x, "shape", ())
         if not given:
             continue
-        traffic += math.prod(given) * x.dtype.itemsize
+        own = _steps(x, given)
+        # Of windows that overlap there is no more to be read than they span.
+        span = 1 + sum((n - 1) * abs(step) for n, step in zip(given, own, strict=True))
+        traffic += min(math.prod(given), span) * x.dtype.itemsize
         if len(given) <= len(shape) and all(n in (1, m) for n, m in zip(reversed(given), reversed(shape), strict=False)):
-            steps.append(_steps(x, given, shape))
+            steps.append((0,) * (len(shape) - len(given)) + own)
     loops, strides = _loops(shape, tuple(steps))
     ledger.did(function, np.dtype(dtype).name, size, loops if size else 0, traffic, strides)
 
 
-def _steps(x: Any, given: Shape, shape: Shape) -> Shape:
-    """The strides of `x`, in elements, over the axes of `shape`; 0 where it is broadcast."""
+def _steps(x: Any, given: Shape) -> Shape:
+    """The strides of `x`, which has the shape `given`, in elements; 0 along axes of one element."""
     strides, item = getattr(x, "strides", None), x.dtype.itemsize
     own: list[int] = []
     if strides is None:
@@ -51,8 +54,7 @@ def _steps(x: Any, given: Shape, shape: Shape) -> Shape:
         own.reverse()
     else:
         own = [s // item for s in strides]
-    lead = len(shape) - len(given)
-    return (0,) * lead + tuple(0 if n == 1 else s for n, s in zip(given, own, strict=True))
+    return tuple(0 if n == 1 else s for n, s in zip(given, own, strict=True))
 
 
 @lru_cache(maxsize=4096)
@@ -73,7 +75,7 @@ def reduced(function: str, dtype: Any, x: Any, axes: Collection[int]) -> None:
         return
     shape = tuple(x.shape)
     size = math.prod(shape)
-    own = _steps(x, shape, shape)
+    own = _steps(x, shape)
     left = tuple(1 if i in axes else n for i, n in enumerate(shape))
     made, step = [0] * len(shape), 1
     for axis in reversed(range(len(shape))):
