@@ -8,12 +8,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from diffcore import tree
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.record import Shape
+from diffcore.ledger import label, repeated
 from diffcore.ops import permute
 from diffcore.replay import Moment
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
@@ -88,32 +90,62 @@ def jacobian(
     return differentiated
 
 
-def _chunks(size: int, chunk_size: int | None) -> Iterator[slice]:
-    step = max(size, 1) if chunk_size is None else chunk_size
-    return (slice(start, start + step) for start in range(0, size, step))
+class _Chunk(NamedTuple):
+    """Rows that go back together; on abstract arrays also the number of `further` chunks, of as many rows before them, that they stand for."""
+
+    rows: slice
+    further: int = 0
+
+
+def _chunks(size: int, chunk_size: int | None, like: Any) -> Iterator[_Chunk]:
+    """The chunks of `size` rows. Where `like` is abstract, the last whole one, at which the most is held, stands for all but the first."""
+    step = max(size, 1) if chunk_size is None else min(chunk_size, max(size, 1))
+    whole = size // step
+    if whole <= 2 or type(like) is not AbstractArray:
+        yield from (_Chunk(slice(start, min(start + step, size))) for start in range(0, size, step))
+        return
+    yield _Chunk(slice(0, step))
+    yield _Chunk(slice((whole - 1) * step, whole * step), whole - 2)
+    if whole * step < size:
+        yield _Chunk(slice(whole * step, size))
 
 
 def _rows(y: Any, primals: Sequence[Any], leaves: Sequence[Node], level: int, chunk_size: int | None) -> list[Any]:
     """The derivative of each element of `y` by each variable, `[*output, *variable]`."""
     value = below(y, level)
     shape, size = tuple(value.shape), math.prod(value.shape)
-    cotangents = (as_rows(eye_of(value, size, rows), shape) for rows in _chunks(size, chunk_size))
-    blocks = _pulled(y, cotangents, primals, leaves, level)
+    blocks = _pulled(
+        y, lambda rows: as_rows(eye_of(value, size, rows), shape), _chunks(size, chunk_size, value), primals, leaves, level
+    )
     return [
         zeros_of(primal, (*shape, *primal.shape)) if block is None else block.reshape((*shape, *primal.shape))
         for block, primal in zip(blocks, primals, strict=True)
     ]
 
 
-def _pulled(y: Any, cotangents: Iterator[Any], primals: Sequence[Any], leaves: Sequence[Node], level: int) -> list[Any]:
-    """The cotangents of the variables, `[p, *variable]`, for all those of `y`, chunk after chunk; `None` where there are none to carry."""
+def _pulled(
+    y: Any, cotangents: Callable[[slice], Any], chunks: Iterable[_Chunk], primals: Sequence[Any], leaves: Sequence[Node], level: int
+) -> list[Any]:
+    """The cotangents of the variables, `[p, *variable]`, for those of `y`, chunk after chunk; `None` where there are none to carry."""
     blocks: list[list[Any]] = [[] for _ in leaves]
-    for rows in cotangents:
-        found = pull([y], [rows], level)
-        for block, node, primal in zip(blocks, leaves, primals, strict=True):
-            g = found.get(node)
-            block.append(zeros_of(primal, (rows.shape[0], *primal.shape)) if g is None else g)
+    for rows, further in chunks:
+        for block in blocks:
+            block += [_stand_in(block[0]) for _ in range(further)]
+        with repeated(further + 1):
+            given = cotangents(rows)
+            found = pull([y], [given], level)
+            for block, node, primal in zip(blocks, leaves, primals, strict=True):
+                g = found.get(node)
+                block.append(zeros_of(primal, (given.shape[0], *primal.shape)) if g is None else g)
+            del found
     return [None if not block else block[0] if len(block) == 1 else concatenate(block) for block in blocks]
+
+
+def _stand_in(block: AbstractArray) -> AbstractArray:
+    """What one of the further chunks leaves."""
+    made = AbstractArray(block.shape, block.dtype)
+    label(made, block.storage.role)
+    return made
 
 
 def _rows_per_example(y: Any, arguments: Arguments, leaves: Sequence[Node], level: int, chunk_size: int | None, batch: int) -> Any:
@@ -124,12 +156,16 @@ def _rows_per_example(y: Any, arguments: Arguments, leaves: Sequence[Node], leve
     shape = tuple(value.shape)
     check_rows(shape, batch)
     features = math.prod(shape[1:])
-    cotangents = (
-        fill(as_rows(eye_of(value, features, rows), (1, *shape[1:])), shape, 1) for rows in _chunks(features, chunk_size)
-    )
     apart = [i for i, s in enumerate(shared) if not s]
     blocks: list[Any] = [None] * len(primals)
-    pulled = _pulled(y, cotangents, [primals[i] for i in apart], [leaves[i] for i in apart], level)
+    pulled = _pulled(
+        y,
+        lambda rows: fill(as_rows(eye_of(value, features, rows), (1, *shape[1:])), shape, 1),
+        _chunks(features, chunk_size, value),
+        [primals[i] for i in apart],
+        [leaves[i] for i in apart],
+        level,
+    )
     for i, block in zip(apart, pulled, strict=True):
         inner = tuple(primals[i].shape)[1:]
         if block is None:
@@ -181,8 +217,14 @@ def sparse_jacobian(
             extra = probe(pattern, 0, value)
         colours = pattern.colours_of_rows
         count = count_of(colours) + check
-        cotangents = (as_rows(by_colour(value, colours, rows, extra), value.shape) for rows in _chunks(count, chunk_size))
-        (block,) = _pulled(y, cotangents, [variable], leaves, level)
+        (block,) = _pulled(
+            y,
+            lambda rows: as_rows(by_colour(value, colours, rows, extra), value.shape),
+            _chunks(count, chunk_size, value),
+            [variable],
+            leaves,
+            level,
+        )
         block = zeros_of(variable, (count, pattern.shape[1])) if block is None else block.reshape((count, pattern.shape[1]))
         return block[colours[pattern.rows], pattern.columns], block[-1:], extra
 
