@@ -162,10 +162,14 @@ def _ratios(measured: Measured, work: Entrant, against: Entrant) -> tuple[float 
     return median, lower, upper
 
 
+def _whole(value: float) -> str:
+    return whole(int(value))
+
+
 def amount(measured: Measured, entrant: Entrant) -> str:
     """The median of what was measured of an entrant, the whole of its work, with its unit."""
     value = statistics.median(entrant.values) / entrant.share
-    units: dict[str, Callable[[float], str]] = {"seconds": duration, "FLOPs": operations, "bytes": size, "cells": lambda value: whole(int(value))}
+    units: dict[str, Callable[[float], str]] = {"seconds": duration, "FLOPs": operations, "bytes": size, "cells": _whole}
     return units[measured.quantity](value)
 
 
