@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
+from numpy import ndarray
+
 from diffcore import places
 from diffcore.places import Place
 from diffcore.watch import watch
@@ -93,6 +95,14 @@ class Storage:
         self.number = 0
         if self.ledger is not None:
             self.number = self.ledger._made(self.role, nbytes)
+
+    def times(self, count: int) -> Storage:
+        """A buffer that stands for `count` like this one, made in passes of a loop that are not run."""
+        found = Storage.__new__(Storage)
+        found.nbytes, found.role, found.ledger, found.number = count * self.nbytes, self.role, self.ledger, 0
+        if self.ledger is not None:
+            self.ledger._change(self.role, found.nbytes)
+        return found
 
     def relabel(self, role: str) -> None:
         """Book the bytes under another role from now on."""
@@ -265,7 +275,7 @@ def spans(count: int, step: int, like: Any) -> Iterator[tuple[int, int]]:
     Where `like` is abstract, the second pass, which finds what a pass leaves behind, stands for all further ones of its size.
     """
     whole = count // step * step
-    if whole <= 2 * step or not isinstance(getattr(like, "storage", None), Storage):
+    if whole <= 2 * step or isinstance(like, ndarray) or not isinstance(getattr(like, "storage", None), Storage):
         yield from ((start, min(start + step, count)) for start in range(0, count, step))
         return
     yield 0, step

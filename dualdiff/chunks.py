@@ -55,14 +55,14 @@ class _Added(NamedTuple):
 
 
 class Alike(NamedTuple):
-    """Windows of `count` runs one after the other: of the first run; those of each further one lie behind those of the one before."""
+    """Windows of so many `runs` one after the other: of the first run; those of each further one lie behind those of the one before."""
 
     windows: Windows
-    count: int = 1
+    runs: int = 1
 
     def each(self) -> Iterator[Windows]:
         """The windows of each run. There may be as many as there are parameters."""
-        return (self.at(i) for i in range(self.count))
+        return (self.at(i) for i in range(self.runs))
 
     def at(self, i: int) -> Windows:
         """The windows of run `i`."""
@@ -76,9 +76,9 @@ class Chunks(NamedTuple):
     met: dict[Key, int]
 
     @property
-    def count(self) -> int:
+    def runs(self) -> int:
         """The number of runs."""
-        return sum(alike.count for alike in self.alike)
+        return sum(alike.runs for alike in self.alike)
 
 
 def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozenset[Key] | None = None) -> Chunks:
@@ -101,7 +101,9 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
         return known[kind]
 
     sizes = {key: size for key, size in (seeding.sizes or {}).items() if size}
-    costs = [_cost(key, size, budget, lambda k, key=key: added({key: (0, k)})) for key, size in sizes.items()]  # type: ignore[misc]
+    costs: list[_Cost] = []
+    for key, size in sizes.items():
+        costs.append(_cost(key, size, budget, lambda k, key=key: added({key: (0, k)}), costs[-1] if costs else None))  # type: ignore[misc]
     least = max((cost.alone.first for cost in costs), default=0)
     single, shared = dict.fromkeys(sizes, budget), budget
     while least <= budget:
@@ -121,7 +123,7 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
                 break
             single[key] = _tightened(single[key], needed, budget)
         if fits:
-            return Chunks([Alike(_with_merged(windows, seeding), count) for windows, count in chunks] or [Alike({})], seeding.met)
+            return Chunks([Alike(_with_merged(windows, seeding), runs) for windows, runs in chunks] or [Alike({})], seeding.met)
     raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
 
 
@@ -139,20 +141,44 @@ def _tightened(allowed: int, needed: int, budget: int) -> int:
     return min(allowed * budget // needed, allowed - 1)
 
 
-def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added]) -> _Cost:
-    """The cost of one seed, by chords that are shortened until they end near what fits the budget."""
+def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added], before: _Cost | None) -> _Cost:
+    """The cost of one seed, by chords that are shortened until they end near what fits the budget.
+
+    A seed often costs what the one `before` it does: where a first chord that ends by its line does not end far too early, it will do.
+    """
     first, most = added(1), size
+    if before is not None and first.alone <= budget:
+        guess = _Line(first.alone, before.alone.further).count(budget)
+        most = min(max(guess, 2), size)
     while True:
         last = added(most)
         alone, company = (_Line(low, max(-(-(high - low) // max(most - 1, 1)), 1)) for low, high in zip(first, last, strict=True))
         fitting = alone.count(budget)
-        if 4 * fitting >= most or fitting <= 1:
+        if fitting > most + most // 8 and most < size:
+            most = min(2 * fitting, size)
+        elif 4 * fitting >= most or fitting <= 1:
             return _Cost(key, size, max(min(most, 2 * fitting), 1), alone, company)
-        most = 2 * fitting
+        else:
+            most = 2 * fitting
+
+
+class _Peaks(Ledger):
+    """A ledger of peaks alone, which is what a plan asks for: a run under it takes less time."""
+
+    def _change(self, role: str, nbytes: int) -> None:
+        self.live[role] += nbytes
+        self._total += nbytes
+        if nbytes > 0:
+            self._observe(role)
+
+    def _observe(self, role: str) -> None:
+        self.peak = max(self.peak, self._total)
+        if role == "tangent":
+            self.peaks[role] = max(self.peaks.get(role, 0), self.live[role])
 
 
 def _booked(run: Callable[[Seeding], object], seeding: Seeding) -> Ledger:
-    with Ledger() as ledger:
+    with _Peaks() as ledger:
         run(seeding)
     return ledger
 
@@ -175,15 +201,15 @@ def _packed(costs: list[_Cost], single: dict[Key, int], shared: int) -> list[Ali
                 chunks.append(Alike({cost.key: (start, start + size)}, count))
                 free = shared - cost.company.bytes(size)
                 start += count * size
-        if chunks and chunks[-1].count > 1:  # what comes next goes with the last one
+        if chunks and chunks[-1].runs > 1:  # what comes next goes with the last one
             last = chunks.pop()
-            chunks += [last._replace(count=last.count - 1), Alike(last.at(last.count - 1))]
+            chunks += [last._replace(runs=last.runs - 1), Alike(last.at(last.runs - 1))]
     return chunks
 
 
 def _distinct(chunks: list[Alike]) -> list[Windows]:
     """The last of every kind of chunk."""
-    return list({_kind(alike.windows): alike.at(alike.count - 1) for alike in chunks}.values())
+    return list({_kind(alike.windows): alike.at(alike.runs - 1) for alike in chunks}.values())
 
 
 def _kind(windows: Windows) -> _Kind:

@@ -46,7 +46,8 @@ def jacobian(
     `structure`: `"diagonal"` for a function that acts element by element: returns the diagonal alone, in the variable's shape, from one
     direction.
     `sparsity`: where the Jacobian (output elements, input elements) of one array by one array may be other than zero: a matrix of
-    `scipy.sparse` (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see `jacobian_sparsity`).
+    `scipy.sparse` or a `BCOO` of jax's (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see
+    `jacobian_sparsity`).
     Takes a direction per colour of columns and returns a `scipy.sparse.csr_array` with the pattern's entries, on jax a `BCOO`.
     A pattern that leaves out entries gives wrong numbers; `check=True` adds a random direction that shows it, and raises.
 
@@ -93,6 +94,7 @@ def _blocks(
     rows: list[list[Any]] = []
     values: list[Any] = []
     build: Any = None
+    taken: set[int] = set()
     for run in runs:
         level = new_level()
         variables, seeds = plant(arguments, level, run.seeding)
@@ -101,7 +103,7 @@ def _blocks(
         for y, row in zip(outs, rows, strict=True):
             if batch is not None:
                 _check_examples(y, level, batch)
-            _add_columns(row, y, seeds, level)
+            _add_columns(row, y, seeds, level, taken)
         values = [below(y, level) for y in outs]
     return rows, values, build
 
@@ -115,7 +117,7 @@ def _check_examples(y: Any, level: int, batch: int) -> None:
     check_rows(getattr(y, "shape", ()), batch)
 
 
-def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int) -> None:
+def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int, taken: set[int]) -> None:
     """Add what one run found of `dy / d variable` to `row`, as `[n, *shape of y]` per variable."""
     if not isinstance(y, Tensor) or y.level != level:
         return
@@ -123,8 +125,7 @@ def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int) -> N
     for i, seed in enumerate(seeds):
         for own in dict.fromkeys((seed, seed.whole)):
             if own in found:
-                part = collecting.placed(own, found[own], y.shape)
-                row[i] = part if row[i] is None else row[i] + part
+                row[i] = collecting.added(row[i], own, found.pop(own), tuple(y.shape), taken)
 
 
 def _columns(row: list[Any], value: Any, arguments: Arguments, shapes: Sequence[tuple[int, ...]]) -> Any:
@@ -191,7 +192,7 @@ def sparse_jacobian(
         if block is None:
             block = zeros_of(value, (count, *value.shape))
         block = block.reshape((count, math.prod(value.shape)))
-        return block[colours[pattern.columns], pattern.rows], block[-1]
+        return block[colours[pattern.columns], pattern.rows], block[-1:]
 
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)

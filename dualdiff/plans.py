@@ -171,7 +171,7 @@ class Plans:
         except MemoryBudgetError as error:
             if self._mode != "auto":
                 raise
-            first = error
+            first = error.with_traceback(None)  # which holds this frame, and so itself, and arrays until the collector comes by
         try:
             return _Plan("parameters", plan(run, "parameters", self._budget), None)
         except MemoryBudgetError as error:
@@ -220,20 +220,23 @@ class _Plan:
     def runs(self, start: _Start, abstract: bool) -> Iterator[Run]:
         """One after the other, because there may be as many as there are parameters.
 
-        Of `abstract` arrays the second run of those that are alike stands for all further ones, which would do the same; the first
-        one may find no gradient to add to.
+        Of `abstract` arrays one of those that are alike stands for all, which would do the same, but for a first one that finds no gradient
+        to add to yet.
         """
-        first = True
+        first, seen = True, set[Key]()
         for alike in self.chunks:
-            if abstract and alike.count > 2:
-                yield self._run(alike.windows, None if first else start)
-                with repeated(alike.count - 1):
-                    yield self._run(alike.at(1), start)
+            if not abstract or alike.runs == 1:
+                for windows in alike.each():
+                    yield self._run(windows, None if first else start)
+                    first = False
+            else:
+                alone = first or not seen.issuperset(alike.windows)
+                if alone:
+                    yield self._run(alike.windows, None if first else start)
+                with repeated(alike.runs - alone):
+                    yield self._run(alike.at(alike.runs - 1), start)
                 first = False
-                continue
-            for windows in alike.each():
-                yield self._run(windows, None if first else start)
-                first = False
+            seen.update(alike.windows)
 
     def _run(self, windows: Windows, start: _Start | None) -> Run:
         return Run(Seeding(self.mode, windows, known=self.sizes, own=self.own), start)

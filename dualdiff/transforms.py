@@ -13,20 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import is_mutable, namespace, random
+from diffcore.arrays import namespace, random
 from diffcore.arrays.abstract import AbstractArray
-from diffcore.dispatch import new_level, owner_of
+from diffcore.dispatch import new_level
 from diffcore.errors import GradientError
 from diffcore.ledger import did, label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
-from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
+from diffcore.transforms import Arguments, along, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import collecting
 from dualdiff.forms import contract
 from dualdiff.jacobians import jacobian, sparse_jacobian
 from dualdiff.plans import Plans, Run, below, call, seeded
-from dualdiff.seeding import Directions, Variable
+from dualdiff.seeding import Directions
 from dualdiff.tensor import Tensor, tangent_of
 
 
@@ -89,7 +89,8 @@ def value_and_grad(
         arguments = arguments_of("value_and_grad", args, argnums)
         value, aux, gradients = plans.evaluate(arguments, lambda runs: _accumulated(function, arguments, runs, has_aux))
         taken: set[int] = set()
-        shaped = [zeros_of(p) if g is None else _own(_shaped(g, p), taken) for g, p in zip(gradients, arguments.primals, strict=True)]
+        found = zip(gradients, arguments.primals, strict=True)
+        shaped = [zeros_of(p) if g is None else collecting.owned(_shaped(g, p), taken) for g, p in found]
         if state.ledger is not None:
             did("step", "dualdiff")
             for g in shaped:
@@ -117,7 +118,7 @@ def _accumulated(
         for i, seed in enumerate(seeds):
             for own in dict.fromkeys((seed, seed.whole)):
                 if own in found:
-                    gradients[i] = _added(gradients[i], own, found.pop(own), taken)
+                    gradients[i] = collecting.added(gradients[i], own, found.pop(own), (), taken)
     return value, tree.map(lambda y: below(y, level), aux) if has_aux else None, gradients
 
 
@@ -125,40 +126,10 @@ def _is_of(out: Any, level: int) -> bool:
     return isinstance(out, Tensor) and out.level == level
 
 
-def _added(total: Any, variable: Variable, part: Any, taken: set[int]) -> Any:
-    """`total` `[n]` with what one run found of the gradient of a variable, `[n]` or that of its window, in place where that can be."""
-    if total is None and part.shape[0] == variable.elements:
-        return _own(part, taken)
-    if not is_mutable(part) or total is not None and not is_mutable(total):
-        part = collecting.placed(variable, part, ())
-        return part if total is None else total + part
-    if total is None:
-        total = np.zeros_like(part, shape=(variable.elements,))
-    place = total if part.shape[0] == variable.elements else total[variable.rows]
-    place += part
-    return total
-
-
 def _shaped(gradient: Any, primal: Any) -> Any:
     """`gradient` in the shape and dtype of `primal`."""
     gradient = gradient.reshape(tuple(primal.shape))
     return gradient if gradient.dtype == primal.dtype else gradient.astype(primal.dtype)
-
-
-def _own(gradient: Any, taken: set[int]) -> Any:
-    """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
-    if isinstance(gradient, AbstractArray):
-        if gradient.storage.nbytes != gradient.nbytes or id(gradient.storage) in taken:
-            gradient = gradient.copy()
-        taken.add(id(gradient.storage))
-        return gradient
-    owner = owner_of(gradient)
-    if owner is None:
-        return gradient
-    if owner is not gradient and (owner.size != gradient.size or not gradient.flags.writeable) or id(owner) in taken:
-        owner = gradient = gradient.copy()
-    taken.add(id(owner))
-    return gradient
 
 
 def grad(
@@ -226,18 +197,20 @@ def _drawn(shape: tuple[int, ...], like: Any, generator: Any) -> Any:
     """Standard normal numbers in the dtype and on the backend of `like`."""
     if isinstance(like, AbstractArray):
         return AbstractArray(shape, np.float64).astype(like.dtype)  # as they are drawn
-    return namespace((like,)).asarray(random.normal(shape, like.dtype, generator))
+    drawn = random.normal(shape, like.dtype, generator, like)
+    xp = namespace((like,))
+    return drawn if xp is np else xp.asarray(drawn)
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """The Hessian of a scalar-valued `function` at `primals`, times `tangents`: forward over forward.
 
-    **Arguments:** `primals`: one array, or a tuple of the function's arguments; `tangents`: the same structure. Returns that structure.
+    **Arguments:** `primals`: one array, or a tuple of the function's arguments; `tangents`: the same structure, `None` for zeros. Returns
+    the structure of `primals`.
     """
-    single = not isinstance(primals, tuple)
-    points, along = ((primals,), (tangents,)) if single else (primals, tangents)
-    result = jvp(grad(function, tuple(range(len(points)))), points, along)[1]
-    return result[0] if single else result
+    points, directions = along(primals, tangents)
+    result = jvp(grad(function, tuple(range(len(points)))), points, directions)[1]
+    return result if isinstance(primals, tuple) else result[0]
 
 
 def hessian(

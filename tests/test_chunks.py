@@ -88,7 +88,7 @@ def test_each_chunk_is_one_run_and_the_plan_touches_no_data(monkeypatch: pytest.
 
     def counting(*args: Any) -> Any:
         made = original(*args)
-        plans.append(made.count)
+        plans.append(made.runs)
         return made
 
     monkeypatch.setattr(module, "plan", counting)

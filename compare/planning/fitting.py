@@ -73,10 +73,8 @@ class Fitting:
         result = _result(task) if way.computes == ways.JACOBIAN else 0
         if free.resting + result > budget:
             return _Done(free, account=f"the Jacobian alone takes {size(result)}")
-        memory, found = budget - rest, free
+        memory, found = max(budget - rest, 1), free
         for _ in range(TRIES):
-            if memory <= 0:
-                break
             try:
                 found = self.run(way, task, memory)
             except MemoryBudgetError as error:
@@ -85,8 +83,8 @@ class Fitting:
             over = found.peak.nbytes - budget
             if over <= 0:
                 runs = round(found.flops.get("primal", 0) / max(free.flops.get("primal", 0), 1))
-                return _Done(found, max(runs, 1), memory, account=f"directions in {counted(runs, 'run')}")
-            memory = min(memory - 1, memory * (budget - rest) // (found.peak.nbytes - rest))
+                return _Done(found, max(runs, 1), memory)
+            memory = max(min(memory - 1, memory * (budget - rest) // (found.peak.nbytes - rest)), 1)
         return _Done(found, account="chunks of directions do not bring it below")
 
     def _least(self, way: Way, task: Task, memory: int, account: str) -> _Done:
@@ -119,10 +117,8 @@ class Fitting:
                 raise DiffError("the network is no sequence of layers, of which parts could be run again")
         free = self.run(ways.REVERSE, task)
         rest = free.resting + sum(math.prod(p.shape) * p.dtype.itemsize for p in made.net.parameters())
-        memory, found = budget - rest, free
+        memory, found = max(budget - rest, 1), free
         for _ in range(TRIES):
-            if memory <= 0:
-                break
             try:
                 found = self.run(way, task, memory)
             except MemoryBudgetError as error:
@@ -133,7 +129,7 @@ class Fitting:
                     schedule = revdiff.checkpoint_schedule(made.net, made.inputs, memory=memory)
                 again = f"{schedule.recomputed} of {schedule.steps} steps run again"
                 return _Done(found, 1, memory, account=again, schedule=str(schedule))
-            memory -= over
+            memory = max(memory - over, 1)
         return _Done(found, account="parameters, gradients and data leave no room")
 
 

@@ -146,7 +146,7 @@ class HessianProduct(Way):
 
     def __init__(self, outer: str, inner: str) -> None:
         self.name = f"hvp-{outer}-over-{inner}"
-        self.title = f"Hessian product, {outer} over {inner}"
+        self.title = f"product, {outer} over {inner}"
         self._product: Product = _pushed if outer == "forward" else _pulled
         self._gradient: Gradient = _by_forward if inner == "forward" else _by_reverse
         self.chunks = inner == "forward"

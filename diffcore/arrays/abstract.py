@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -67,7 +67,7 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     @property
     def mT(self) -> AbstractArray:
-        return _view(self, np.matrix_transpose)
+        return self.swapaxes(-1, -2) if self.ndim > 1 else _view(self, np.matrix_transpose)  # which is an error, in numpy's words
 
     def __len__(self) -> int:
         if not self.shape:
@@ -104,28 +104,26 @@ class AbstractArray(NDArrayOperatorsMixin):
         return rule(*args, **kwargs)
 
     def __getitem__(self, index: Any) -> AbstractArray:
-        taken = self._indexed(index)
-        if isinstance(taken, tuple):
-            return _gathers(taken, self.dtype)
+        parts = index if isinstance(index, tuple) else (index,)
+        if not _is_basic(parts):
+            gathered = _gathered_shape(self.shape, tuple(_index_stand_in(part) for part in parts))
+            did("gather", self.dtype.name, math.prod(gathered))
+            return _gathered(self, parts, gathered)
         did("view", "getitem")
-        if not isinstance(taken, np.ndarray):  # one element: numpy makes a scalar of it, which is a copy
+        shape, strides = _sliced(self, parts)
+        if not shape and Ellipsis not in parts:  # one element: numpy makes a scalar of it, which is a copy
             return AbstractArray((), self.dtype)
-        return AbstractArray(taken.shape, self.dtype, self.storage, taken.strides)
+        return AbstractArray(shape, self.dtype, self.storage, strides)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        taken = self._indexed(index)
-        np.broadcast_shapes(_shape(value), taken if isinstance(taken, tuple) else np.shape(taken))
-        if isinstance(taken, tuple):
-            did("scatter", self.dtype.name, math.prod(taken))
-        else:
-            moved("put", taken, value)
-
-    def _indexed(self, index: Any) -> Any:
-        """What numpy takes of a stand-in where that is a view or an element; the shape alone where elements are gathered."""
         parts = index if isinstance(index, tuple) else (index,)
-        if all(part is None or part is Ellipsis or isinstance(part, int | slice | np.integer) for part in parts):
-            return _layout(self)[index]
-        return _gathered(self.shape, tuple(_index_stand_in(part) for part in parts))
+        if _is_basic(parts):
+            shape, strides = _sliced(self, parts)
+            moved("put", AbstractArray(shape, self.dtype, self.storage, strides), value)
+        else:
+            shape = _gathered_shape(self.shape, tuple(_index_stand_in(part) for part in parts))
+            did("scatter", self.dtype.name, math.prod(shape))
+        _broadcast((_shape(value), shape))
 
     def __pow__(self, exponent: Any) -> Any:
         """numpy has functions of their own for some exponents; of integers for squares alone."""
@@ -146,7 +144,9 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order without gaps."""
-        return bool(_layout(self).flags.c_contiguous)
+        if self.strides is None or 0 in self.shape:
+            return True
+        return all(n == 1 or found == wanted for n, found, wanted in zip(self.shape, self.strides, row_major(self), strict=True))
 
     def copy(self, order: str = "C") -> AbstractArray:
         return _copied("copy", AbstractArray(self.shape, self.dtype), self)
@@ -159,10 +159,13 @@ class AbstractArray(NDArrayOperatorsMixin):
 
     def transpose(self, *axes: Any) -> AbstractArray:
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        return _view(self, lambda layout: layout.transpose(order or None))
+        return _transposed(self, order or None)
 
     def swapaxes(self, first: int, second: int) -> AbstractArray:
-        return _view(self, lambda layout: layout.swapaxes(first, second))
+        order = list(range(self.ndim))
+        first, second = _axis(first, self.ndim), _axis(second, self.ndim)
+        order[first], order[second] = second, first
+        return _transposed(self, order)
 
     def sum(self, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> AbstractArray:
         return _reduce(np.add, self, None, axis=axis, keepdims=keepdims, dtype=dtype)
@@ -192,7 +195,7 @@ class AbstractArray(NDArrayOperatorsMixin):
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> AbstractArray:
         _book(self.size)
         reduced("argmax", self.dtype, self, _axes(self.shape, axis))
-        return AbstractArray(_reduced(self.shape, axis, keepdims), np.intp)
+        return AbstractArray(_reduced(self.shape, axis, keepdims)[0], np.intp)
 
     argmin = argmax
 
@@ -224,7 +227,7 @@ def _shape(value: Any) -> Shape:
 def _elementwise(ufunc: np.ufunc, inputs: Any, out: Any, options: dict[str, Any]) -> Any:
     if options.get("where", True) is not True or ufunc.signature is not None:
         raise UnknownCostError(f"numpy.{ufunc.__name__} with {options or ufunc.signature} has no cost rule for abstract arrays")
-    shape = np.broadcast_shapes(*map(_shape, inputs))
+    shape = _broadcast(map(_shape, inputs))
     dtype = np.dtype(options["dtype"]) if options.get("dtype") else _resolve(ufunc, tuple(map(_kind, inputs)))
     size = math.prod(shape)
     if ufunc.__name__ in _TRANSCENDENTAL:
@@ -262,18 +265,21 @@ def _new(inputs: Any, shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
     """
     if all(getattr(x, "strides", None) is None or x.ndim < 2 for x in inputs):
         return AbstractArray(shape, dtype)
-    stand_ins = [_tiny(x) for x in inputs]
+    return _laid_out(shape, dtype, _order([_tiny(x) for x in inputs], shape))
+
+
+def _order(stand_ins: list[Any], shape: Shape) -> list[int]:
+    """The axes of a result of `shape` as numpy orders them in memory, the last one without gaps, after operands like `stand_ins`."""
     flags = [["readonly"]] * len(stand_ins) + [["writeonly", "allocate"]]
     made = np.nditer((*stand_ins, None), ["zerosize_ok"], flags, itershape=tuple(min(n, 2) for n in shape))  # type: ignore[arg-type]
     small = made.operands[-1].strides
-    return _laid_out(shape, dtype, sorted(range(len(shape)), key=lambda i: (-small[i] if shape[i] > 1 else 0, i)))
+    return sorted(range(len(shape)), key=lambda i: (-small[i] if shape[i] > 1 else 0, i))
 
 
-def _tiny(x: Any) -> Any:
-    """`x` cut to two elements along each axis, with its own strides; never read."""
-    shape = tuple(min(n, 2) for n in _shape(x))
-    strides = _layout(x).strides if isinstance(x, AbstractArray) else getattr(x, "strides", None)
-    return np.empty(shape) if strides is None else as_strided(np.zeros(()), shape, strides, writeable=False)
+def _tiny(x: Any, axes: slice = slice(None)) -> Any:
+    """`x` cut to two elements along each of some axes, with its own strides; never read."""
+    shape = tuple(min(n, 2) for n in _shape(x)[axes])
+    return as_strided(np.zeros(()), shape, strides_of(x)[axes], writeable=False) if hasattr(x, "dtype") else np.empty(shape)
 
 
 def _matmul(inputs: Any, out: Any) -> Any:
@@ -289,7 +295,11 @@ def _matmul(inputs: Any, out: Any) -> Any:
     dtype = _resolve(np.matmul, tuple(map(_kind, inputs)))
     m, n = math.prod(rows[0]), math.prod(columns[0])
     multiplied(dtype, math.prod(shape) // max(m * n, 1), m, n, rows[1])
-    return _into(out, shape, dtype)
+    if out is not None or len(shape) < 4 or all(getattr(x, "strides", None) is None for x in inputs):
+        return _into(out, shape, dtype)
+    stacks = slice(0, -2)  # as the stacks of matrices are ordered in the operands, so they are in the result
+    order = _order([_tiny(x, stacks) for x in inputs], shape[stacks])
+    return _laid_out(shape, dtype, [*order, len(shape) - 2, len(shape) - 1])
 
 
 def _axes(shape: Shape, axis: Any) -> set[int]:
@@ -298,9 +308,11 @@ def _axes(shape: Shape, axis: Any) -> set[int]:
     return {_axis(a, len(shape)) for a in (axis if isinstance(axis, tuple) else (axis,))}
 
 
-def _reduced(shape: Shape, axis: Any, keepdims: bool) -> Shape:
+def _reduced(shape: Shape, axis: Any, keepdims: bool) -> tuple[Shape, list[int]]:
+    """The shape of a reduction, and which axes of the operand its axes are."""
     axes = _axes(shape, axis)
-    return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
+    left = [i for i in range(len(shape)) if keepdims or i not in axes]
+    return tuple(1 if i in axes else shape[i] for i in left), left
 
 
 def _axis(axis: Any, ndim: int) -> int:
@@ -317,7 +329,10 @@ def _reduce(
     reduced(f"{ufunc.__name__}.reduce", x.dtype, x, _axes(x.shape, axis))
     if dtype is None:
         dtype = _reduced_dtype(ufunc, x.dtype)
-    return _into(out, _reduced(x.shape, axis, keepdims), dtype)
+    shape, left = _reduced(x.shape, axis, keepdims)
+    if out is not None or len(shape) < 2 or x.strides is None:
+        return _into(out, shape, dtype)
+    return _laid_out(shape, np.dtype(dtype), sorted(range(len(shape)), key=lambda i: -abs(x.strides[left[i]])))
 
 
 def _accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> AbstractArray:
@@ -325,7 +340,7 @@ def _accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> Ab
     _axis(axis, x.ndim)
     _book(*((0, x.size) if ufunc.__name__ in _TRANSCENDENTAL else (x.size, 0)))
     reduced(f"{ufunc.__name__}.accumulate", x.dtype, x, (axis % x.ndim,))
-    return AbstractArray(x.shape, _reduced_dtype(ufunc, x.dtype) if dtype is None else dtype)
+    return _like(x, _reduced_dtype(ufunc, x.dtype) if dtype is None else dtype)
 
 
 def _view(x: AbstractArray, take: Callable[[Any], Any]) -> AbstractArray:
@@ -336,17 +351,82 @@ def _view(x: AbstractArray, take: Callable[[Any], Any]) -> AbstractArray:
 
 
 def _layout(x: AbstractArray) -> Any:
-    strides = x.strides
-    if strides is None:
-        step, reverse = x.dtype.itemsize, []
-        for n in reversed(x.shape):
-            reverse.append(step)
-            step *= max(n, 1)
-        strides = tuple(reversed(reverse))
-    return as_strided(np.zeros((), x.dtype), x.shape, strides, writeable=False)
+    return as_strided(np.zeros((), x.dtype), x.shape, strides_of(x), writeable=False)
+
+
+def strides_of(x: Any) -> Shape:
+    """Bytes from one element to the next along each axis; those of what has none are of row-major order."""
+    strides: Shape | None = getattr(x, "strides", None)
+    return row_major(x) if strides is None else strides
+
+
+def row_major(x: Any) -> Shape:
+    """The strides of a new array like `x`."""
+    strides, step = [0] * len(x.shape), x.dtype.itemsize
+    for i in range(len(x.shape) - 1, -1, -1):
+        strides[i] = step
+        step *= x.shape[i] or 1
+    return tuple(strides)
+
+
+def _broadcast(shapes: Iterable[Shape]) -> Shape:
+    """The shape to which all of `shapes` broadcast: that of numpy, which is asked only where they differ."""
+    different = {*shapes, ()}
+    return different.pop() if len(different) == 1 else np.broadcast_shapes(*different) if len(different) > 2 else max(different, key=len)
+
+
+def _transposed(x: AbstractArray, order: Any) -> AbstractArray:
+    """`x` with its axes in another order, by default the opposite one."""
+    axes = range(x.ndim - 1, -1, -1) if order is None else [_axis(axis, x.ndim) for axis in order]
+    if order is not None and sorted(axes) != list(range(x.ndim)):
+        return _view(x, lambda layout: layout.transpose(order))  # which is an error, in numpy's words
+    strides = strides_of(x)
+    did("view", "transpose")
+    return AbstractArray(tuple([x.shape[axis] for axis in axes]), x.dtype, x.storage, tuple([strides[axis] for axis in axes]))
+
+
+def _is_basic(parts: tuple[Any, ...]) -> bool:
+    """Whether an index is made up of numbers, slices and new axes."""
+    return all(type(part) is slice or part is None or part is Ellipsis or isinstance(part, int | np.integer) for part in parts)
+
+
+def _sliced(x: AbstractArray, parts: tuple[Any, ...]) -> tuple[Shape, Shape | None]:
+    """Shape and strides of the view of `x` by numbers, slices and new axes; the strides are `None` where the view is contiguous."""
+    shape, strides = list[int](), list[int]()
+    lengths, steps, axis = x.shape, strides_of(x), 0
+    missing = len(lengths) - sum([part is not None and part is not Ellipsis for part in parts])
+    if missing < 0 or any(isinstance(part, bool) for part in parts) or sum([part is Ellipsis for part in parts]) > 1:
+        taken = _layout(x)[parts]  # mostly an error, in numpy's words
+        return taken.shape, taken.strides
+    for part in parts if Ellipsis in parts else (*parts, Ellipsis):
+        if type(part) is slice:
+            start, stop, step = part.indices(lengths[axis])
+            count = len(range(start, stop, step))
+            shape.append(count)
+            strides.append(steps[axis] * step if count else steps[axis])
+            axis += 1
+        elif part is Ellipsis:
+            shape += lengths[axis : axis + missing]
+            strides += steps[axis : axis + missing]
+            axis += missing
+        elif part is None:
+            shape.append(1)
+            strides.append(0)
+        else:
+            if not -lengths[axis] <= part < lengths[axis]:
+                raise IndexError(f"index {part} is out of bounds for axis {axis} with size {lengths[axis]}")
+            axis += 1
+    return tuple(shape), tuple(strides)
 
 
 def _reshape(x: AbstractArray, shape: Any, copy: bool | None = None, **_: Any) -> AbstractArray:
+    if x.is_contiguous():
+        whole = tuple(map(operator.index, (shape,) if isinstance(shape, int | np.integer) else shape))
+        if -1 in whole and whole.count(-1) == 1 and x.size and 0 not in whole:
+            whole = tuple([n if n != -1 else x.size // -math.prod(whole) for n in whole])
+        if math.prod(whole) == x.size and min(whole, default=0) >= 0:
+            did("view", "transpose")
+            return AbstractArray(whole, x.dtype, x.storage)
     layout = _layout(x)
     try:
         return _view(x, lambda _: np.reshape(layout, shape, copy=False))
@@ -376,7 +456,28 @@ def _index_stand_in(part: Any) -> Any:
     return part
 
 
-def _gathered(shape: Shape, parts: tuple[Any, ...]) -> Shape:
+def _gathered(x: AbstractArray, index: Any, shape: Shape) -> AbstractArray:
+    """What numpy gathers of `x`: it fills memory in the order of the positions, whichever axes of the result they become."""
+    if x.ndim < 2:
+        return AbstractArray(shape, x.dtype)
+    parts: list[Any] = []
+    for part in index:
+        if isinstance(part, np.ndarray) and part.dtype == np.bool_ and part.ndim:
+            parts += [np.zeros(min(int(part.sum()), 2), np.intp)] * part.ndim
+        elif part is None or part is Ellipsis:
+            parts.append(part)
+        elif isinstance(part, slice):
+            parts.append(slice(None))
+        else:
+            parts.append(np.zeros(_ordered(part).shape, np.intp) if np.ndim(part) else 0)
+    small = _ordered(x)[tuple(parts)]
+    made = _laid_out(shape, x.dtype, sorted(range(len(shape)), key=lambda i: (-small.strides[i], i)))
+    if small.base is not None:
+        made.base = made.storage  # numpy hands out its memory with the axes swapped
+    return made
+
+
+def _gathered_shape(shape: Shape, parts: tuple[Any, ...]) -> Shape:
     """The shape of what numpy gathers from an array of `shape` by `parts`, some of which are arrays; numpy is asked where one is a mask."""
     whole = [part for part in parts if part is not None and part is not Ellipsis]
     positions = [part for part in whole if not isinstance(part, slice)]
@@ -438,7 +539,7 @@ def _full_like(x: Any, value: Any, dtype: Any = None, order: str = "K", **option
 def _where(condition: Any, x: Any, y: Any) -> AbstractArray:
     shape = np.broadcast_shapes(*map(_shape, (condition, x, y)))
     _book(math.prod(shape))
-    return _walked("where", (x, y, condition), AbstractArray(shape, _resolve(np.add, (_kind(x), _kind(y)))))
+    return _walked("where", (x, y, condition), _new((condition, x, y), shape, _resolve(np.add, (_kind(x), _kind(y)))))
 
 
 def _mapped(function: str, inputs: Any, dtype: Any, operations: int = 1) -> AbstractArray:
@@ -470,7 +571,7 @@ def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
 def _ordered(x: Any) -> Any:
     """A real array of at most two elements along each axis, which lie in memory in the order of `x`."""
     shape = tuple(min(n, 2) for n in x.shape)
-    strides = _layout(x).strides if isinstance(x, AbstractArray) else x.strides
+    strides = strides_of(x)
     steps, step = [0] * len(shape), 1
     for axis in sorted(range(len(shape)), key=lambda i: (abs(strides[i]), -i)):
         if strides[axis]:
