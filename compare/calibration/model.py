@@ -9,6 +9,7 @@ import msgspec
 
 from compare.calibration.curves import Curve, Products
 from compare.calibration.walks import LIKE, Walk
+from diffcore.arrays.works import STILL, STRIDED
 from diffcore.ledger import Work
 
 VERSION = 1
@@ -78,6 +79,6 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _walked(self, function: str, of: str, size: int, loops: int, traffic: int, strides: int) -> float:
         walks = self._walks(of)
         walk = walks.get(function) or walks.get(LIKE.get(function, "")) or walks["add"]
-        elements = size * (walk.strided if strides else walk.element)
-        several = walk.walk + loops * walk.loop if loops > 1 else 0.0
+        elements = size * (walk.strided if strides == STRIDED else walk.element)
+        several = walk.walk + loops * (walk.still if strides == STILL else walk.loop) if loops > 1 else 0.0
         return walk.call + several + max(elements, traffic * self.traffic.at(max(traffic, 1)))

@@ -1,8 +1,8 @@
 """What the engines' own work takes: an operation, a parameter's update, a step, a checkpointed segment, a step of a recurrent layer.
 
-It is told from small programs, stacks of layers of a few numbers, by what they take beside the numpy calls and rules of kernels in them,
-and by what longer stacks take more. All programs are timed in turn, so that each meets the caches as in a step of training. They are none
-of the networks that are compared.
+It is told from small programs, stacks of layers of a few numbers, by what they take beside their numpy calls and their kernels' rules, and
+by what longer stacks take more. All programs are timed in turn, so that each meets the caches as in a step of training. They are none of
+the networks that are compared.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ PATIENCE = 0.02
 LEAST = 4
 TURNS = 30
 """How often work that is done in turn with other is timed."""
-SETTLING = 1.5
+SETTLING = 3.0
 """Seconds in which the gauge is watched before anything else."""
 
 

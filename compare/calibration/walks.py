@@ -24,12 +24,13 @@ BUFFERS = tuple(1 << n for n in range(10, 28))
 class Walk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds of a function: a `call`; where there are several inner loops to `walk` them, and each `loop`; an element.
 
-    It lies beside the last one, or apart (`strided`).
+    A loop in which an operand stands `still`, as a column does, takes longer. An element lies beside the last one, or apart (`strided`).
     """
 
     call: float
     walk: float
     loop: float
+    still: float
     element: float
     strided: float
 
@@ -102,18 +103,22 @@ _PROGRAMS: dict[str, Callable[..., Any]] = {
 def _walk(watch: Stopwatch, program: Callable[..., Any], dtype: str) -> Walk:
     """The numbers of a program of an array for the result and two operands, of which the first has gaps where there are several loops."""
 
-    def seconds(shape: tuple[int, ...], part: Any = ...) -> float:
+    def seconds(shape: tuple[int, ...], part: Any = ..., column: bool = False) -> float:
         x = _numbers(shape, dtype)[part]
         out, y = _numbers(x.shape, dtype), _numbers(x.shape, dtype)
+        if column:
+            y = y[:, :1]
         return watch.seconds(lambda: program(out, x, y))
 
     call, near = seconds((1, 4)), seconds((1, NEAR))
     few, many = (seconds((n, 2 * FEWER // n), (slice(None), slice(FEWER // n))) for n in LOOPS)
+    columns = seconds((LOOPS[1], FEWER // LOOPS[1]), column=True)
     apart = seconds((1, 2 * FEWER), (slice(None), slice(None, None, 2)))
     element = max(near - call, 0.02 * call) / NEAR
     loop = max(many - few, 0.0) / (LOOPS[1] - LOOPS[0])
     walk = max(few - call - FEWER * element - LOOPS[0] * loop, 0.0)
-    return Walk(call, walk, loop, element, max((apart - call) / FEWER, element))
+    still = max((columns - call - walk - FEWER * element) / LOOPS[1], loop)
+    return Walk(call, walk, loop, still, element, max((apart - call) / FEWER, element))
 
 
 def _numbers(shape: tuple[int, ...], dtype: str) -> Any:
@@ -149,7 +154,7 @@ def scattered(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
     def both(program: Callable[[Any], Any]) -> Walk:
         call, near = watch.seconds(lambda: program(few)), watch.seconds(lambda: program(index))
         element = max(near - call, 0.02 * call) / NEAR
-        return Walk(call, 0.0, 0.0, element, element)
+        return Walk(call, 0.0, 0.0, 0.0, element, element)
 
     return {
         "gather": both(lambda at: x[at]),

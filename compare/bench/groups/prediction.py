@@ -1,7 +1,7 @@
 """Seconds of a step as they are predicted from shapes, against those that `compare run` measures, over networks, batches and strategies.
 
 Every cell is measured in interleaved rounds, like the strategies of a run, with a gauge beside each: where the machine is slower than at
-its best, as others use it, so is the gauge, and a prediction is of the machine at its best. How many hold as the clock has them is told.
+its best, as others use it, so is the gauge, and a prediction is of the machine at its best. How many hold by the clock is told too.
 """
 
 from __future__ import annotations
