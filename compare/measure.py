@@ -13,6 +13,7 @@ import numpy as np
 
 from compare.errors import InputError
 from compare.messages import Prepared
+from compare.planning.seconds import calibration
 from compare.records import Moment
 from compare.settings import AUTO, Settings
 from compare.strategies import Strategy
@@ -102,7 +103,8 @@ def traced(program: Callable[[], Any]) -> int:
 def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | None, *, real: bool = False) -> Prepared:
     """The same, with tangents in chunks of `memory` bytes, or all at once; on observed arrays if `real`. Raises `MemoryBudgetError`."""
     tensor, device = strategy.engine().tensor, "cpu" if real else "meta"
-    ledger = _Limited(math.inf if settings.full else STEP_FLOPS, compiled=settings.backend == "jax")
+    timed = None if real or settings.backend != "numpy" else calibration()
+    ledger = _Limited(math.inf if settings.full else STEP_FLOPS, compiled=settings.backend == "jax", works=timed is not None)
     with ledger:
         with ledger.role("parameter"):
             trainer = Trainer(settings, strategy, device=device, dtype=dtype, compiled=False, memory=memory)
@@ -124,6 +126,7 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
         ledger.most = math.inf
         gc.collect()
         ledger.timeline.clear()
+        ledger.work.clear()
         before = dict(ledger.flops), dict(ledger.transcendentals), _by_phase(ledger.products), dict(ledger.surplus)
         trainer.step(inputs, targets)
         timeline = ledger.timeline
@@ -138,6 +141,7 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
         convention=ledger.convention,
         planned_peak=max((sum(roles.values()) for _, roles in timeline), default=0),
         timeline=[Moment(label, dict(roles)) for label, roles in thinned(timeline, MOMENTS, lambda moment: sum(moment[1].values()))],
+        seconds=None if timed is None else timed.seconds(ledger.work),
     )
 
 
@@ -161,8 +165,8 @@ class _TooDear(Exception):
 class _Limited(Ledger):
     """A ledger that ends the work when it has cost more than `most` operations."""
 
-    def __init__(self, most: float, *, compiled: bool) -> None:
-        super().__init__(compiled=compiled)
+    def __init__(self, most: float, *, compiled: bool, works: bool) -> None:
+        super().__init__(compiled=compiled, works=works)
         self.most, self._done = most, 0
 
     def book(self, flops: int, transcendentals: int) -> None:
