@@ -148,6 +148,13 @@ def added(total: Any, variable: Variable, part: Any, shape: tuple[int, ...], tak
     """`total` `[n, *shape]` with what one run found of the derivative by a variable, all of it or that of its window; in place where that
     can be. It is in memory of its own, which none of those `taken` have.
     """
+    if state.ledger is None:
+        return _added(total, variable, part, shape, taken)
+    with state.ledger.phase("tangent"):
+        return _added(total, variable, part, shape, taken)
+
+
+def _added(total: Any, variable: Variable, part: Any, shape: tuple[int, ...], taken: set[int]) -> Any:
     if total is None and part.shape[0] == variable.elements:
         return owned(part, taken)
     if not is_mutable(part) or total is not None and not is_mutable(total):

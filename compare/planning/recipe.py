@@ -197,13 +197,27 @@ class Own(Recipe):
 
 
 def shadow(net: Any) -> Callable[..., Any]:
-    """A `build` for `Own` that makes copies of `net` on shapes alone; its arrays are not copied."""
+    """A `build` for `Own` that makes copies of `net` on shapes alone, with tensors of the engine asked for; its arrays are not copied."""
     arrays = {id(array): array for array in (t.array for t in (*net.parameters(), *net.buffers()))}
 
-    def build(_: Any) -> Any:
-        return copy.deepcopy(net, dict(arrays)).to("meta")
+    def build(kit: Any) -> Any:
+        made = copy.deepcopy(net, dict(arrays)).to("meta")
+        own: dict[int, Any] = {}
+        for module in made.modules():
+            for registry in (module._parameters, module._buffers):
+                for name, tensor in registry.items():
+                    if tensor is not None and tensor.engine != kit.engine.Tensor.engine:
+                        registry[name] = own.setdefault(id(tensor), _of(kit.engine, tensor, registry is module._parameters))
+        return made
 
     return build
+
+
+def _of(engine: Any, tensor: Any, is_parameter: bool) -> Any:
+    """A tensor of `engine` like one of the other."""
+    if is_parameter:
+        return engine.nn.Parameter(engine.Tensor(tensor.array), requires_grad=tensor.requires_grad)
+    return engine.Tensor(tensor.array)
 
 
 def shape_of(net: Any, inputs: Any) -> tuple[int, ...]:
