@@ -21,6 +21,8 @@ THREADS = {
 """Environment variables that set the threads; they count only when set before the library is loaded. `NPROC` is XLA's."""
 
 GIBIBYTE = 2**30
+SHARE = 0.8
+"""Of the memory there is, what arrays may take: the rest is for the interpreter, libraries, and what they allocate themselves."""
 
 
 def describe(*, heavy: bool, backend: str = "numpy") -> dict[str, str]:

@@ -4,7 +4,8 @@
     ├── InputError         exit code 2   (ValueError)  something asked for that cannot be: a name, a value, a folder, a file
     ├── WorkerError        exit code 1   a measuring process failed, died or fell silent
     ├── TrainingError      exit code 1   training left the finite numbers
-    └── DisagreementError  exit code 3   what should compute the same does not
+    ├── DisagreementError  exit code 3   what should compute the same does not
+    └── MemoryLimitError   exit code 4   what is asked for is predicted not to fit in the memory there is
 
 The command line prints the message and ends with the code.
 """
@@ -41,6 +42,12 @@ class DisagreementError(CompareError):
     """What should compute the same does not, so that nothing can be measured."""
 
     exit_code = 3
+
+
+class MemoryLimitError(CompareError):
+    """What is asked for is predicted not to fit in the memory there is."""
+
+    exit_code = 4
 
 
 def suggestion(value: str, allowed: Iterable[str]) -> str:

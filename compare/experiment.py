@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from compare import environment, records
 from compare.agreement import DTYPE, agreement
-from compare.errors import InputError, WorkerError
+from compare.errors import MemoryLimitError, WorkerError
 from compare.messages import Prepare, Prepared, Time, Timed, Train, Trained, Warm, Weigh, Weighed
 from compare.records import Line
 from compare.settings import DTYPES, Settings
@@ -142,19 +142,20 @@ class Experiment:
         for count, (name, worker) in enumerate(workers.items(), 1):
             self._prepared[name] = _expect(Prepared, worker.receive())
             phase.advance(count)
-        if self._settings.backend == "numpy":  # jax may compute on a device with memory of its own
+        if self._settings.backend == "numpy" and not self._settings.force:  # jax may compute on a device with memory of its own
             for name, prepared in self._prepared.items():
                 self._check_memory(name, prepared.planned_peak)
 
     def _check_memory(self, name: str, planned: int) -> None:
-        """Raise `InputError` when a step, which the comparison repeats in float64, is planned to take more memory than there is."""
+        """Raise `MemoryLimitError` when a step, which the comparison repeats in float64, is planned to take more than there is for it."""
         needed = planned * DTYPES[DTYPE] // DTYPES[self._settings.dtype]
         available = environment.available_memory()
-        if available is not None and needed > available:
-            raise InputError(
+        if available is not None and needed > environment.SHARE * available:
+            raise MemoryLimitError(
                 f"engine {name!r} is planned to need {needed / environment.GIBIBYTE:.1f} GiB for one step of {self._settings.shape} with"
-                f" `batch` (={self._settings.batch}) in {DTYPE}, and {available / environment.GIBIBYTE:.1f} GiB are available:"
-                " make the network or the batch smaller, or name other engines"
+                f" `batch` (={self._settings.batch}) in {DTYPE}, and may take {environment.SHARE:.0%} of the"
+                f" {available / environment.GIBIBYTE:.1f} GiB available: make the network or batch smaller, name other engines, or go on"
+                " with --force"
             )
 
     def _time(self, workers: dict[str, Worker]) -> list[records.Timing]:
@@ -171,7 +172,7 @@ class Experiment:
                 if number < wanted[name]:
                     rounds[name].append(_expect(Timed, worker.ask(Time(SAMPLES, LEAST, SECONDS))).samples)
                 phase.advance(done := done + 1)
-        return [records.Timing(name, samples, warm[name]) for name, samples in rounds.items()]
+        return [records.Timing(name, samples, warm[name], self._prepared[name].seconds) for name, samples in rounds.items()]
 
     def _train(self, workers: dict[str, Worker]) -> list[records.Training]:
         trainings = []
@@ -229,6 +230,7 @@ def run(settings: Settings | None = None, progress: Progress | None = None) -> l
     """The records of a run under `settings` (all defaults without them): each strategy timed, trained, weighed and compared.
 
     Takes about half a minute with the defaults and starts one process for each strategy. Raises `InputError` for settings
-    that cannot be or need more memory than there is, `WorkerError` when a process fails, `TrainingError` when a loss is not finite.
+    that cannot be, `MemoryLimitError` for those that need more memory than there is, `WorkerError` when a process fails,
+    `TrainingError` when a loss is not finite.
     """
     return Experiment(settings or Settings(), progress or Quiet()).run()

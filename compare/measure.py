@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,10 +13,12 @@ import numpy as np
 
 from compare.errors import InputError
 from compare.messages import Prepared
+from compare.planning.seconds import calibration
 from compare.records import Moment
 from compare.settings import AUTO, Settings
 from compare.strategies import Strategy
 from compare.training import Batch, Trainer
+from diffcore.arrays.observed import observe_tensors
 from diffcore.errors import MemoryBudgetError
 from diffcore.ledger import Ledger, thinned
 
@@ -71,15 +74,46 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
         return _counted(settings, strategy, dtype, error.least)
 
 
-def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | None) -> Prepared:
-    """The same, with tangents in chunks of `memory` bytes, or all at once. Raises `MemoryBudgetError`."""
-    tensor = strategy.engine().tensor
-    ledger = _Limited(math.inf if settings.full else STEP_FLOPS, compiled=settings.backend == "jax")
+def observed(settings: Settings, strategy: Strategy, dtype: str, memory: int | None = None) -> Prepared:
+    """What the ledger sees of the same step on numpy's arrays: the buffers that there really are, on inputs of zeros.
+
+    It is what `counted` plans, to the byte, and takes about twice as long. `memory` bounds the tangents, or what a checkpointed step makes.
+    """
+    return _counted(settings, strategy, dtype, memory, real=True)
+
+
+def traced(program: Callable[[], Any]) -> int:
+    """Bytes at the peak of `program` above what was there before, by `tracemalloc`, Python's own objects included.
+
+    It runs once before under trace, so that caches are warm and what a run replaces is known, and what that left is collected.
+    """
+    tracemalloc.start()
+    try:
+        program()
+        gc.collect()
+        tracemalloc.reset_peak()
+        rest, _ = tracemalloc.get_traced_memory()
+        program()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak - rest
+
+
+def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | None, *, real: bool = False) -> Prepared:
+    """The same, with tangents in chunks of `memory` bytes, or all at once; on observed arrays if `real`. Raises `MemoryBudgetError`."""
+    tensor, device = strategy.engine().tensor, "cpu" if real else "meta"
+    timed = None if real or settings.backend != "numpy" else calibration()
+    ledger = _Limited(math.inf if settings.full else STEP_FLOPS, compiled=settings.backend == "jax", works=timed is not None)
     with ledger:
         with ledger.role("parameter"):
-            trainer = Trainer(settings, strategy, device="meta", dtype=dtype, compiled=False, memory=memory)
+            trainer = Trainer(settings, strategy, device=device, dtype=dtype, compiled=False, memory=memory)
+            if real:
+                observe_tensors((*trainer.net.parameters(), *trainer.net.buffers()))
         with ledger.role("input"):
-            inputs, targets = (tensor(part, device="meta") for part in example(settings, dtype))
+            inputs, targets = (tensor(part, device=device) for part in example(settings, dtype))
+            if real:
+                observe_tensors((inputs, targets))
         parameters = sum(int(np.prod(parameter.shape)) for parameter in trainer.net.parameters())
         try:
             trainer.step(inputs, targets)
@@ -92,6 +126,7 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
         ledger.most = math.inf
         gc.collect()
         ledger.timeline.clear()
+        ledger.work.clear()
         before = dict(ledger.flops), dict(ledger.transcendentals), _by_phase(ledger.products), dict(ledger.surplus)
         trainer.step(inputs, targets)
         timeline = ledger.timeline
@@ -106,6 +141,7 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
         convention=ledger.convention,
         planned_peak=max((sum(roles.values()) for _, roles in timeline), default=0),
         timeline=[Moment(label, dict(roles)) for label, roles in thinned(timeline, MOMENTS, lambda moment: sum(moment[1].values()))],
+        seconds=None if timed is None else timed.seconds(ledger.work),
     )
 
 
@@ -129,8 +165,8 @@ class _TooDear(Exception):
 class _Limited(Ledger):
     """A ledger that ends the work when it has cost more than `most` operations."""
 
-    def __init__(self, most: float, *, compiled: bool) -> None:
-        super().__init__(compiled=compiled)
+    def __init__(self, most: float, *, compiled: bool, works: bool) -> None:
+        super().__init__(compiled=compiled, works=works)
         self.most, self._done = most, 0
 
     def book(self, flops: int, transcendentals: int) -> None:

@@ -60,7 +60,8 @@ class Prepared(Message, frozen=True):
 
     `directions` are the tangent directions carried, None in reverse; `memory` the bytes that tangents are kept within by chunks of
     directions, or a checkpointed network by its schedule, None where nothing is bounded. `products` are the operations among `flops` that
-    are of products and convolutions, `surplus` those that numpy's convolutions do besides.
+    are of products and convolutions, `surplus` those that numpy's convolutions do besides; `seconds` what the step is predicted to take, by
+    a calibration of this machine where there is one.
     """
 
     parameters: int
@@ -73,6 +74,7 @@ class Prepared(Message, frozen=True):
     convention: str
     planned_peak: int
     timeline: list[Moment]
+    seconds: float | None = None
 
 
 class Done(Message, frozen=True):

@@ -78,11 +78,15 @@ class Training(Record, frozen=True):
 
 
 class Timing(Record, frozen=True):
-    """Seconds of every timed step: `rounds[r]` are the samples of round `r`; rounds of all strategies were interleaved."""
+    """Seconds of every timed step: `rounds[r]` are the samples of round `r`; rounds of all strategies were interleaved.
+
+    `predicted` are the seconds that a calibration of the machine predicts from shapes; None where there is none.
+    """
 
     strategy: str
     rounds: list[list[float]]
     steps_warmup: int
+    predicted: float | None = None
 
 
 class Moment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

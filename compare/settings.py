@@ -40,8 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     are those of the network's preset where they are not given. `memory` is what the tangents of forward mode may take, in bytes or as
     `"256MB"`, beyond which they are computed in chunks, and what checkpointed reverse mode may take beside parameters and gradients (by
     default it keeps what square root checkpointing does); `rounds` are the interleaved timing rounds; `full` lets strategies whose step is
-    dear run, and train for all steps; `agreement_steps` is the length of the float64 comparison; `name` names the files and
-    defaults to network, data and backend.
+    dear run, and train for all steps; `force` begins what is predicted not to fit in memory; `agreement_steps` is the length of the
+    float64 comparison; `name` names the files and defaults to network, data and backend.
     """
 
     network: str = "mlp"
@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 10
     agreement_steps: int = 200
     full: bool = False
+    force: bool = False
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -165,9 +166,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, field.name)
             if field.name == "momentum" and self.optimizer not in WITH_MOMENTUM:
                 continue
-            if field.name not in ("engines", "full", "name"):
+            if field.name not in ("engines", "full", "force", "name"):
                 words += [f"--{field.name.replace('_', '-')}", str(value)]
-        words += ["--full"] * self.full + ["--name", self.title]
+        words += ["--full"] * self.full + ["--force"] * self.force + ["--name", self.title]
         return shlex.join(words)
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
+from diffcore.aliasing import buffer_of
+from diffcore.arrays import is_mutable
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call
 from diffcore.ledger import state
@@ -138,3 +142,33 @@ def placed(variable: Variable, block: Any, shape: tuple[int, ...]) -> Any:
     if block.shape[0] == variable.elements:
         return block
     return scatter_index(block, index=(variable.rows,), shape=(variable.elements, *shape))
+
+
+def added(total: Any, variable: Variable, part: Any, shape: tuple[int, ...], taken: set[int]) -> Any:
+    """`total` `[n, *shape]` with what one run found of the derivative by a variable, all of it or that of its window; in place where that
+    can be. It is in memory of its own, which none of those `taken` have.
+    """
+    if total is None and part.shape[0] == variable.elements:
+        return owned(part, taken)
+    if not is_mutable(part) or total is not None and not is_mutable(total):
+        part = placed(variable, part, shape)
+        return part if total is None else total + part
+    if total is None:
+        total = np.zeros_like(part, shape=(variable.elements, *shape), order="C")
+    place = total if part.shape[0] == variable.elements else total[variable.rows]
+    place += part
+    return total
+
+
+def owned(gradient: Any, taken: set[int]) -> Any:
+    """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
+    if not is_mutable(gradient):
+        return gradient
+    buffer = buffer_of(gradient)
+    whole = buffer.nbytes == gradient.nbytes and (not isinstance(gradient, np.ndarray) or gradient.flags.writeable)
+    is_part = gradient.base is not None and not whole
+    if is_part or id(buffer) in taken:
+        gradient = gradient.copy()
+        buffer = buffer_of(gradient)
+    taken.add(id(buffer))
+    return gradient

@@ -94,6 +94,7 @@ def _blocks(
     rows: list[list[Any]] = []
     values: list[Any] = []
     build: Any = None
+    taken: set[int] = set()
     for run in runs:
         level = new_level()
         variables, seeds = plant(arguments, level, run.seeding)
@@ -102,7 +103,7 @@ def _blocks(
         for y, row in zip(outs, rows, strict=True):
             if batch is not None:
                 _check_examples(y, level, batch)
-            _add_columns(row, y, seeds, level)
+            _add_columns(row, y, seeds, level, taken)
         values = [below(y, level) for y in outs]
     return rows, values, build
 
@@ -116,7 +117,7 @@ def _check_examples(y: Any, level: int, batch: int) -> None:
     check_rows(getattr(y, "shape", ()), batch)
 
 
-def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int) -> None:
+def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int, taken: set[int]) -> None:
     """Add what one run found of `dy / d variable` to `row`, as `[n, *shape of y]` per variable."""
     if not isinstance(y, Tensor) or y.level != level:
         return
@@ -124,8 +125,7 @@ def _add_columns(row: list[Any], y: Any, seeds: list[Variable], level: int) -> N
     for i, seed in enumerate(seeds):
         for own in dict.fromkeys((seed, seed.whole)):
             if own in found:
-                part = collecting.placed(own, found[own], y.shape)
-                row[i] = part if row[i] is None else row[i] + part
+                row[i] = collecting.added(row[i], own, found.pop(own), tuple(y.shape), taken)
 
 
 def _columns(row: list[Any], value: Any, arguments: Arguments, shapes: Sequence[tuple[int, ...]]) -> Any:

@@ -171,7 +171,7 @@ class Plans:
         except MemoryBudgetError as error:
             if self._mode != "auto":
                 raise
-            first = error
+            first = error.with_traceback(None)  # which holds this frame, and so itself, and arrays until the collector comes by
         try:
             return _Plan("parameters", plan(run, "parameters", self._budget), None)
         except MemoryBudgetError as error:

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore import tree
-from diffcore.aliasing import buffer_of
-from diffcore.arrays import is_mutable, namespace, random
+from diffcore.arrays import namespace, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import new_level
 from diffcore.errors import GradientError
@@ -27,7 +26,7 @@ from dualdiff import collecting
 from dualdiff.forms import contract
 from dualdiff.jacobians import jacobian, sparse_jacobian
 from dualdiff.plans import Plans, Run, below, call, seeded
-from dualdiff.seeding import Directions, Variable
+from dualdiff.seeding import Directions
 from dualdiff.tensor import Tensor, tangent_of
 
 
@@ -90,7 +89,8 @@ def value_and_grad(
         arguments = arguments_of("value_and_grad", args, argnums)
         value, aux, gradients = plans.evaluate(arguments, lambda runs: _accumulated(function, arguments, runs, has_aux))
         taken: set[int] = set()
-        shaped = [zeros_of(p) if g is None else _own(_shaped(g, p), taken) for g, p in zip(gradients, arguments.primals, strict=True)]
+        found = zip(gradients, arguments.primals, strict=True)
+        shaped = [zeros_of(p) if g is None else collecting.owned(_shaped(g, p), taken) for g, p in found]
         if state.ledger is not None:
             did("step", "dualdiff")
             for g in shaped:
@@ -118,7 +118,7 @@ def _accumulated(
         for i, seed in enumerate(seeds):
             for own in dict.fromkeys((seed, seed.whole)):
                 if own in found:
-                    gradients[i] = _added(gradients[i], own, found.pop(own), taken)
+                    gradients[i] = collecting.added(gradients[i], own, found.pop(own), (), taken)
     return value, tree.map(lambda y: below(y, level), aux) if has_aux else None, gradients
 
 
@@ -126,38 +126,10 @@ def _is_of(out: Any, level: int) -> bool:
     return isinstance(out, Tensor) and out.level == level
 
 
-def _added(total: Any, variable: Variable, part: Any, taken: set[int]) -> Any:
-    """`total` `[n]` with what one run found of the gradient of a variable, `[n]` or that of its window, in place where that can be."""
-    if total is None and part.shape[0] == variable.elements:
-        return _own(part, taken)
-    if not is_mutable(part) or total is not None and not is_mutable(total):
-        part = collecting.placed(variable, part, ())
-        return part if total is None else total + part
-    if total is None:
-        total = np.zeros_like(part, shape=(variable.elements,))
-    place = total if part.shape[0] == variable.elements else total[variable.rows]
-    place += part
-    return total
-
-
 def _shaped(gradient: Any, primal: Any) -> Any:
     """`gradient` in the shape and dtype of `primal`."""
     gradient = gradient.reshape(tuple(primal.shape))
     return gradient if gradient.dtype == primal.dtype else gradient.astype(primal.dtype)
-
-
-def _own(gradient: Any, taken: set[int]) -> Any:
-    """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
-    if not is_mutable(gradient):
-        return gradient
-    buffer = buffer_of(gradient)
-    whole = buffer.nbytes == gradient.nbytes and (not isinstance(gradient, np.ndarray) or gradient.flags.writeable)
-    is_part = gradient.base is not None and not whole
-    if is_part or id(buffer) in taken:
-        gradient = gradient.copy()
-        buffer = buffer_of(gradient)
-    taken.add(id(buffer))
-    return gradient
 
 
 def grad(

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from diffcore import tree
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.record import Shape
+from diffcore.ledger import Storage, repeated
 from diffcore.ops import permute
 from diffcore.replay import Moment
 from diffcore.seeds import concatenate, eye_of, ones_of, zeros_of
@@ -88,32 +90,62 @@ def jacobian(
     return differentiated
 
 
-def _chunks(size: int, chunk_size: int | None) -> Iterator[slice]:
-    step = max(size, 1) if chunk_size is None else chunk_size
-    return (slice(start, start + step) for start in range(0, size, step))
-
-
 def _rows(y: Any, primals: Sequence[Any], leaves: Sequence[Node], level: int, chunk_size: int | None) -> list[Any]:
     """The derivative of each element of `y` by each variable, `[*output, *variable]`."""
     value = below(y, level)
     shape, size = tuple(value.shape), math.prod(value.shape)
-    cotangents = (as_rows(eye_of(value, size, rows), shape) for rows in _chunks(size, chunk_size))
-    blocks = _pulled(y, cotangents, primals, leaves, level)
+    blocks = _pulled(y, lambda rows: as_rows(eye_of(value, size, rows), shape), size, chunk_size, primals, leaves, level)
     return [
         zeros_of(primal, (*shape, *primal.shape)) if block is None else block.reshape((*shape, *primal.shape))
         for block, primal in zip(blocks, primals, strict=True)
     ]
 
 
-def _pulled(y: Any, cotangents: Iterator[Any], primals: Sequence[Any], leaves: Sequence[Node], level: int) -> list[Any]:
-    """The cotangents of the variables, `[p, *variable]`, for all those of `y`, chunk after chunk; `None` where there are none to carry."""
+def _pulled(
+    y: Any,
+    cotangent: Callable[[slice], Any],
+    size: int,
+    chunk_size: int | None,
+    primals: Sequence[Any],
+    leaves: Sequence[Node],
+    level: int,
+) -> list[Any]:
+    """The cotangents of the variables, `[p, *variable]`, for all `size` rows that `cotangent` makes of `y`, chunk after chunk.
+
+    `None` where there are none to carry.
+    """
     blocks: list[list[Any]] = [[] for _ in leaves]
-    for rows in cotangents:
+    rows = None
+    for start, stop in _passes(size, max(size, 1) if chunk_size is None else chunk_size, blocks):
+        rows = cotangent(slice(start, stop))
         found = pull([y], [rows], level)
         for block, node, primal in zip(blocks, leaves, primals, strict=True):
             g = found.get(node)
             block.append(zeros_of(primal, (rows.shape[0], *primal.shape)) if g is None else g)
     return [None if not block else block[0] if len(block) == 1 else concatenate(block) for block in blocks]
+
+
+def _passes(size: int, step: int, blocks: list[list[Any]]) -> Iterator[tuple[int, int]]:
+    """The rows of each pass. Of abstract arrays the last pass of `step` rows stands for all before it but the first.
+
+    It is the one with the most alive: it finds the blocks of all these, for which something stands too.
+    """
+    whole = size // step
+    for start in range(0, size, step):
+        if start == step and whole > 3 and all(type(block) is AbstractArray for (block,) in blocks):
+            break
+        yield start, min(start + step, size)
+    else:
+        return
+    stand_ins: dict[int, Storage] = {}
+    for (block,), own in zip(blocks, blocks, strict=True):
+        if id(block.storage) not in stand_ins:
+            stand_ins[id(block.storage)] = block.storage.times(whole - 2)
+        own += [AbstractArray(block.shape, block.dtype, stand_ins[id(block.storage)]) for _ in range(whole - 2)]
+    with repeated(whole - 1):
+        yield (whole - 1) * step, whole * step
+    if whole * step < size:
+        yield whole * step, size
 
 
 def _rows_per_example(y: Any, arguments: Arguments, leaves: Sequence[Node], level: int, chunk_size: int | None, batch: int) -> Any:
@@ -124,12 +156,13 @@ def _rows_per_example(y: Any, arguments: Arguments, leaves: Sequence[Node], leve
     shape = tuple(value.shape)
     check_rows(shape, batch)
     features = math.prod(shape[1:])
-    cotangents = (
-        fill(as_rows(eye_of(value, features, rows), (1, *shape[1:])), shape, 1) for rows in _chunks(features, chunk_size)
-    )
+
+    def cotangent(rows: slice) -> Any:
+        return fill(as_rows(eye_of(value, features, rows), (1, *shape[1:])), shape, 1)
+
     apart = [i for i, s in enumerate(shared) if not s]
     blocks: list[Any] = [None] * len(primals)
-    pulled = _pulled(y, cotangents, [primals[i] for i in apart], [leaves[i] for i in apart], level)
+    pulled = _pulled(y, cotangent, features, chunk_size, [primals[i] for i in apart], [leaves[i] for i in apart], level)
     for i, block in zip(apart, pulled, strict=True):
         inner = tuple(primals[i].shape)[1:]
         if block is None:
@@ -181,8 +214,11 @@ def sparse_jacobian(
             extra = probe(pattern, 0, value)
         colours = pattern.colours_of_rows
         count = count_of(colours) + check
-        cotangents = (as_rows(by_colour(value, colours, rows, extra), value.shape) for rows in _chunks(count, chunk_size))
-        (block,) = _pulled(y, cotangents, [variable], leaves, level)
+
+        def cotangent(rows: slice) -> Any:
+            return as_rows(by_colour(value, colours, rows, extra), value.shape)
+
+        (block,) = _pulled(y, cotangent, count, chunk_size, [variable], leaves, level)
         block = zeros_of(variable, (count, pattern.shape[1])) if block is None else block.reshape((count, pattern.shape[1]))
         return block[colours[pattern.rows], pattern.columns], block[-1:], extra
 

@@ -12,7 +12,7 @@ from compare.records import Environment, Footer, Record, read_lines
 VERSION = 1
 """Version of the format. A reader refuses every other version."""
 
-Quantity = Literal["seconds", "FLOPs", "bytes"]
+Quantity = Literal["seconds", "FLOPs", "bytes", "cells"]
 Sense = Literal["at most", "at least"]
 AT_MOST: Sense = "at most"
 AT_LEAST: Sense = "at least"
@@ -54,7 +54,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Measured(Record, frozen=True):
-    """One contest: entrants that did the same work, and the ratios of them that are looked at."""
+    """One contest: entrants that did the same work, and the ratios of them that are looked at. Without targets it is kept and not shown."""
 
     group: str
     subject: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from compare.bench.records import AT_LEAST, BenchHeader, Entrant, Line, Measured, Target
 from compare.records import Environment, RecordsError
-from compare.report.units import counted, duration, operations, size
+from compare.report.units import counted, duration, operations, size, whole
 
 MET, MISSED, OPEN, ABSENT = "met", "missed", "no bound", "absent"
 """What became of a target: kept, not kept, without a bound, or not measured because a peer is missing."""
@@ -185,8 +185,12 @@ def _ratio(a: float, b: float) -> float:
 def amount(measured: Measured, entrant: Entrant) -> str:
     """The median of what was measured of an entrant, the whole of its work, with its unit."""
     value = statistics.median(entrant.values) / entrant.share
-    units: dict[str, Callable[[float], str]] = {"seconds": duration, "FLOPs": operations, "bytes": size}
+    units: dict[str, Callable[[float], str]] = {"seconds": duration, "FLOPs": operations, "bytes": size, "cells": _count}
     return units[measured.quantity](value)
+
+
+def _count(value: float) -> str:
+    return whole(int(value))
 
 
 def shown(value: float, digits: int = 3) -> str:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from compare.environment import available_memory
+from compare.environment import SHARE, available_memory
 from compare.errors import InputError
 from compare.report.units import size
 from diffcore.budget import parse_bytes
-
-SHARE = 0.8
-"""Of the memory there is, what arrays may take: the rest is for the interpreter, libraries, and what they allocate themselves."""
 
 
 class Budget(NamedTuple):

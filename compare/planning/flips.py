@@ -78,7 +78,8 @@ class Flips:
         needs |= {planned.least for way in self._among if (planned := self._adviser.plan(way, task, now)).least is not None}
         if self._best is not None and (least := self._adviser.plan(self._best, task, 1).least) is not None:
             needs.add(least)
-        steps = sorted(n for n in needs if n > now) if sign > 0 else sorted((n - 1 for n in needs if n <= now), reverse=True)
+        above, below = (n for n in needs if now < n <= dial.values[-1]), (n - 1 for n in needs if n <= now)
+        steps = sorted(above) if sign > 0 else sorted(below, reverse=True)
         for step in steps:
             if not self._stands(dial, step - dial.values[0], sign):
                 best = self._adviser.fastest(self._among, task, step)
@@ -113,7 +114,7 @@ class Flips:
         task, budget = dial.at(dial.values[index])
         adviser, mine = self._adviser, self._best
         if mine is None:
-            return adviser.fastest(self._among, task, budget) is None
+            return not any(adviser.plan(way, task, budget).fits for way in self._among)
         own: Planned | None = None
         if sign > 0 or dial.knob == "budget":  # on the way down what fits goes on to fit
             own = adviser.plan(mine, task, budget)

@@ -12,6 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from compare.records import Agreement, Header, Line
 from compare.report.figures import Figure, figures
 from compare.report.palette import strategy_token
+from compare.report.predictions import account, predictions
 from compare.report.summary import Summary, flops_ratio, peak_ratio, planned, summarize, time_ratio
 from compare.report.units import MISSING, at_most, counted, duration, operations, ratio, scored, size, whole
 from compare.report.verdict import agrees, largest, verdict
@@ -68,6 +69,8 @@ def render(records: Iterable[Line]) -> str:
         facts=_facts(run),
         conventions=sorted({cost.arithmetic.convention for cost in run.costs if cost.arithmetic}),
         measured_by=sorted({cost.memory.measured_by for cost in run.costs if cost.memory}),
+        predictions=predictions(run),
+        predicted=account(predictions(run)),
         timings=[cost for cost in run.costs if cost.timing],
     )
 

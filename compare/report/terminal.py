@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compare.records import Line
+from compare.report.predictions import account, predictions
 from compare.report.summary import Cost, Summary, flops_ratio, peak_ratio, summarize, time_ratio
 from compare.report.units import MISSING, at_most, counted, duration, operations, ratio, scored, size, whole
 from compare.report.verdict import agrees, largest, verdict
@@ -72,6 +73,8 @@ def _notes(run: Summary) -> list[Text]:
             f"{run.phrase(pair.strategy)} {state} {run.phrase(pair.reference)}: parameters after {counted(pair.steps, 'step')} "
             f"in {pair.dtype} differ by at most {at_most(largest(pair))} (tolerance {pair.tolerance:g})"
         )
+    if text := account(predictions(run), "x"):
+        lines.append(text)
     lines.append("Time: median and interquartile range (IQR) of all samples. Peak: bytes that a step adds to what rests before it.")
     return [Text(line) for line in (*lines, "")]
 

@@ -8,7 +8,7 @@ arrays (`diffcore.arrays.abstract`), so that no cost is written twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,12 @@ def observe(array: Any) -> Observed:
     made = np.ndarray.__new__(Observed, array.shape, array.dtype) if array.flags.c_contiguous else array.view(Observed).copy("K")
     np.copyto(made.view(np.ndarray), array)
     return made
+
+
+def observe_tensors(tensors: Iterable[Any]) -> None:
+    """Put observed copies in the places of the arrays that tensors hold: the parameters and buffers of a network, or its inputs."""
+    for tensor in tensors:
+        tensor.primal = observe(tensor.primal)
 
 
 def observed_beside(x: Any, array: Any) -> Any:

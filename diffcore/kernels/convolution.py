@@ -220,10 +220,11 @@ def _abstract_wiring(call: Call, start: int, stop: int) -> tuple[Any, ...]:
     meetings, most = _numbers_of_meetings(_window(call), tuple(size))
     channels = c if whole else min(c, (k - 2) // max(pixels, 1) + 2)
     n = meetings if whole else min(meetings, k * most)
-    full = AbstractArray((channels * rows * n,), np.intp)
-    count = rows * min(k * most, channels * n)
-    wanted, position = (None, full) if whole else (AbstractArray((count,), np.intp), AbstractArray((count,), np.intp))
-    return AbstractArray((channels, rows), np.intp), AbstractArray((channels, 1), np.intp), AbstractArray((n,), np.intp), wanted, position
+    full, count = (channels * rows * n,), (rows * min(k * most, channels * n),)
+    if not whole:
+        AbstractArray(full, np.intp)  # of which the wanted ones are taken
+    shapes = ((channels, rows), (channels, 1), (n,), None if whole else count, full if whole else count)
+    return tuple(None if shape is None else AbstractArray(shape, np.intp) for shape in shapes)
 
 
 def _window(call: Call) -> Window:

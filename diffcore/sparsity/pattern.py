@@ -157,14 +157,14 @@ def by_colour(like: Any, colours: np.ndarray, chosen: slice = slice(None), extra
     """
     total = count_of(colours) + (extra is not None)
     start, stop, _ = chosen.indices(total)
-    inside = np.flatnonzero((colours >= start) & (colours < stop))
     array = array_under(like)
+    if isinstance(array, AbstractArray):
+        return zeros_of(array, (stop - start, len(colours)))
+    inside = np.flatnonzero((colours >= start) & (colours < stop))
     seeds = np.zeros((stop - start, len(colours)), array.dtype)
     seeds[colours[inside] - start, inside] = 1
     if extra is not None and stop == total > start:
         seeds[-1] = extra
-    if isinstance(array, AbstractArray):
-        return zeros_of(array, seeds.shape)
     return namespace((array,)).asarray(seeds)
 
 

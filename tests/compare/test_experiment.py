@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from compare import agreement, environment, experiment, records
-from compare.errors import InputError
+from compare.errors import MemoryLimitError
 from compare.settings import Settings
 from compare.strategies import STRATEGIES
 
@@ -108,5 +108,20 @@ def test_progress_is_told_of_every_phase():
 
 def test_more_memory_than_there_is_is_refused_before_the_work(monkeypatch):
     monkeypatch.setattr(environment, "available_memory", lambda: 2 * 10**6)
-    with pytest.raises(InputError, match=r"engine 'forward-parameters' is planned to need .* GiB for one step of 64-8-10"):
+    told = r"'forward-parameters' is planned to need .* GiB for one step of 64-8-10 .* may take 80% of the"
+    with pytest.raises(MemoryLimitError, match=told) as caught:
         experiment.run(msgspec.structs.replace(SMALL, engines=("forward-parameters",)))
+    assert caught.value.exit_code == 4
+    forced = experiment.run(msgspec.structs.replace(SMALL, engines=("forward-parameters",), force=True))
+    assert any(isinstance(line, records.Training) for line in forced)
+
+
+def test_four_fifths_of_the_memory_are_enough_and_less_is_not(monkeypatch):
+    lines = experiment.run(msgspec.structs.replace(SMALL, engines=("reverse",)))
+    (memory,) = (line for line in lines if isinstance(line, records.Memory))
+    needed = 2 * memory.planned_peak  # the comparison repeats it in float64
+    monkeypatch.setattr(environment, "available_memory", lambda: needed * 5 // 4 - 5)
+    with pytest.raises(MemoryLimitError):
+        experiment.run(msgspec.structs.replace(SMALL, engines=("reverse",)))
+    monkeypatch.setattr(environment, "available_memory", lambda: needed * 5 // 4 + 5)
+    experiment.run(msgspec.structs.replace(SMALL, engines=("reverse",)))

@@ -15,7 +15,7 @@ from tests.compare.conftest import Command
 
 
 def test_it_tells_every_truth_beside_the_plan_in_json(command: Command) -> None:
-    done = command("truth", "--network", "mlp", "--batch", 64, "--engine", "reverse", "--backend", "numpy", "--json")
+    done = command("truth", "--network", "mlp", "--batch", 64, "--engine", "forward-activations", "--backend", "numpy", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["network"], told["batch"], told["dtype"]) == ("mlp", 64, "float32")
@@ -24,9 +24,9 @@ def test_it_tells_every_truth_beside_the_plan_in_json(command: Command) -> None:
     assert all(truth["why"] if truth["measured"] is None else truth["measured"] > 0 for truth in truths.values())
     assert all((truth["ratio"] is None) == (truth["measured"] is None) for truth in truths.values())
     assert truths["XLA FLOPs"]["why"] == "the numpy backend compiles nothing"
-    if truths["torch FLOPs"]["measured"] is not None:
-        assert truths["torch FLOPs"]["measured"] == truths["torch FLOPs"]["planned"] == 647168
-        assert truths["torch FLOPs"]["ratio"] == 1
+    assert truths["torch FLOPs"]["why"] == "PyTorch's step is a reverse one, without checkpoints"
+    assert truths["tracemalloc"]["measured"] >= truths["tracemalloc"]["planned"] > 0
+    assert truths["XLA FLOPs"]["planned"] == 671978
 
 
 def test_a_run_records_what_is_measured_in_no_time(small_run: list[Line], small_settings: Settings) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from compare.truth import SOURCES, counters, told
 from compare.truth.repeat import main
+from revdiff.optim import SGD
 from tests.compare.truth.steps import planned
 
 PERF = """#!{python}
@@ -55,8 +56,10 @@ def test_steps_are_counted_and_what_setting_up_costs_is_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, maker: str, weight: int, unknown: bool
 ) -> None:
     stand_in(monkeypatch, tmp_path, maker, unknown=unknown)
-    found = told(SOURCES["hardware FLOPs"], planned(network="mlp"))
-    assert (found.measured, found.why) == (700 * weight, "")
+    work = planned(network="mlp")
+    found = told(SOURCES["hardware FLOPs"], work)
+    tanh = 700 * weight / counters.TANHS[0]
+    assert (found.measured, found.why) == (round(700 * weight - tanh * sum(work.prepared.transcendentals.values())), "")
 
 
 def test_why_there_is_no_count_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -84,11 +87,17 @@ def test_on_this_machine_it_counts_the_plan_or_tells_why_not() -> None:
         assert found.planned == pytest.approx(found.measured, rel=0.03)
 
 
-def test_the_process_that_is_counted_makes_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    from compare.training import Trainer
+@pytest.mark.parametrize("backend", ["numpy", "jax"])
+def test_the_process_that_is_counted_computes_tanh(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    module = pytest.importorskip("numpy" if backend == "numpy" else "jax.numpy")
+    sizes, tanh = [], module.tanh
+    monkeypatch.setattr(module, "tanh", lambda x: (sizes.append(x.size), tanh(x))[1])
+    main(f'["{backend}", "float32", 10, 4]')
+    assert sizes == [10] * 4
 
-    made = []
-    step = Trainer._step
-    monkeypatch.setattr(Trainer, "_step", lambda self, *batch: made.append(step(self, *batch)))
+
+def test_the_process_that_is_counted_makes_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, update = [], SGD.step
+    monkeypatch.setattr(SGD, "step", lambda self: made.append(update(self)))
     main('[{"network": "mlp"}, "reverse", null, 3]')
     assert len(made) == 3
