@@ -150,16 +150,17 @@ def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added], befo
     if before is not None and first.alone <= budget:
         guess = _Line(first.alone, before.alone.further).count(budget)
         most = min(max(guess, 2), size)
+    tried = set[int]()
     while True:
+        tried.add(most)
         last = added(most)
         alone, company = (_Line(low, max(-(-(high - low) // max(most - 1, 1)), 1)) for low, high in zip(first, last, strict=True))
         fitting = alone.count(budget)
-        if fitting > most + most // 8 and most < size:
-            most = min(2 * fitting, size)
-        elif 4 * fitting >= most or fitting <= 1:
+        late = fitting > most + most // 8 and most < size
+        further = min(2 * fitting, size)
+        if not late and (4 * fitting >= most or fitting <= 1) or further in tried:  # two chords of a steep bend may lead to one another
             return _Cost(key, size, max(min(most, 2 * fitting), 1), alone, company)
-        else:
-            most = 2 * fitting
+        most = further
 
 
 class _Peaks(Ledger):
