@@ -3,6 +3,7 @@
     lines = compare.run(compare.Settings(steps=200))      # records of a run
     compare.read_records(path)                            # records of a file
     compare.render_html(lines)                            # the report, made from records alone
+    compare.plan(net, batch=128, inputs=(3, 32, 32))      # what every way would cost, before anything runs
     compare.describe_environment(heavy=True)              # the machine and the software
 
 Each name loads what it needs when it is first used, so that `python -m compare --help` stays quick.
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from compare.environment import describe as describe_environment
     from compare.experiment import run
+    from compare.planning import plan
     from compare.records import read as read_records
     from compare.report import render_html
     from compare.settings import Settings
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "Settings": ("compare.settings", "Settings"),
     "describe_environment": ("compare.environment", "describe"),
+    "plan": ("compare.planning", "plan"),
     "read_records": ("compare.records", "read"),
     "render_html": ("compare.report", "render_html"),
     "run": ("compare.experiment", "run"),
 }
 
-__all__ = ["Settings", "describe_environment", "read_records", "render_html", "run"]
+__all__ = ["Settings", "describe_environment", "plan", "read_records", "render_html", "run"]
 
 
 def __getattr__(name: str) -> Any:

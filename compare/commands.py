@@ -87,8 +87,8 @@ def _of_bench(source: Path) -> tuple[str, Callable[[Console], None]]:
 
 def _of_plan(source: Path) -> tuple[str, Callable[[Console], None]]:
     """The page of the records of a plan, and what prints them."""
-    from compare.planning.plan import Plan
     from compare.planning.records import read
+    from compare.planning.result import Plan
     from compare.planning.terminal import print_plan
     from compare.report.plan import render
 

@@ -93,7 +93,8 @@ def stepping(net: Any, value_and_grad: Callable[..., Any], optimizer: Any) -> St
     def step(inputs: Any, targets: Any) -> Any:
         loss, gradients = value_and_grad(net, inputs, targets)
         for name, parameter in net.named_parameters():
-            parameter.grad = gradients[name]
+            if name in gradients:  # which frozen ones are not
+                parameter.grad = gradients[name]
         optimizer.step()
         optimizer.zero_grad()
         return loss

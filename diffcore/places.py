@@ -34,6 +34,10 @@ class Place(NamedTuple):
 class _Wanted(threading.local):
     count = 0
 
+    def __init__(self) -> None:
+        self.layers: list[Any] = []
+        """Modules that are being called, the innermost last."""
+
 
 _wanted = _Wanted()
 _places: weakref.WeakKeyDictionary[Any, Place] = weakref.WeakKeyDictionary()
@@ -66,27 +70,25 @@ def place_of(node: Any) -> Place | None:
     return _places.get(node)
 
 
+class calling:
+    """While `module` is called. What a frame has for locals is not asked: that would keep them alive until it returns."""
+
+    __slots__ = ("_module",)
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __enter__(self) -> None:
+        _wanted.layers.append(self._module)
+
+    def __exit__(self, *_: object) -> None:
+        _wanted.layers.pop()
+
+
 def here() -> Place:
     """The place that is calling."""
     frame: FrameType = sys._getframe(1)
-    layer = None
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
-        layer = layer or _layer_of(frame)
         frame = frame.f_back
-    innermost = frame
-    while layer is None and frame.f_back is not None:
-        layer = _layer_of(frame)
-        frame = frame.f_back
-    return Place(innermost.f_code.co_filename, innermost.f_lineno, innermost.f_code.co_name, layer)
-
-
-def _layer_of(frame: FrameType) -> weakref.ref[Any] | None:
-    """The module whose method runs in `frame`, if it is one's."""
-    from diffcore.nn.module import Module
-
-    code = frame.f_code
-    if code.co_argcount and code.co_varnames[0] == "self":
-        own = frame.f_locals.get("self")
-        if isinstance(own, Module):
-            return weakref.ref(own)
-    return None
+    layer = weakref.ref(_wanted.layers[-1]) if _wanted.layers else None
+    return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, layer)

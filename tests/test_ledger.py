@@ -429,3 +429,27 @@ def test_thinned_moments_are_the_first_and_the_highest_around():
     assert places == sorted(places)
     assert max(found) == max(moments)
     assert thinned(moments, 9999, lambda moment: moment) == moments
+
+
+class Rebinding(revdiff.nn.Module):
+    """A network whose variable stands for one value after the other, as in most code."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = revdiff.nn.Linear(30, 40, device="meta")
+
+    def forward(self, x):
+        x = self.first(x)
+        for _ in range(3):
+            x = x.exp().sum(dim=-1, keepdim=True) + x
+        return x.sum()
+
+
+def test_noting_places_keeps_nothing_alive():
+    net = Rebinding()
+    peaks = []
+    for located in (False, True):
+        with Ledger(located=located) as ledger, revdiff.no_grad():
+            net(revdiff.tensor(abstract(50, 30)))
+        peaks.append((ledger.peak, ledger.peak_roles))
+    assert peaks[0] == peaks[1]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compare.experiment import Progress
-    from compare.planning.plan import Plan
+    from compare.planning.result import Plan
     from compare.planning.wishes import Wishes
 
 __all__ = ["plan"]
@@ -37,8 +37,8 @@ def plan(network: Any = "mlp", batch: int | None = None, **wishes: Any) -> Plan:
 def planned(wishes: Wishes, progress: Progress | None = None) -> Plan:
     """The plan of `wishes`; `progress` is told of its phases."""
     from compare.planning.budget import budget
-    from compare.planning.plan import Plan
     from compare.planning.planner import Planner
+    from compare.planning.result import Plan
 
     planner = Planner(
         wishes.task,

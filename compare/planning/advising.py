@@ -21,8 +21,8 @@ def cost(planned: Planned) -> float:
 
 
 def told(planned: Planned) -> str:
-    """The cost in words."""
-    return operations(planned.operations) if planned.seconds is None else f"{duration(planned.seconds)} predicted"
+    """The cost in words: of operations, as tables tell them, transcendentals apart."""
+    return operations(sum(planned.flops.values())) if planned.seconds is None else f"{duration(planned.seconds)} predicted"
 
 
 class Adviser:

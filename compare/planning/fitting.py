@@ -120,7 +120,7 @@ class Fitting:
             if not is_chain(made.net):
                 raise DiffError("the network is no sequence of layers, of which parts could be run again")
         free = self.run(ways.REVERSE, task)
-        rest = free.resting + sum(math.prod(p.shape) * p.dtype.itemsize for p in made.net.parameters())
+        rest = free.resting + sum(math.prod(p.shape) * p.dtype.itemsize for p in made.net.parameters() if p.requires_grad)
         memory, found = max(budget - rest, 1), free
         for _ in range(TRIES):
             try:

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from compare.planning import words
-from compare.planning.plan import Plan
 from compare.planning.records import Way
+from compare.planning.result import Plan
 from compare.report.terminal import COLUMNS, plain
 from compare.report.units import MISSING, duration, operations, size, whole
 

@@ -112,7 +112,8 @@ class ForwardGradient(Way):
 def _training(made: Made, differentiated: Callable[..., Any]) -> Work:
     """A step as in the middle of training: the optimizer has its state, of a first update with gradients that are thrown away."""
     for parameter in made.net.parameters():
-        parameter.grad = AbstractArray(tuple(parameter.shape), parameter.dtype)
+        if parameter.requires_grad:
+            parameter.grad = AbstractArray(tuple(parameter.shape), parameter.dtype)
     made.optimizer.step()
     made.optimizer.zero_grad()
     step = stepping(made.net, differentiated, made.optimizer)
@@ -153,7 +154,7 @@ class HessianProduct(Way):
     def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
         made = self._made(task, revdiff, book)
         with book.role("input"):
-            vector = {name: AbstractArray(tuple(p.shape), p.dtype) for name, p in made.net.named_parameters()}
+            vector = {name: AbstractArray(tuple(p.shape), p.dtype) for name, p in made.net.named_parameters() if p.requires_grad}
         gradient = self._gradient(lambda net: made.loss(net, made.inputs, made.targets))
         return made.net, lambda: self._product(gradient, made.net, vector)
 

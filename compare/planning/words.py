@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compare.planning.plan import Plan
 from compare.planning.records import Flip, LayerCost, Peak, Way
+from compare.planning.result import Plan
 from compare.report.palette import PHASES, ROLES, ordered
 from compare.report.units import counted, operations, size, whole
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from compare.planning import words
-from compare.planning.plan import Plan
 from compare.planning.records import Line, Way
+from compare.planning.result import Plan
 from compare.planning.terminal import CALIBRATE
 from compare.report.charts.planned import operations_chart, peaks_chart
 from compare.report.figures import Figure

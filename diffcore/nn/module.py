@@ -16,8 +16,10 @@ from diffcore.nn import state
 from diffcore.nn.hooked import hooked
 from diffcore.nn.moves import Moves
 from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, standing
+from diffcore.places import calling
 from diffcore.replay import is_again, within
 from diffcore.seeds import array_under
+from diffcore.watch import watch
 
 _level, _carried = attrgetter("level"), attrgetter("carried")
 _WHAT_FORWARD_IS = ("forward", "inplace")
@@ -192,6 +194,9 @@ class Module(Moves, metaclass=ModuleType):
         raise NotImplementedError(f"Module [{type(self).__name__}] is missing the required 'forward' function")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if watch.count:
+            with calling(self):
+                return self.forward(*args, **kwargs)
         return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     def register_forward_pre_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
