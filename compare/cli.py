@@ -158,12 +158,55 @@ def show(saved: bool, schedule: bool, as_json: bool, batch: int | None, **option
 
 
 @cli.command()
+@click.option("--network", default=_DEFAULTS.network, metavar="NAME", help="Network (`list` shows them), or FILE.py:FUNCTION of your own.")
+@click.option("--batch", type=int, help=f"Examples in a batch; any number.  {_PRESET}")
+@click.option("--memory", metavar="BYTES", help="Budget of all arrays (16GB).  [default: 80% of the memory there is]", show_default=False)
+@click.option("--directions", default=1, help="Directions of the forward gradient.")
+@click.option("--outputs", type=int, help="Numbers that are put out, which are rows of the Jacobian.  [default: the network's]")
+@click.option("--inputs", metavar="SHAPE", help="Of a network of your own: one example, as in 3x32x32 or tokens:16.")
+@click.option("--loss", metavar="NAME", help="Of a network of your own: cross_entropy, mse, l1 or bce.  [default: cross_entropy]")
+@click.option("--data", default=None, metavar="NAME", help=f"Data set that gives the shapes; `list --data` shows them.  {_PRESET}")
+@click.option("--dtype", default=_DEFAULTS.dtype, metavar="NAME", help=f"Numbers: {' or '.join(DTYPES)}.")
+@click.option("--width", type=int, help=f"Width of the network, as `list` says.  {_PRESET}")
+@click.option("--depth", type=int, help=f"Depth of the network, as `list` says.  {_PRESET}")
+@click.option("--optimizer", metavar="NAME", help=f"Optimizer: {', '.join(OPTIMIZERS)}.  {_PRESET}")
+@click.option("--no-flips", is_flag=True, help="Do not look for where the advice would flip.")
+@click.option("--layers", is_flag=True, help="Show FLOPs and bytes of the advised way by layer and phase.")
+@click.option("--schedule", is_flag=True, help="Draw the checkpoints that fit the budget.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Leave a page and its records in FOLDER.")
+@click.option("--name", default="", metavar="NAME", help="Name of these files.  [default: the network's, with -plan]", show_default=False)
+def plan(output: Path | None, name: str, no_flips: bool, as_json: bool, layers: bool, schedule: bool, **options: Any) -> int:
+    r"""Plan what every way of differentiating a network costs, from shapes alone.
+
+    Operations, bytes and seconds of reverse mode, with and without checkpoints,
+    forward mode in chunks, forward gradients, Hessian products and Jacobians;
+    which is the fastest that fits the memory; and at which batch, depth, number
+    of outputs or budget that would be another.
+
+    A FILE of your own has a function that gets the layers of an engine:
+
+    \b
+      def build(nn):                     # or build(nn, outputs=10, depth=2)
+          return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+    Nothing is computed, so it takes seconds and no memory, whatever the batch.
+    """
+    from compare.planning.wishes import Wishes
+
+    wishes = Wishes(**options, flips=not no_flips)
+    from compare import commands
+
+    return commands.plan(wishes, output, name, as_json=as_json, layers=layers, schedule=schedule)
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="PATH", show_default=False, help="The report.  [default: FILE with .html]"
 )
 def report(file: Path, output: Path | None) -> int:
-    """Make the page of `run` or `bench` again from the records in FILE."""
+    """Make the page of `run`, `plan` or `bench` again from the records in FILE."""
     from compare import commands
 
     return commands.report(file, output)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -19,7 +20,10 @@ from compare.bench.wanted import Wanted
 from compare.check.selection import Selection
 from compare.errors import InputError
 from compare.records import Line
-from compare.settings import Settings
+from compare.settings import Settings, require_name, slug
+
+if TYPE_CHECKING:
+    from compare.planning.wishes import Wishes
 
 DISAGREE = 3
 """Exit code when the strategies did not train the same network, or a kernel does not agree."""
@@ -52,7 +56,7 @@ def report(source: Path, target: Path | None) -> int:
     if source.resolve() == target.resolve():
         raise InputError(f"`--output` (={str(target)!r}) is the records file itself")
     try:
-        page, show = _of_bench(source) if records.kind(source) == "benchheader" else _of_run(source)
+        page, show = {"benchheader": _of_bench, "planheader": _of_plan}.get(str(records.kind(source)), _of_run)(source)
     except records.RecordsError as error:
         raise InputError(str(error)) from None
     with files.destination(target):
@@ -79,6 +83,17 @@ def _of_bench(source: Path) -> tuple[str, Callable[[Console], None]]:
 
     lines = read(source)
     return render(lines), lambda console: print_table(lines, console)
+
+
+def _of_plan(source: Path) -> tuple[str, Callable[[Console], None]]:
+    """The page of the records of a plan, and what prints them."""
+    from compare.planning.plan import Plan
+    from compare.planning.records import read
+    from compare.planning.terminal import print_plan
+    from compare.report.plan import render
+
+    found = Plan(read(source))
+    return render(found.lines), lambda console: print_plan(found, console)
 
 
 def env(*, as_json: bool) -> int:
@@ -108,9 +123,19 @@ def show(what: str, settings: Settings, batch: int | None, *, as_json: bool) -> 
     if as_json:
         print(json.dumps({"network": settings.network, "batch": batch, "dtype": settings.dtype, **found.to_dict()}, indent=2))
         return 0
-    print(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}\n")
-    print(found)
+    print("\n".join(_folded(f"{settings.network} {settings.shape}, batch {batch}, {settings.dtype}")))
+    print(f"\n{found}")
     return 0
+
+
+def _folded(title: str, width: int = 80) -> list[str]:
+    """A title in lines of `width` columns at most, broken behind spaces and hyphens, as in the widths of a deep network."""
+    lines = [""]
+    for part in re.findall(r"[^ -]*[ -]?", title):
+        if len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("  ")
+        lines[-1] += part
+    return [line.rstrip() for line in lines]
 
 
 def truth(settings: Sequence[Settings], *, as_json: bool) -> int:
@@ -125,6 +150,31 @@ def truth(settings: Sequence[Settings], *, as_json: bool) -> int:
         print(json.dumps(command.as_json(found), indent=2))
     else:
         command.print_table(found, Console())
+    return 0
+
+
+def plan(wishes: Wishes, folder: Path | None, name: str, *, as_json: bool, layers: bool, schedule: bool) -> int:
+    """Plan, print the table (or JSON), write the records and the page into `folder` if there is one. Returns the exit code."""
+    from compare.planning import planned
+    from compare.planning.records import encode
+    from compare.planning.terminal import print_plan
+    from compare.progress import Bar
+    from compare.report.plan import render
+
+    title = name or f"{slug(wishes.title)}-plan"
+    require_name(title)
+    targets = [] if folder is None else [folder / f"{title}.html", folder / f"{title}.jsonl"]
+    with files.destination(*targets):
+        with Bar() as bar:
+            found = planned(wishes, bar)
+        if targets:
+            files.write({targets[0]: render(found.lines).encode(), targets[1]: encode(found.lines)})
+    console = Console()
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+        return 0
+    print_plan(found, console, layers=layers, schedule=schedule)
+    _wrote(targets, console)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from compare.records import Moment
 from compare.settings import AUTO, Settings
 from compare.strategies import Strategy
 from compare.training import Batch, Trainer
+from diffcore.arrays.observed import observe_tensors
 from diffcore.errors import MemoryBudgetError
 from diffcore.ledger import Ledger, thinned
 
@@ -57,7 +59,7 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
     budget = settings.budget_of(strategy)
     if not strategy.checkpoints or budget is None:
         whole = _counted(settings, strategy, dtype, None)
-        if budget is None or above_rest(whole) <= budget:
+        if budget is None or _above_rest(whole) <= budget:
             return whole
     try:
         return _counted(settings, strategy, dtype, budget)
@@ -71,15 +73,45 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
         return _counted(settings, strategy, dtype, error.least)
 
 
-def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | None) -> Prepared:
-    """The same, with tangents in chunks of `memory` bytes, or all at once. Raises `MemoryBudgetError`."""
-    tensor = strategy.engine().tensor
+def observed(settings: Settings, strategy: Strategy, dtype: str, memory: int | None = None) -> Prepared:
+    """What the ledger sees of the same step on numpy's arrays: the buffers that there really are, on inputs of zeros.
+
+    It is what `counted` plans, to the byte, and takes about twice as long. `memory` bounds the tangents, or what a checkpointed step makes.
+    """
+    return _counted(settings, strategy, dtype, memory, real=True)
+
+
+def traced(program: Callable[[], Any]) -> int:
+    """Bytes at the peak of `program` above what was there before, by `tracemalloc`, Python's own objects included.
+
+    It runs once before under trace, so that caches are warm and what a run replaces is known, and what that left is collected.
+    """
+    tracemalloc.start()
+    try:
+        program()
+        gc.collect()
+        tracemalloc.reset_peak()
+        rest, _ = tracemalloc.get_traced_memory()
+        program()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak - rest
+
+
+def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | None, *, real: bool = False) -> Prepared:
+    """The same, with tangents in chunks of `memory` bytes, or all at once; on observed arrays if `real`. Raises `MemoryBudgetError`."""
+    tensor, device = strategy.engine().tensor, "cpu" if real else "meta"
     ledger = _Limited(math.inf if settings.full else STEP_FLOPS, compiled=settings.backend == "jax")
     with ledger:
         with ledger.role("parameter"):
-            trainer = Trainer(settings, strategy, device="meta", dtype=dtype, compiled=False, memory=memory)
+            trainer = Trainer(settings, strategy, device=device, dtype=dtype, compiled=False, memory=memory)
+            if real:
+                observe_tensors((*trainer.net.parameters(), *trainer.net.buffers()))
         with ledger.role("input"):
-            inputs, targets = (tensor(part, device="meta") for part in example(settings, dtype))
+            inputs, targets = (tensor(part, device=device) for part in example(settings, dtype))
+            if real:
+                observe_tensors((inputs, targets))
         parameters = sum(int(np.prod(parameter.shape)) for parameter in trainer.net.parameters())
         try:
             trainer.step(inputs, targets)
@@ -116,7 +148,7 @@ def example(settings: Settings, dtype: str) -> tuple[Any, Any]:
     return inputs, np.zeros((settings.batch, *data.targets), "int64" if data.task in ("classification", "language") else dtype)
 
 
-def above_rest(prepared: Prepared) -> int:
+def _above_rest(prepared: Prepared) -> int:
     """Bytes at the peak above those at the first moment."""
     first = sum(prepared.timeline[0].bytes.values()) if prepared.timeline else 0
     return prepared.planned_peak - first

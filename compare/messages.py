@@ -44,7 +44,9 @@ class Train(Message, frozen=True):
 
 
 class Weigh(Message, frozen=True):
-    """Request: measure one step by every source of truth there is. Answered by `Weighed`."""
+    """Request: measure one step by every source of truth there is, with `dear` also by those that take seconds. Answered by `Weighed`."""
+
+    dear: bool = False
 
 
 class Progress(Message, frozen=True):

@@ -179,6 +179,10 @@ def read_lines(path: Path, decoder: msgspec.json.Decoder[Any], head: str, versio
     footer = records.pop()
     if not isinstance(footer, Footer) or footer.lines != len(records) or not raw.endswith(b"\n"):
         raise RecordsError(f"records file {str(path)!r} is torn: its last line is not a footer counting {len(records)} lines; run again")
+    for number, record in enumerate(records[1:], 2):
+        if isinstance(record, Footer | type(records[0])):
+            what = "footer" if isinstance(record, Footer) else "header"
+            raise RecordsError(f"records file {str(path)!r}, line {number}: a second {what}")
     return records
 
 

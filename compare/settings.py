@@ -96,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.memory != AUTO:
             msgspec.structs.force_setattr(self, "memory", _bytes(self.memory))
         if self.name:
-            _require_name(self.name)
+            require_name(self.name)
 
     @property
     def dataset(self) -> Description:
@@ -130,7 +130,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """The name of the run's files."""
-        return self.name or "-".join([self.network, _slug(self.data)] + ([] if self.backend == "numpy" else [self.backend]))
+        return self.name or "-".join([self.network, slug(self.data)] + ([] if self.backend == "numpy" else [self.backend]))
 
     @property
     def shape(self) -> str:
@@ -203,7 +203,7 @@ def _bytes(memory: int | str) -> int:
         raise InputError(str(error).replace("memory (", "`memory` (", 1) + f", or {AUTO!r}") from None
 
 
-def _slug(data: str) -> str:
+def slug(data: str) -> str:
     """The name of a data set as part of a file's name: of a path the last part, of that the letters that a name may have."""
     kind, colon, rest = data.partition(":")
     stem = rest.replace("\\", "/").rstrip("/").rpartition("/")[2].partition(".")[0].partition(":")[0]
@@ -218,7 +218,8 @@ def require_count(name: str, value: int, *, least: int) -> None:
         raise InputError(f"`{name}` (={value!r}) must be a whole number from {least} to {most}")
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Raise `InputError` unless `name` can be that of a run's files."""
     if len(name) > NAME_LENGTH or name[0] in ".-" or not all(letter.isascii() and (letter.isalnum() or letter in "._-") for letter in name):
         raise InputError(
             f"`name` (={name!r}) must be at most {NAME_LENGTH} letters, digits, '.', '-' and '_' (no folder), and not begin with '.' or '-'"

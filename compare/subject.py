@@ -83,11 +83,11 @@ class Subject:
             self._backend.use(self._settings.dtype)
         return Trained(losses, on_train, on_test, arrays)
 
-    def weigh(self) -> Weighed:
+    def weigh(self, *, dear: bool = False) -> Weighed:
         """What every source of truth says of one step."""
         trainer, batch = self._trainer, next(self._batches)
         gc.collect()
         work = Work(self._settings, self._strategy, self._prepared, trainer.step, lambda: self._backend.wait(trainer.net), *batch)
-        found = truths(work)
+        found = truths(work, dear=dear)
         peak = next(truth for truth in found if truth.source == self._backend.weighed_by)
         return Weighed(peak.measured, f"{peak.source}: {peak.measures}", found)

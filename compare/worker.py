@@ -48,8 +48,8 @@ def answer(subject: Subject, request: Request, heard: Callable[[int], None]) -> 
             return subject.time(samples, least, seconds)
         case Train(steps, dtype):
             return subject.train(steps, dtype, heard)
-        case Weigh():
-            return subject.weigh()
+        case Weigh(dear):
+            return subject.weigh(dear=dear)
         case _:
             raise TypeError(f"no answer to {type(request).__name__}")
 

@@ -141,8 +141,7 @@ def refresh(x: Any) -> None:
     operand, kernel, params, time = origin
     refresh(operand)
     if _rederived.when(operand) > time:
-        again = _followed(x, lambda: apply(kernel, _untracked(operand), **params))
-        x.level, x.carried = again.level, again.carried
+        _take(x, _followed(x, lambda: apply(kernel, _untracked(operand), **params)), array_under(x))
         x.origin = Origin(operand, kernel, params, _rederived.note(x))
 
 
@@ -169,7 +168,7 @@ def change(x: Any, name: str, new: Any) -> Any:
     `new` has been computed from `x` without changing anything. Raises `GradientError` for a leaf that requires grad or a view of one,
     `ShapeError` and `DTypeError` where `new` does not fit. Then nothing has changed.
     """
-    follows = x._mode.enabled
+    follows = x._mode.enabled or isinstance(new, Boxed) and new.box is not x.box and new._mode.enabled
     if watch.count:
         refresh(x)
     if follows:
@@ -196,13 +195,11 @@ def change(x: Any, name: str, new: Any) -> Any:
 
 
 def is_followed(x: Any, *others: Any) -> bool:
-    """Whether the engine follows what is done to `x` with `others`: one of them carries a derivative, or a base of `x` does."""
-    if not x._mode.enabled:
-        return False
-    if any(isinstance(y, Boxed) and (y.carried is not None or isinstance(y.primal, Boxed)) for y in (x, *others)):
+    """Whether an engine follows what is done to `x` with `others`: one of them carries a derivative, or a base of `x` does."""
+    if any(isinstance(y, Boxed) and y._mode.enabled and (y.carried is not None or isinstance(y.primal, Boxed)) for y in (x, *others)):
         return True
     origin = origin_of(x)
-    return origin is not None and is_followed(origin.operand)
+    return origin is not None and x._mode.enabled and is_followed(origin.operand)
 
 
 def put(name: str, out: Any, result: Any) -> Any:
@@ -298,22 +295,31 @@ def _updates(x: Any, new: Any) -> list[tuple[Any, Any]]:
 
 def _adopt(x: Any, new: Any) -> None:
     """Give `x` the derivative of `new`, keeping the memory of `x` where it can be kept."""
-    memory = array_under(x)
-    if is_mutable(memory):
-        bottom = _bottom(new)
-        if bottom is new:
-            x.primal = memory
-        else:
-            bottom.primal, x.primal = memory, new.primal
+    if new.box is not x.box and x.carried is None and isinstance(x.primal, Boxed):
+        _adopt(x.primal, new)  # of views made since too, which were made of that
     else:
-        x.primal = new.primal
-    x.level, x.carried = new.level, new.carried
+        _take(x, new, array_under(x))
+    memory = array_under(x)
     shared = isinstance(memory, np.ndarray) and (memory.base is not None or sys.getrefcount(memory) > 3)
     if shared:
         time = _rederived.note(x)
         origin = origin_of(x)
         if origin is not None:
             x.origin = Origin(*origin[:3], time)
+
+
+def _take(x: Any, new: Any, memory: Any) -> None:
+    """Make `x` carry what `new` does, over `memory` where that can be changed.
+
+    A tensor of another class, as of another engine or of one that follows something else than derivatives, is put under `x`.
+    """
+    if new.box is x.box:
+        primal = new.primal
+        if is_mutable(memory):
+            primal = _on(primal, memory) if isinstance(primal, Boxed) else memory
+        x.primal, x.level, x.carried = primal, new.level, new.carried
+    else:
+        x.primal, x.carried = _on(new, memory) if is_mutable(memory) else new, None
 
 
 def _bottom(x: Any) -> Any:

@@ -23,6 +23,7 @@ from diffcore.watch import watch
 
 if TYPE_CHECKING:
     from diffcore.kernels.record import Kernel
+    from diffcore.modes import Mode
 
 _levels = itertools.count(1)
 _new = object.__new__
@@ -59,6 +60,8 @@ class Boxed:
 
     box: type[Boxed]
     """The class of the engine's results."""
+    _mode: Mode
+    """The engine's switch: whether operations are followed."""
 
     @staticmethod
     def through(x: Any, chain: Any) -> Any:
@@ -201,7 +204,10 @@ def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
                     x = unboxed(x)
             else:
                 x = unboxed(x)
-            lower = lower or isinstance(x, Boxed)
+            if isinstance(x, Boxed):
+                if x.level >= level:  # put under a constant by a change in place
+                    return _apply_across(kernel, tuple([unboxed(y) for y in operands]), params)
+                lower = True
             primals[i] = x
     aux: Any = ()
     if lower:

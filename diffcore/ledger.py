@@ -4,8 +4,21 @@ An abstract array (`diffcore.arrays.abstract`) has a shape and a dtype but no da
 engines, kernels and rules run unchanged, temporaries included. While a `Ledger` is open, each such call books its
 operations and each buffer books its bytes from the moment it is made until Python frees it.
 
-Phases: `primal`, `tangent`, `adjoint`, `recompute`, `update`.
-Roles: `parameter`, `input`, `activation`, `residual`, `tangent`, `cotangent`, `gradient`, `optimizer state`, `workspace`.
+Run on abstract arrays it predicts. Run on observed ones (`diffcore.arrays.observed`), which are numpy's, it books the buffers that there
+really are; both come to the same, to the byte. A scalar of numpy's counts as the array of no axes that holds it. Not booked are Python's
+own objects (a tensor and its record are one or two KB), memory that was there before and was not observed, and what looks at values.
+
+Phases: `primal` (values), `tangent` (pushing tangents forward), `adjoint` (pulling cotangents back), `recompute` (values once more, for a
+checkpoint), `update` (the optimizer's step).
+
+Roles, of a buffer at each moment the last that it was given:
+- `parameter` and `input`: what whoever runs the program has made under these names;
+- `activation`: the result of a kernel that nothing keeps for a derivative, in `primal` or `recompute`;
+- `residual`: what the tape or a checkpoint keeps for the way back: results, operands that are no parameter or input, masks, traces;
+- `tangent`: a form of tangents that a tensor carries; `cotangent`: what the way back has made for an operand;
+- `gradient`: a derivative by a variable from the moment that it is handed over, until it is dropped or updated with;
+- `optimizer state`: what an optimizer keeps from step to step;
+- `workspace`: everything else, within kernels and rules.
 """
 
 from __future__ import annotations
@@ -15,6 +28,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeVar
+
+from numpy import ndarray
 
 from diffcore import places
 from diffcore.places import Place
@@ -273,7 +288,7 @@ def spans(count: int, step: int, like: Any) -> Iterator[tuple[int, int]]:
     Where `like` is abstract, the second pass, which finds what a pass leaves behind, stands for all further ones of its size.
     """
     whole = count // step * step
-    if whole <= 2 * step or not isinstance(getattr(like, "storage", None), Storage):
+    if whole <= 2 * step or isinstance(like, ndarray) or not isinstance(getattr(like, "storage", None), Storage):
         yield from ((start, min(start + step, count)) for start in range(0, count, step))
         return
     yield 0, step

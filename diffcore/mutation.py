@@ -17,7 +17,6 @@ from diffcore.dispatch import Boxed
 from diffcore.errors import GradientError
 from diffcore.kernels import elementwise as _e
 from diffcore.kernels.record import Kernel
-from diffcore.modes import Mode
 from diffcore.seeds import array_under
 
 
@@ -37,9 +36,6 @@ class Mutation(Boxed):
     """Methods that change a tensor in place."""
 
     __slots__ = ()
-    _mode: Mode
-    """The engine's switch: whether operations are followed."""
-
     # what a tensor class provides
     def _like(self, primal: Any) -> Any:
         raise NotImplementedError

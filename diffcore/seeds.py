@@ -9,6 +9,7 @@ import numpy as np
 
 from diffcore.arrays import Array, namespace
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import observed_beside
 from diffcore.dispatch import Boxed
 
 
@@ -55,7 +56,7 @@ def constant_of(x: Any, values: Any) -> Array:
     array = array_under(x)
     if isinstance(array, AbstractArray):
         return AbstractArray(values.shape, array.dtype)
-    return np.asarray(values, array.dtype)
+    return observed_beside(array, np.asarray(values, array.dtype))
 
 
 def range_of(x: Any, start: int, stop: int) -> Array:
@@ -73,9 +74,10 @@ def divided_of(x: Any, rows: slice, n: int, by: int) -> tuple[Array, Array]:
 
 def index_of(x: Any, make: Callable[[], tuple[Any, ...]], *shapes: tuple[int, ...]) -> tuple[Array, ...]:
     """The index arrays that `make()` returns; where `x` is abstract, stand-ins of these shapes, whose values nobody works out."""
-    if isinstance(array_under(x), AbstractArray):
+    array = array_under(x)
+    if isinstance(array, AbstractArray):
         return tuple(AbstractArray(shape, np.intp) for shape in shapes)
-    return make()
+    return tuple(observed_beside(array, index) for index in make())
 
 
 def concatenate(blocks: list[Any]) -> Any:

@@ -243,7 +243,10 @@ class TensorSurface(Operators, Methods, Mutation):
 
     def detach(self) -> Self:
         """A constant with the same values, sharing memory."""
-        return self._like(self.primal)
+        primal = self.primal
+        while isinstance(primal, Boxed) and primal.level >= self.level:  # put under a constant by a change in place
+            primal = primal.primal
+        return self._like(primal)
 
     def to(self, *targets: Any, dtype: Any = None, device: str | None = None, copy: bool = False, non_blocking: bool = False) -> Any:
         """A cast (`dtype`), a move (`device`) or both, also to what another tensor has; where nothing changes, the tensor itself.

@@ -41,6 +41,14 @@ def variable_primal(value: Any, transform: str) -> Any:
     return primal
 
 
+def check_function(transform: str, name: str, value: Any, wanted: str) -> None:
+    """Raise `TypeError` for what cannot be called, and for the class of a layer in place of a layer."""
+    if isinstance(value, type) and issubclass(value, Module):
+        raise TypeError(f"{transform}: `{name}` is the class {value.__name__}, not a layer of it: give `{value.__name__}(...)`")
+    if not callable(value):
+        raise TypeError(f"{transform}: `{name}` must be {wanted}, not {type(value).__name__}")
+
+
 class Arguments:
     """The arguments of one call: `primals` are the variables of the arguments at `argnums`, flattened."""
 
@@ -179,6 +187,18 @@ def _constants(argument: Any, constant: Callable[[Any], Any]) -> Any:
     if isinstance(argument, dict | list | tuple):
         return tree.map(lambda leaf: _constants(leaf, constant), argument)
     return argument
+
+
+def along(primals: Any, tangents: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The arguments of a function and one tangent for each, from what `hvp` takes: one of both, or a tuple."""
+    if not isinstance(primals, tuple):
+        return (primals,), (tangents,)
+    wanted = f"hvp: `tangents` must be a tuple with one tangent for each of the {len(primals)} `primals` (`None` for zeros)"
+    if not isinstance(tangents, tuple | list):
+        raise TypeError(f"{wanted}, got {type(tangents).__name__}")
+    if len(tangents) != len(primals):
+        raise GradientError(f"{wanted}, got {len(tangents)}")
+    return primals, tuple(tangents)
 
 
 def value_and_aux(transform: str, out: Any) -> tuple[Any, Any]:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from diffcore.aliasing import buffer_of
 from diffcore.arrays import is_mutable
-from diffcore.arrays.abstract import AbstractArray
-from diffcore.dispatch import owner_of
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.record import Call
 from diffcore.ledger import state
@@ -163,15 +162,13 @@ def added(total: Any, variable: Variable, part: Any, shape: tuple[int, ...], tak
 
 def owned(gradient: Any, taken: set[int]) -> Any:
     """`gradient` in memory that is neither that of another one (of those `taken`) nor part of something larger."""
-    if isinstance(gradient, AbstractArray):
-        if gradient.storage.nbytes != gradient.nbytes or id(gradient.storage) in taken:
-            gradient = gradient.copy()
-        taken.add(id(gradient.storage))
+    if not is_mutable(gradient):
         return gradient
-    owner = owner_of(gradient)
-    if owner is None:
-        return gradient
-    if owner is not gradient and (owner.size != gradient.size or not gradient.flags.writeable) or id(owner) in taken:
-        owner = gradient = gradient.copy()
-    taken.add(id(owner))
+    buffer = buffer_of(gradient)
+    whole = buffer.nbytes == gradient.nbytes and (not isinstance(gradient, np.ndarray) or gradient.flags.writeable)
+    is_part = gradient.base is not None and not whole
+    if is_part or id(buffer) in taken:
+        gradient = gradient.copy()
+        buffer = buffer_of(gradient)
+    taken.add(id(buffer))
     return gradient

@@ -46,7 +46,8 @@ def jacobian(
     `structure`: `"diagonal"` for a function that acts element by element: returns the diagonal alone, in the variable's shape, from one
     direction.
     `sparsity`: where the Jacobian (output elements, input elements) of one array by one array may be other than zero: a matrix of
-    `scipy.sparse` (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see `jacobian_sparsity`).
+    `scipy.sparse` or a `BCOO` of jax's (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see
+    `jacobian_sparsity`).
     Takes a direction per colour of columns and returns a `scipy.sparse.csr_array` with the pattern's entries, on jax a `BCOO`.
     A pattern that leaves out entries gives wrong numbers; `check=True` adds a random direction that shows it, and raises.
 
@@ -191,7 +192,7 @@ def sparse_jacobian(
         if block is None:
             block = zeros_of(value, (count, *value.shape))
         block = block.reshape((count, math.prod(value.shape)))
-        return block[colours[pattern.columns], pattern.rows], block[-1]
+        return block[colours[pattern.columns], pattern.rows], block[-1:]
 
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)

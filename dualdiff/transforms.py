@@ -21,7 +21,7 @@ from diffcore.ledger import did, label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
-from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
+from diffcore.transforms import Arguments, along, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
 from dualdiff import collecting
 from dualdiff.forms import contract
 from dualdiff.jacobians import jacobian, sparse_jacobian
@@ -197,18 +197,20 @@ def _drawn(shape: tuple[int, ...], like: Any, generator: Any) -> Any:
     """Standard normal numbers in the dtype and on the backend of `like`."""
     if isinstance(like, AbstractArray):
         return AbstractArray(shape, np.float64).astype(like.dtype)  # as they are drawn
-    return namespace((like,)).asarray(random.normal(shape, like.dtype, generator))
+    drawn = random.normal(shape, like.dtype, generator, like)
+    xp = namespace((like,))
+    return drawn if xp is np else xp.asarray(drawn)
 
 
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """The Hessian of a scalar-valued `function` at `primals`, times `tangents`: forward over forward.
 
-    **Arguments:** `primals`: one array, or a tuple of the function's arguments; `tangents`: the same structure. Returns that structure.
+    **Arguments:** `primals`: one array, or a tuple of the function's arguments; `tangents`: the same structure, `None` for zeros. Returns
+    the structure of `primals`.
     """
-    single = not isinstance(primals, tuple)
-    points, along = ((primals,), (tangents,)) if single else (primals, tangents)
-    result = jvp(grad(function, tuple(range(len(points)))), points, along)[1]
-    return result[0] if single else result
+    points, directions = along(primals, tangents)
+    result = jvp(grad(function, tuple(range(len(points)))), points, directions)[1]
+    return result if isinstance(primals, tuple) else result[0]
 
 
 def hessian(

@@ -60,7 +60,8 @@ def jacobian(
     `structure`: `"diagonal"` for a function that acts element by element: returns the diagonal alone, in the variable's shape, from one
     cotangent.
     `sparsity`: where the Jacobian (output elements, input elements) of one array by one array may be other than zero: a matrix of
-    `scipy.sparse` (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see `jacobian_sparsity`).
+    `scipy.sparse` or a `BCOO` of jax's (every stored entry counts), a boolean array, or `"auto"`, which finds it anew at each call (see
+    `jacobian_sparsity`).
     Takes a cotangent per colour of rows and returns a `scipy.sparse.csr_array` with the pattern's entries, on jax a `BCOO`.
     A pattern that leaves out entries gives wrong numbers; `check=True` adds a random cotangent that shows it, and raises.
 
@@ -219,7 +220,7 @@ def sparse_jacobian(
 
         (block,) = _pulled(y, cotangent, count, chunk_size, [variable], leaves, level)
         block = zeros_of(variable, (count, pattern.shape[1])) if block is None else block.reshape((count, pattern.shape[1]))
-        return block[colours[pattern.rows], pattern.columns], block[-1], extra
+        return block[colours[pattern.rows], pattern.columns], block[-1:], extra
 
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)

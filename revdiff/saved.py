@@ -25,6 +25,7 @@ from diffcore.dispatch import Boxed
 from diffcore.errors import GradientError
 from diffcore.nn.module import Module
 from diffcore.seeds import array_under
+from diffcore.transforms import check_function
 from revdiff import tape
 from revdiff.checkpointing.lazy import Lazy, checkpointed
 from revdiff.graph import reached
@@ -150,8 +151,9 @@ def saved(source: Any, *inputs: Any) -> Saved:
     variables, as in `vjp`. Abstract arrays (`device="meta"`) take no memory. Layers and lines of recorded tensors are not known, unless
     anomaly detection was on. Raises `GradientError` where nothing was recorded, and for a graph that a backward pass has freed.
     """
-    if not callable(source):
+    if not callable(source) and any(isinstance(leaf, Boxed) or is_array(leaf) for leaf in tree.flatten(source)[0]):
         return _listed(source, _Alive(inputs))
+    check_function("saved", "source", source, "a module, a function or recorded tensors")
     given, alive = _arguments(source, inputs), _Alive(())
     for x in (source, *given):
         alive.add(x)

@@ -18,7 +18,7 @@ from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
 from diffcore.tensor import check_cotangent, own_memory
-from diffcore.transforms import Arguments, arguments_of, as_primal, scalar_of, value_and_aux
+from diffcore.transforms import Arguments, along, arguments_of, as_primal, scalar_of, value_and_aux
 from diffcore.watch import watch
 from revdiff import tape
 from revdiff.jacobians import jacobian, sparse_jacobian
@@ -106,13 +106,17 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Call
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """The Hessian of a scalar-valued `function` at `primals`, times `tangents`: reverse over reverse.
 
-    **Arguments:** `primals`: one array, or a tuple of the function's arguments; `tangents`: the same structure. Returns that structure.
+    **Arguments:** `primals`: one array, or a tuple of the function's arguments; `tangents`: the same structure, `None` for zeros. Returns
+    the structure of `primals`.
     """
-    single = not isinstance(primals, tuple)
-    points, directions = ((primals,), (tangents,)) if single else (primals, tangents)
-    _, pullback = vjp(grad(function, tuple(range(len(points)))), *points)
-    result = pullback(tuple(directions))
-    return result[0] if single else result
+    points, directions = along(primals, tangents)
+    arguments = Arguments("hvp", points, tuple(range(len(points))))
+    given = arguments.unpack(directions, "hvp: the tangents must be like the primals", missing=True)
+    given = arguments.pack([zeros_of(p) if t is None else t for t, p in zip(given, arguments.primals, strict=True)])
+    moving = tuple(i for i, t in enumerate(directions) if t is not None)
+    # Of the gradient only what has a direction is differentiated; of no part of it, the result is zero.
+    result = vjp(grad(function, moving), *points)[1](tuple(given[i] for i in moving)) if moving else given
+    return result if isinstance(primals, tuple) else result[0]
 
 
 def hessian(

@@ -1,6 +1,5 @@
 """Fixtures that every room of the tests may use: the two engines, the array backends, jax in 64 bits."""
 
-import tracemalloc
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -55,15 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def peak() -> Callable[[Callable[[], Any]], int]:
     """A function that gives the bytes which a call allocates at its peak, by `tracemalloc`, after a call that is not counted."""
+    from compare.measure import traced
 
-    def of(run: Callable[[], Any]) -> int:
-        run()
-        tracemalloc.start()
-        try:
-            before = tracemalloc.get_traced_memory()[0]
-            run()
-            return tracemalloc.get_traced_memory()[1] - before
-        finally:
-            tracemalloc.stop()
-
-    return of
+    return traced

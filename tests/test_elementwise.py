@@ -215,7 +215,7 @@ def test_dropout_in_evaluation_is_the_tensor_itself(engine):
 
 
 def test_dropout_of_everything_is_zero(engine):
-    x = engine.tensor([1.0, math.inf, math.nan], requires_grad=True)
+    x = engine.tensor([1.0, -2.0, 0.0], requires_grad=True)
     out = F.dropout(x, 1)
     assert out.tolist() == [0, 0, 0]
     out.sum().backward()
@@ -246,3 +246,41 @@ def test_dropout_under_jit_takes_a_key(engine):
     assert set(np.unique(first)) == {0.0, 2.0}
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(with_key(x, jax.random.key(0))[1], first)
+
+
+def test_nan_passes_through_activations_and_dropout_as_in_pytorch(engine):
+    F, values = engine.nn.functional, np.array([np.nan, 1.0, -1.0, 0.0, np.inf, -np.inf])
+    expected = {
+        "relu": ([np.nan, 1, 0, 0, np.inf, 0], [1, 1, 0, 0, 1, 0]),
+        "threshold": ([np.nan, 1, 2, 2, np.inf, 2], [1, 1, 0, 0, 1, 0]),
+        "dropout": ([np.nan, 0, 0, 0, np.nan, np.nan], [0, 0, 0, 0, 0, 0]),
+    }
+    arguments = {"relu": (), "threshold": (0.1, 2.0), "dropout": (1.0,)}
+    for name, (value, slope) in expected.items():
+        x = engine.tensor(values, requires_grad=True)
+        with np.errstate(invalid="ignore"):
+            y = getattr(F, name)(x, *arguments[name])
+        y.sum().backward()
+        np.testing.assert_array_equal(y.detach().numpy(), value)
+        np.testing.assert_array_equal(x.grad.numpy(), slope)
+        if name != "dropout":  # whose backward pass gives NaN there too where PyTorch multiplies
+            torch = pytest.importorskip("torch")
+            t = torch.tensor(values, requires_grad=True)
+            theirs = getattr(torch.nn.functional, name)(t, *arguments[name])
+            theirs.sum().backward()
+            np.testing.assert_array_equal(theirs.detach().numpy(), value)
+            np.testing.assert_array_equal(t.grad.numpy(), slope)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32])
+def test_a_choice_between_numbers_and_zeros_is_exact(dtype):
+    values = np.array([[np.inf, -0.0, np.nan, -3.5], [1e-7, -np.inf, 2.0, 65504.0]])
+    x = (np.nan_to_num(values, posinf=7, neginf=-7) if np.dtype(dtype).kind == "i" else values).astype(dtype)
+    wanted = np.array([[True, True, False, True], [False, False, True, True]])
+    strided = x[:, ::2], wanted[:, ::2]
+    for a, mask in ((x, wanted), (x.T, wanted.T), strided, (x[0], wanted), (x, wanted[:1]), (x[0, 0], wanted), (x, True)):
+        found = ops.where(mask, a, 0)
+        expected = np.where(mask, a, np.zeros((), dtype))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found.astype(float)), np.signbit(expected.astype(float)))

@@ -3,13 +3,13 @@
 import gc
 import itertools
 import math
-import tracemalloc
 
 import numpy as np
 import pytest
 
 import dualdiff
 import revdiff
+from compare.measure import traced
 from diffcore import ops
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.elementwise import equal
@@ -261,23 +261,10 @@ def test_peak_is_the_one_numpy_reports(name):
         before = sum(ledger.live.values())
         step(*shadow)
     predicted = ledger.peak - before
-    observed = observed_peak(lambda: step(*given))
+    observed = traced(lambda: step(*given))
     assert observed > 2**20
     # a budget has a plan made first, whose own Python objects numpy's figure includes
     assert predicted == pytest.approx(observed, rel=0.02 if "chunks" in name else 0.01)
-
-
-def observed_peak(run):
-    run()
-    gc.collect()
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        run()
-        return tracemalloc.get_traced_memory()[1] - before
-    finally:
-        tracemalloc.stop()
 
 
 GEOMETRIES = {
@@ -301,11 +288,11 @@ def test_workspace_of_a_convolution_is_what_numpy_asks_for(size, taps, options):
         before = sum(ledger.live.values())
         shadow, shadow_back = revdiff.vjp(lambda x, w: ops.conv2d(x, w, **options), *operands)
         value = ledger.peak - before
-    assert value == pytest.approx(observed_peak(lambda: ops.conv2d(x, weight, **options)), rel=0.02, abs=120_000)  # numpy's own buffers
+    assert value == pytest.approx(traced(lambda: ops.conv2d(x, weight, **options)), rel=0.02, abs=120_000)  # numpy's own buffers
     with Ledger() as ledger:
         shadow_back(abstract(*shadow.shape))
         adjoints = ledger.peak - 4 * shadow.size
-    assert adjoints == pytest.approx(observed_peak(lambda: pullback(out)), rel=0.02, abs=120_000)
+    assert adjoints == pytest.approx(traced(lambda: pullback(out)), rel=0.02, abs=120_000)
     assert dict(ledger.flops) == {"adjoint": 4 * shadow.size * math.prod(taps[1:])}
 
 

@@ -117,10 +117,10 @@ def test_in_place_activations_keep_what_they_should(activation: Any) -> None:
     np.testing.assert_allclose(x.grad.numpy(), revdiff.grad(lambda x: (activation(x) @ W).sum())(X), rtol=1e-13)
 
 
-def test_nan_and_the_kink_have_no_slope() -> None:
+def test_nan_has_a_slope_and_the_kink_has_none() -> None:
     x = variable([np.nan, 0.0, -0.0, 1.0, np.inf, -np.inf])
     ops.relu(x).sum().backward()
-    assert x.grad.tolist() == [0, 0, 0, 1, 1, 0]
+    assert x.grad.tolist() == [1, 0, 0, 1, 1, 0]
 
 
 def test_a_negative_slope_is_differentiated_by_the_sign_of_the_input() -> None:

@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import dualdiff
-import revdiff
-from diffcore.errors import AbstractValueError, DeviceError, DiffError, DTypeError, GradientError, ShapeError
-
-A = np.array([[0.5, -1.0, 2.0], [3.0, 0.25, -0.5]])
-B = np.array([[2.0, 1.5, 0.5], [1.0, -2.0, 4.0]])
+from tests.tensors import A, B, plain
 
 BINARY = {
     "+": operator.add,
@@ -27,6 +22,7 @@ BINARY = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+
 OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "tensor": lambda engine: engine.tensor(B),
     "variable": lambda engine: engine.tensor(B, requires_grad=True),
@@ -38,10 +34,6 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "float": lambda engine: 1.5,
     "bool": lambda engine: True,
 }
-
-
-def plain(value: Any) -> Any:
-    return value.detach().numpy() if isinstance(value, revdiff.Tensor | dualdiff.Tensor) else value
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -114,7 +106,6 @@ def test_operators_with_jax_arrays_on_either_side(engine: ModuleType, x64: None)
         np.testing.assert_allclose(plain(result), A @ B.T, rtol=1e-15)
     assert isinstance(y @ x.T, engine.Tensor)
 
-
 METHODS: dict[str, tuple[Callable[[Any], Any], Callable[[np.ndarray], Any]]] = {
     "exp": (lambda x: x.exp(), np.exp),
     "log": (lambda x: x.abs().log(), lambda x: np.log(abs(x))),
@@ -170,7 +161,6 @@ def test_every_public_op_is_used_as_a_method_where_torch_has_it(engine: ModuleTy
         relu reshape sigmoid sign softmax sqrt sub sum tanh transpose"""
     for name in names.split():
         assert callable(getattr(engine.Tensor, name))
-
 
 INDEXES: list[Any] = [
     0,
@@ -240,231 +230,3 @@ def test_views_share_memory_and_copies_do_not(engine: ModuleType) -> None:
     for copy in (x + 0, x[[0, 1]], engine.tensor(x)):
         assert not np.shares_memory(copy.numpy(), x.numpy())
     assert x.numpy() is x.numpy()
-
-
-# ------------------------------------------------------------------------------------------------ values
-
-
-def test_iteration_and_length(engine: ModuleType) -> None:
-    x = engine.tensor(A, requires_grad=True)
-    rows = list(x)
-    assert len(rows) == len(x) == 2
-    assert all(row.requires_grad for row in rows)
-    np.testing.assert_array_equal(plain(rows[1]), A[1])
-    first, second = x
-    (first * second).sum().backward()
-    np.testing.assert_array_equal(x.grad.numpy(), A[::-1])
-    for use in (len, iter, list):
-        with pytest.raises(TypeError, match="0-d tensor"):
-            use(engine.tensor(1.0))
-
-
-def test_numbers_out_of_tensors(engine: ModuleType) -> None:
-    for values in (2.5, [2.5], [[2.5]]):
-        x = engine.tensor(values, requires_grad=True)
-        assert x.item() == 2.5
-        assert type(x.item()) is float
-        assert float(x) == 2.5
-        assert int(x) == 2
-        assert bool(x)
-    assert type(engine.tensor(3).item()) is int
-    assert engine.tensor(True).item() is True
-    assert not engine.tensor(0.0)
-    assert f"{engine.tensor(2.5, requires_grad=True):.3f}" == "2.500"
-    assert f"{engine.tensor(2.5)}" == "2.5"
-    assert f"{engine.tensor([2.5])}" == "tensor([2.5000])"
-    assert [10, 20, 30][engine.tensor(2)] == 30
-    assert engine.tensor([[1, 2], [3, 4]]).tolist() == [[1, 2], [3, 4]]
-    for read, message in (
-        (lambda x: x.item(), "a Tensor with 6 elements cannot be converted to Scalar"),
-        (float, "6 elements"),
-        (int, "6 elements"),
-        (bool, "Boolean value of Tensor with 6 values is ambiguous"),
-    ):
-        with pytest.raises(DiffError, match=message):
-            read(engine.tensor(A))
-    with pytest.raises(TypeError, match="integer"):
-        [1, 2][engine.tensor(1.0)]
-
-
-def test_numpy_reads_constants_only(engine: ModuleType) -> None:
-    x = engine.tensor(A)
-    np.testing.assert_array_equal(np.asarray(x), A)
-    assert np.asarray(x, dtype=np.float32).dtype == np.float32
-    assert np.shares_memory(np.asarray(x), x.numpy())
-    assert not np.shares_memory(np.array(x, copy=True), x.numpy())
-    y = engine.tensor(A, requires_grad=True)
-    for variable in (y, y * 2):
-        for read in (lambda x: x.numpy(), np.asarray, np.array):
-            with pytest.raises(GradientError, match=r"Can't call numpy\(\) on Tensor that requires grad. Use tensor.detach\(\).numpy\(\)"):
-                read(variable)
-    np.testing.assert_array_equal(y.detach(), A)
-
-
-def test_equality_is_elementwise_and_hashing_by_identity(engine: ModuleType) -> None:
-    x, y = engine.tensor(A), engine.tensor(A)
-    assert (x == y).numpy().all()
-    assert len({x, y, x}) == 2
-    assert {x: 1}[x] == 1
-
-
-REPRS = [
-    (lambda engine: engine.tensor([1.0, 2.5]), "tensor([1.0000, 2.5000])"),
-    (lambda engine: engine.tensor([1, 2]), "tensor([1, 2])"),
-    (lambda engine: engine.tensor([True]), "tensor([True])"),
-    (lambda engine: engine.tensor(2.5), "tensor(2.5000)"),
-    (lambda engine: engine.tensor(np.array([1.0])), "tensor([1.], dtype=torch.float64)"),
-    (lambda engine: engine.tensor(1.0, requires_grad=True), "tensor(1., requires_grad=True)"),
-    (lambda engine: engine.tensor(np.zeros((2, 2), np.float32)), "tensor([[0., 0.],\n        [0., 0.]])"),
-    (lambda engine: engine.tensor(np.zeros((2, 3), np.float32), device="meta"), "tensor(..., shape=(2, 3), device='meta')"),
-    (lambda engine: engine.tensor([]), "tensor([])"),
-]
-
-
-@pytest.mark.parametrize(("make", "text"), REPRS, ids=[text for _, text in REPRS])
-def test_printing(engine: ModuleType, make: Any, text: str) -> None:
-    assert repr(make(engine)) == text
-
-
-def test_results_say_where_they_come_from() -> None:
-    assert repr(revdiff.tensor([1.0], requires_grad=True) * 2) == "tensor([2.], grad_fn=<MulBackward0>)"
-    assert repr(dualdiff.tensor([1.0], requires_grad=True) * 2) == "tensor([2.], tangents=<1 seed>)"
-    x, y = dualdiff.tensor(1.0, requires_grad=True), dualdiff.tensor(2.0, requires_grad=True)
-    assert repr(x * y) == "tensor(2., tangents=<2 seeds>)"
-
-
-# ------------------------------------------------------------------------------------------------ making, casting, moving
-
-
-@pytest.mark.parametrize(
-    ("data", "dtype"),
-    [
-        (1.0, np.float32),
-        ([1.0, 2.0], np.float32),
-        ([[1, 2.5]], np.float32),
-        (1, np.int64),
-        ([1, 2], np.int64),
-        ([True, False], np.bool_),
-        ([], np.float32),
-        (np.array([1.0]), np.float64),
-        (np.float64(1.0), np.float64),
-        ([np.float64(1.0), 2.0], np.float64),
-        (np.array([1], np.int32), np.int32),
-        (np.float16([1.0]), np.float16),
-        (range(3), np.int64),
-    ],
-)
-def test_default_dtypes_are_those_of_torch(engine: ModuleType, data: Any, dtype: Any) -> None:
-    assert engine.tensor(data).dtype == dtype
-    assert engine.tensor(data, dtype=np.float64).dtype == np.float64
-
-
-def test_a_list_of_tensors_of_one_element(engine: ModuleType) -> None:
-    parts = [engine.tensor(1.0), engine.tensor(2.0)]
-    np.testing.assert_array_equal(engine.tensor(parts).numpy(), np.float32([1, 2]))
-
-
-@pytest.mark.parametrize("data", ["text", ["a"], None, {"a": 1}, object(), [None]])
-def test_data_that_is_no_numbers_is_refused(engine: ModuleType, data: Any) -> None:
-    with pytest.raises((DTypeError, TypeError), match="cannot make a tensor"):
-        engine.tensor(data)
-
-
-def test_ragged_data_is_refused(engine: ModuleType) -> None:
-    with pytest.raises(ValueError, match=r"inhomogeneous|ragged"):
-        engine.tensor([[1.0], [2.0, 3.0]])
-
-
-def test_casts_are_recorded(engine: ModuleType) -> None:
-    x = engine.tensor([1.0, 2.0], requires_grad=True)
-    for cast in (lambda x: x.double(), lambda x: x.to(np.float64), lambda x: x.to("float64"), lambda x: x.astype(np.float64)):
-        y = cast(x)
-        assert y.dtype == np.float64
-        assert y.requires_grad
-        x.grad = None
-        (y * y).sum().backward()
-        assert x.grad.dtype == np.float32
-        np.testing.assert_array_equal(x.grad.numpy(), [2, 4])
-    assert x.float() is x
-    assert x.to(np.float32) is x
-    assert x.long().dtype == np.int64
-    assert x.is_floating_point()
-    assert not x.long().is_floating_point()
-    np.testing.assert_array_equal(plain(engine.tensor([1.7, -1.7]).long()), [1, -1])
-
-
-def test_devices(engine: ModuleType) -> None:
-    import jax
-
-    x = engine.tensor([1.0, 2.0])
-    assert x.device == "cpu"
-    assert x.to("cpu") is x
-    assert x.cpu() is x
-    for name in ("jax", "jax:cpu"):
-        y = engine.tensor([1.0, 2.0], device=name)
-        assert isinstance(y.array, jax.Array)
-        if jax.devices()[0].platform == "cpu":
-            assert y.device == "jax:cpu"
-        back = x.to(name).cpu()
-        assert back.device == "cpu"
-        np.testing.assert_array_equal(back.numpy(), [1, 2])
-        assert back.numpy().flags.writeable
-    v = engine.tensor([1.0], device="jax", requires_grad=True)
-    (v * v).sum().backward()
-    assert isinstance(v.grad.array, jax.Array)
-    with pytest.raises(GradientError, match="cannot move a tensor that carries a derivative"):
-        (v * v).to("cpu")
-
-
-def test_meta_tensors_have_shapes_only(engine: ModuleType) -> None:
-    x = engine.tensor(np.zeros((4, 3)), device="meta", requires_grad=True)
-    w = engine.tensor(np.zeros((3, 2)), device="meta", requires_grad=True)
-    y = (x @ w).tanh().sum(1)
-    assert (y.shape, y.dtype, y.device, y.requires_grad) == ((4,), np.float64, "meta", True)
-    y.sum().backward()
-    assert (x.grad.shape, w.grad.shape, w.grad.device) == ((4, 3), (3, 2), "meta")
-    for read in (lambda y: y.detach().numpy(), lambda y: y.sum().item(), lambda y: float(y.sum()), lambda y: bool(y.sum() > 0)):
-        with pytest.raises(AbstractValueError, match="has no values"):
-            read(y)
-    with pytest.raises(DeviceError, match="\"meta\" tensor has no data, so it cannot be moved to 'cpu'"):
-        x.detach().cpu()
-    assert x.detach().to(np.float32).dtype == np.float32
-
-
-@pytest.mark.parametrize("name", ["banana", "cuda:x", "CPU", "cpu:0", ""])
-def test_unknown_devices(engine: ModuleType, name: str) -> None:
-    with pytest.raises(DeviceError, match=f'device {name!r} is unknown: expected "cpu" \\(numpy\\), "jax"'):
-        engine.tensor(1.0, device=name)
-    with pytest.raises(DiffError, match=f"{name!r}.*device"):
-        engine.tensor(1.0).to(name)
-
-
-def test_devices_that_are_not_there(engine: ModuleType) -> None:
-    for name in ("cuda:99", "tpu:7"):
-        for move in (lambda name=name: engine.tensor(1.0, device=name), lambda name=name: engine.tensor(1.0).to(name)):
-            with pytest.raises(DeviceError, match=rf"device '{name}' is not there; jax has .*:0"):
-                move()
-
-
-@pytest.mark.gpu
-def test_cuda(engine: ModuleType) -> None:
-    x = engine.tensor([1.0, 2.0]).cuda()
-    assert x.device == "cuda:0"
-    x.requires_grad = True
-    (x * x).sum().backward()
-    assert x.grad.device == "cuda:0"
-    np.testing.assert_array_equal(x.grad.cpu().numpy(), [2, 4])
-
-
-def test_sizes(engine: ModuleType) -> None:
-    x = engine.tensor(A)
-    assert (x.shape, x.size(), x.size(1), x.size(-1), x.ndim, x.dim(), x.numel()) == ((2, 3), (2, 3), 3, 3, 2, 2, 6)
-    assert engine.tensor(1.0).shape == ()
-    assert engine.tensor(1.0).numel() == 1
-
-
-def test_shapes_that_do_not_fit_name_both(engine: ModuleType) -> None:
-    with pytest.raises(ShapeError, match=r"add: shapes \(2, 3\) and \(2,\) do not broadcast: they disagree at axis -1, 2 != 3"):
-        engine.tensor(A) + engine.tensor(A[:, 0])
-    with pytest.raises(ShapeError, match=r"matmul: `x` \(2, 3\) and `y` \(2, 3\) disagree: 3 != 2. Did you mean `x @ y.T`"):
-        engine.tensor(A) @ engine.tensor(B)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.bench.records import Entrant, Target
+from compare.bench.records import Entrant, Quantity, Target
 from compare.bench.wanted import Limits
 from compare.errors import DisagreementError
 
@@ -24,11 +24,11 @@ Heard = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Contest:
-    """`measure` does the work. What it measures stands in `quantity`: `"seconds"`, `"FLOPs"` or `"bytes"`."""
+    """`measure` does the work. What it measures stands in `quantity`."""
 
     group: str
     subject: str
-    quantity: str
+    quantity: Quantity
     targets: tuple[Target, ...]
     measure: Callable[[Limits, Heard], list[Entrant]]
 

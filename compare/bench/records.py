@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -11,8 +12,12 @@ from compare.records import Environment, Footer, Record, read_lines
 VERSION = 1
 """Version of the format. A reader refuses every other version."""
 
-AT_MOST, AT_LEAST = "at most", "at least"
+Quantity = Literal["seconds", "FLOPs", "bytes", "cells"]
+Sense = Literal["at most", "at least"]
+AT_MOST: Sense = "at most"
+AT_LEAST: Sense = "at least"
 """The sides of a bound."""
+Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class BenchHeader(Record, frozen=True):
@@ -22,7 +27,7 @@ class BenchHeader(Record, frozen=True):
     command: str
     created: str
     groups: dict[str, str]
-    seconds: float
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +39,7 @@ class Entrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     values: list[float]
-    share: float = 1.0
+    share: Positive = 1.0
     note: str = ""
     absent: str = ""
 
@@ -44,19 +49,16 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     work: str
     against: str
-    bound: float | None = None
-    sense: str = AT_MOST
+    bound: Positive | None = None
+    sense: Sense = AT_MOST
 
 
 class Measured(Record, frozen=True):
-    """One contest: entrants that did the same work, and the ratios of them that are looked at.
-
-    `quantity` is `"seconds"`, `"FLOPs"` or `"bytes"`.
-    """
+    """One contest: entrants that did the same work, and the ratios of them that are looked at. Without targets it is kept and not shown."""
 
     group: str
     subject: str
-    quantity: str
+    quantity: Quantity
     entrants: list[Entrant]
     targets: list[Target]
 

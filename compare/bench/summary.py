@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from compare.bench.records import AT_LEAST, BenchHeader, Entrant, Line, Measured, Target
 from compare.records import Environment, RecordsError
-from compare.report.units import counted, duration, operations, size
+from compare.report.units import counted, duration, operations, size, whole
 
 MET, MISSED, OPEN, ABSENT = "met", "missed", "no bound", "absent"
 """What became of a target: kept, not kept, without a bound, or not measured because a peer is missing."""
@@ -125,21 +125,32 @@ def summarize(lines: Iterable[Line]) -> Benchmark:
     lines = list(lines)
     if not lines or not isinstance(lines[0], BenchHeader):
         raise RecordsError("these records do not begin with the header of a run of the benchmark")
+    environments = [line.entries for line in lines if isinstance(line, Environment)]
+    if len(environments) > 1:
+        raise RecordsError("these records describe the environment twice")
     found = Benchmark(
         lines[0],
-        next((line.entries for line in lines if isinstance(line, Environment)), {}),
+        environments[0] if environments else {},
         [line for line in lines if isinstance(line, Measured)],
     )
     for measured in found.contests:
+        if measured.group not in found.header.groups:
+            raise RecordsError(f"records of {measured.subject!r} are of group {measured.group!r}, which the header does not name")
         rows_of(measured)
     return found
 
 
 def rows_of(measured: Measured) -> list[Row]:
-    """The rows of a contest. Raises `RecordsError` for entrants that are not there or were not measured in the same rounds."""
+    """The rows of a contest. Raises `RecordsError` for entrants that are not there, twice there or not measured in the same rounds."""
     entrants = {entrant.name: entrant for entrant in measured.entrants}
+    if len(entrants) < len(measured.entrants):
+        raise RecordsError(f"records of {measured.subject!r} hold an entrant twice: {sorted(e.name for e in measured.entrants)}")
     rows = []
+    if not measured.targets:
+        raise RecordsError(f"records of {measured.subject!r} compare nothing")
     for target in measured.targets:
+        if target.work == target.against:
+            raise RecordsError(f"records of {measured.subject!r} compare {target.work!r} with itself")
         if target.work not in entrants or target.against not in entrants:
             raise RecordsError(f"records of {measured.subject!r} name {target.work!r} and {target.against!r}, but hold {sorted(entrants)}")
         work, against = entrants[target.work], entrants[target.against]
@@ -149,24 +160,37 @@ def rows_of(measured: Measured) -> list[Row]:
 
 def _ratios(measured: Measured, work: Entrant, against: Entrant) -> tuple[float | None, float | None, float | None]:
     """Median and quartiles of the ratios within a round."""
+    for entrant in (work, against):
+        if entrant.absent and entrant.values:
+            raise RecordsError(f"records of {measured.subject!r}: {entrant.name!r} is absent, and has values")
     if work.absent or against.absent:
         return None, None, None
     if not work.values or len(work.values) != len(against.values):
         raise RecordsError(f"records of {measured.subject!r}: {work.name!r} and {against.name!r} were not measured in the same rounds")
     if not all(value > 0 for value in (*work.values, *against.values, work.share, against.share)):
         raise RecordsError(f"records of {measured.subject!r}: what was measured of {work.name!r} and {against.name!r} is not positive")
-    ratios = [a / work.share / (b / against.share) for a, b in zip(work.values, against.values, strict=True)]
+    ratios = [_ratio(a / work.share, b / against.share) for a, b in zip(work.values, against.values, strict=True)]
+    if not all(0 < ratio < math.inf for ratio in ratios):
+        raise RecordsError(f"records of {measured.subject!r}: {work.name!r} over {against.name!r} is no number to be told")
     if len(ratios) == 1:
         return ratios[0], ratios[0], ratios[0]
     lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
     return median, lower, upper
 
 
+def _ratio(a: float, b: float) -> float:
+    return a / b if b else math.inf
+
+
 def amount(measured: Measured, entrant: Entrant) -> str:
     """The median of what was measured of an entrant, the whole of its work, with its unit."""
     value = statistics.median(entrant.values) / entrant.share
-    units: dict[str, Callable[[float], str]] = {"seconds": duration, "FLOPs": operations, "bytes": size}
+    units: dict[str, Callable[[float], str]] = {"seconds": duration, "FLOPs": operations, "bytes": size, "cells": _count}
     return units[measured.quantity](value)
+
+
+def _count(value: float) -> str:
+    return whole(int(value))
 
 
 def shown(value: float, digits: int = 3) -> str:

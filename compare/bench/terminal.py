@@ -33,6 +33,8 @@ def print_table(lines: Iterable[Line], console: Console) -> None:
     for name, title in run.header.groups.items():
         say(f"{name}: {title}", "bold")
         for measured, rows in run.of(name):
+            if not rows:
+                continue
             several = len(rows) > 1 or measured.quantity == "seconds"
             if several:
                 say(f"{measured.subject}: {_amounts(measured)}", "")

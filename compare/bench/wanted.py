@@ -21,6 +21,7 @@ GROUPS = {
     "jacobian": "The Jacobian of few inputs and many outputs",
     "residuals": "Bytes that reverse mode keeps for the backward pass",
     "memory": "Peak bytes of forward mode under a budget",
+    "prediction": "Seconds of a step, predicted from shapes",
 }
 """What each group measures, by the name the command line knows it by, in the order of the table."""
 

@@ -53,24 +53,38 @@ def worked(kernel: Kernel, program: Callable[[], object]) -> Iterable[tuple[Work
     return ledger.work.items()
 
 
+TOGETHER = 24
+"""Rules that are timed in turn: about as many as a step of training comes to."""
+
+
 def rules(watch: Stopwatch, calls: dict[str, list[Call]], price: Price) -> dict[str, float]:
-    """Seconds of `"kernel NAME"`, `"pullback NAME"` and `"pushforward NAME"` beside what `price` knows."""
-    found: dict[str, float] = {}
+    """Seconds of `"kernel NAME"`, `"pullback NAME"` and `"pushforward NAME"` beside what `price` knows.
 
-    def known(work: Work) -> float:
-        own = found.get(f"{work.function} {work.of}") if work.function == "kernel" else None
-        return price(work) if own is None else own
-
+    They are timed in turn with others, as they are in a step: a rule that is called over and over takes less.
+    """
+    ready: list[tuple[str, Callable[[], object], list[tuple[Work, int]]]] = []
     for rule, program in (("kernel", _value), ("pullback", _pulled), ("pushforward", _pushed)):
         for name, given in calls.items():
-            beside = [each for call in given if (each := _beside(watch, call, program, known)) is not None]
-            if beside:
-                found[f"{rule} {name}"] = max(statistics.median(beside), 0.0)
+            ready += [(f"{rule} {name}", *made) for call in given if (made := _programmed(call, program)) is not None]
+    order = np.random.default_rng(0).permutation(len(ready))
+    taken: dict[int, float] = {}
+    with np.errstate(all="ignore"):
+        for start in range(0, len(order), TOGETHER):
+            places = [int(i) for i in order[start : start + TOGETHER]]
+            taken |= zip(places, watch.together([ready[i][1] for i in places]), strict=True)
+    found: dict[str, float] = {}
+    for rule in ("kernel", "pullback", "pushforward"):  # the values first, which the others call
+        beside: dict[str, list[float]] = {}
+        for i, (key, _, works) in enumerate(ready):
+            if key.startswith(f"{rule} "):
+                known = sum(n * found.get(f"{work.function} {work.of}", price(work)) for work, n in works)
+                beside.setdefault(key, []).append(taken[i] - known)
+        found |= {key: max(statistics.median(values), 0.0) for key, values in beside.items()}
     return found
 
 
-def _beside(watch: Stopwatch, call: Call, program: Any, known: Price) -> float | None:
-    """Seconds of a rule less those of what it calls; None where the kernel has none, or not for this call."""
+def _programmed(call: Call, program: Any) -> tuple[Callable[[], object], list[tuple[Work, int]]] | None:
+    """A rule and what it calls; None where the kernel has none, or not for this call."""
     shade = Call(
         call.kernel,
         [_abstract(x) for x in call.primals],
@@ -84,10 +98,14 @@ def _beside(watch: Stopwatch, call: Call, program: Any, known: Price) -> float |
         with np.errstate(all="ignore"):
             rule = program(call)
             rule()
-            works = worked(call.kernel, program(shade))
-            return watch.seconds(rule) - sum(count * known(work) for work, count in works)
+        return rule, [(work, n) for work, n in worked(call.kernel, program(shade)) if not _itself(work, call, program)]
     except Exception:  # what a rule comes to that is given what its kernel never is
         return None
+
+
+def _itself(work: Work, call: Call, program: Any) -> bool:
+    """Whether this is the kernel that is applied, and not one that it applies."""
+    return program is _value and work.function in ("kernel", "apply") and work.of == call.kernel.name
 
 
 def _value(call: Call) -> Callable[[], object]:

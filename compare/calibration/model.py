@@ -9,6 +9,7 @@ import msgspec
 
 from compare.calibration.curves import Curve, Products
 from compare.calibration.walks import LIKE, Walk
+from diffcore.arrays.works import STILL, STRIDED
 from diffcore.ledger import Work
 
 VERSION = 1
@@ -64,8 +65,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if function == "concatenate":
             _, count, nbytes = dims
             return self.operations["concatenate"] * max(count, 2) / 2 + nbytes * self.traffic.at(nbytes)
-        if function == "turn":
-            return dims[0] * self.operations[function]
+        if function in ("turn", "chain"):
+            return dims[0] * self.operations.get(function, 0.0)
         own = self.operations.get(f"{_RULES.get(function, function)} {of}")
         return self.operations.get(function, 0.0) if own is None else own
 
@@ -78,6 +79,6 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _walked(self, function: str, of: str, size: int, loops: int, traffic: int, strides: int) -> float:
         walks = self._walks(of)
         walk = walks.get(function) or walks.get(LIKE.get(function, "")) or walks["add"]
-        elements = size * (walk.strided if strides else walk.element)
-        several = walk.walk + loops * walk.loop if loops > 1 else 0.0
+        elements = size * (walk.strided if strides == STRIDED else walk.element)
+        several = walk.walk + loops * (walk.still if strides == STILL else walk.loop) if loops > 1 else 0.0
         return walk.call + several + max(elements, traffic * self.traffic.at(max(traffic, 1)))

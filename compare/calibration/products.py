@@ -11,6 +11,8 @@ from compare.calibration.stopwatch import Stopwatch
 
 SIZES = (1, 2, 6, 16, 48, 128, 512)
 MANY = 256
+SMALL, STACK = 48**3, 16
+"""Multiply-adds up to which products are timed many in a call, and how many."""
 
 
 def products(watch: Stopwatch, dtype: str) -> tuple[float, Products]:
@@ -29,8 +31,11 @@ def products(watch: Stopwatch, dtype: str) -> tuple[float, Products]:
                 if m * n * k > 512 * 512 * 128:
                     found.append(found[-1] * k / SIZES[SIZES.index(k) - 1])
                     continue
-                a, b, out = np.ones((m, k), dtype), np.ones((k, n), dtype), np.ones((m, n), dtype)
-                found.append(max(watch.seconds(partial(np.matmul, a, b, out=out)) - call, each))
+                count = STACK if m * n * k <= SMALL else 1  # the call itself must not outweigh what is measured
+                a, out = np.ones((count, m, k), dtype), np.ones((count, m, n), dtype)
+                ways = (np.ones((count, k, n), dtype), np.ones((count, n, k), dtype).mT)  # as they lie, and with the second transposed
+                taken = sum(watch.seconds(partial(np.matmul, a, b, out=out)) for b in ways) / len(ways)
+                found.append(max(taken - call, each) / count)
     cube = np.array(found).reshape((len(SIZES),) * 3)
     for axis in range(3):  # vectors, which come first, go by other routines than matrices
         matrices = cube[(slice(None),) * axis + (slice(1, None),)]

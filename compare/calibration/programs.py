@@ -1,13 +1,15 @@
-"""What an operation, a parameter, a step and a checkpointed segment take of each engine, told apart by growing small programs.
+"""What the engines' own work takes: an operation, a parameter's update, a step, a checkpointed segment, a step of a recurrent layer.
 
-The programs are stacks of layers of a few numbers, so that what they take beside their kernels is the engine's. They are none of the
-networks that are compared.
+It is told from small programs, stacks of layers of a few numbers, by what they take beside their numpy calls and their kernels' rules, and
+by what longer stacks take more. All programs are timed in turn, so that each meets the caches as in a step of training. They are none of
+the networks that are compared.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,85 +20,76 @@ from compare.optimizers import OPTIMIZERS
 from compare.strategies import STRATEGIES, Strategy
 from diffcore.ledger import Ledger, Work
 
-FEW, MANY, SIZE = 2, 14, 4
+FEW, MANY, SIZE = 2, 12, 4
 """Layers of the programs that are held against each other, and examples and features of each."""
+LAYERS = ("Linear", "Tanh", "Sigmoid", "Linear", "Softplus", "ELU", "Linear", "ReLU")
+"""Layers of a stack, over and over. Each comes to one kernel."""
 
-Build = Callable[..., Any]
-"""A network over an engine, of so many layers."""
+Program = Callable[[Any], object]
+
+
+@dataclass
+class Timed:
+    """A program on an array, and what it does."""
+
+    run: Callable[[], object]
+    work: Counter[Work]
+    seconds: float = 0.0
+
+    def count(self, function: str) -> int:
+        """How often it does `function`: of what has sizes, how much."""
+        return sum(n * (work.dims[0] if work.dims else 1) for work, n in self.work.items() if work.function == function)
 
 
 def operations(watch: Stopwatch, price: Price) -> dict[str, float]:
-    """Seconds of `"record"`, `"push"`, `"turn"`, `"update OPTIMIZER"`, `"step ENGINE"` and `"segment"` beside what `price` knows."""
-    found: dict[str, float] = dict.fromkeys(("record", "push", "turn", "update", "segment", "step"), 0.0)
+    """Seconds of `"record"`, `"chain"`, `"push"`, `"turn"`, `"update OPTIMIZER"`, `"step ENGINE"` and `"segment"`."""
     reverse, checkpoints, forward = (STRATEGIES[name] for name in ("reverse", "reverse-checkpoint", "forward-activations"))
+    pairs = {
+        "record": [_evaluated(reverse, _stack(count), apart=True) for count in (FEW, MANY)],
+        "chain": [_evaluated(reverse, _stack(count)) for count in (FEW, MANY)],
+        "push": [_evaluated(forward, _stack(count)) for count in (FEW, MANY)],
+        "turn": [_evaluated(reverse, _recurrent, steps=count) for count in (FEW, MANY)],
+    }
+    segments = _evaluated(checkpoints, _stack(MANY))
+    updates = {name: _updated(reverse, name) for name in dict.fromkeys(OPTIMIZERS.values())}
+    programs = [*(each for pair in pairs.values() for each in pair), segments, *updates.values()]
+    for program, seconds in zip(programs, watch.together([each.run for each in programs]), strict=True):
+        program.seconds = seconds
+    found: dict[str, float] = dict.fromkeys(("record", "chain", "push", "turn", "update", "segment", "step"), 0.0)
 
-    def known(work: Work) -> float:
-        own = found.get(f"{work.function} {work.of}", found.get(work.function))
-        return price(work) if own is None else own * (work.dims[0] if work.dims else 1)
+    def beside(program: Timed) -> float:
+        """Seconds that are not known yet."""
+        return program.seconds - sum(
+            n * (found[work.function] * (work.dims[0] if work.dims else 1) if work.function in found else price(work))
+            for work, n in program.work.items()
+        )
 
-    def beside(strategy: Strategy, build: Build, count: int, optimizer: str = "SGD") -> tuple[float, Counter[str]]:
-        """Seconds of a step of a program beside what is known of it, and how often it does what."""
-        taken, works = _timed(watch, strategy, build, count, optimizer)
-        calls = Counter[str]()
-        for work, n in works.items():
-            calls[work.function] += n * (work.dims[0] if work.function == "turn" else 1)
-        return taken - sum(n * known(work) for work, n in works.items()), calls
+    def grown(function: str) -> float:
+        few, many = pairs[function]
+        return (beside(many) - beside(few)) / max(many.count(function) - few.count(function), 1)
 
-    def grown(function: str, strategy: Strategy, build: Build, optimizer: str = "SGD") -> float:
-        """What a call of `function` takes, by what the larger of two programs takes more."""
-        (few, before), (many, after) = (beside(strategy, build, count, optimizer) for count in (FEW, MANY))
-        return max((many - few) / max(after[function] - before[function], 1), 0.0)
-
-    found["record"] = grown("record", reverse, _curved)
-    for optimizer in dict.fromkeys(OPTIMIZERS.values()):
-        found[f"update {optimizer}"] = grown("update", reverse, _linear, optimizer)
+    found["record"] = max(grown("record"), 0.0)
+    found["chain"] = min(grown("chain"), 0.0)  # what it saves
+    found["turn"], found["push"] = max(grown("turn"), 0.0), max(grown("push"), 0.0)
+    found["step revdiff"] = max(beside(pairs["record"][0]), 0.0)
+    found["step dualdiff"] = max(beside(pairs["push"][0]), 0.0)
+    found["segment"] = max((beside(segments) - found["step revdiff"]) / max(segments.count("segment"), 1), 0.0)
+    found |= {f"update {name}": max(beside(each) / max(each.count("update"), 1), 0.0) for name, each in updates.items()}
     found["update"] = found["update SGD"]
-    found["turn"] = grown("turn", reverse, _recurrent)
-    found["step revdiff"] = max(beside(reverse, _linear, FEW)[0], 0.0)
-    found["push"] = grown("push", forward, _curved)
-    found["step dualdiff"] = max(beside(forward, _linear, FEW)[0], 0.0)
-    more, calls = beside(checkpoints, _curved, MANY)
-    found["segment"] = max(more / max(calls["segment"], 1), 0.0)
     return found
 
 
-def _curved(engine: Any, count: int, **options: Any) -> Any:
-    """One layer with parameters, and so many without."""
-    return engine.nn.Sequential(engine.nn.Linear(SIZE, SIZE, **options), *(engine.nn.Tanh() for _ in range(count)))
+def _stack(count: int) -> Callable[..., Any]:
+    def build(engine: Any, **options: Any) -> Any:
+        names = [LAYERS[i % len(LAYERS)] for i in range(count)]
+        layers = [engine.nn.Linear(SIZE, SIZE, **options) if name == "Linear" else getattr(engine.nn, name)() for name in names]
+        return engine.nn.Sequential(*layers)
+
+    return build
 
 
-def _linear(engine: Any, count: int, **options: Any) -> Any:
-    """So many layers with parameters."""
-    return engine.nn.Sequential(*(engine.nn.Linear(SIZE, SIZE, **options) for _ in range(count)))
-
-
-def _recurrent(engine: Any, count: int, **options: Any) -> Any:
-    """A recurrent layer over so many steps."""
-    return _Sequence(engine.nn.RNN(SIZE, SIZE, **options), count)
-
-
-class _Sequence:
-    """A recurrent layer and the number of steps that it is given."""
-
-    def __init__(self, layer: Any, steps: int) -> None:
-        self.layer, self.steps = layer, steps
-
-
-def _timed(watch: Stopwatch, strategy: Strategy, build: Build, count: int, optimizer: str) -> tuple[float, Mapping[Work, int]]:
-    """Seconds of a step of a program, and what it does."""
-    engine = strategy.engine()
-    net, shadow = build(engine, count, dtype="float32"), build(engine, count, dtype="float32", device="meta")
-    shape: tuple[int, ...] = (SIZE, SIZE)
-    if isinstance(net, _Sequence):
-        net, shadow, shape = net.layer, shadow.layer, (net.steps, SIZE, SIZE)
-    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    with Ledger(works=True) as ledger:
-        rehearse, shade = _step(strategy, shadow, optimizer), engine.tensor(x, device="meta")
-        rehearse(shade)
-        before = ledger.work.copy()
-        rehearse(shade)
-    step = _step(strategy, net, optimizer)
-    return watch.seconds(lambda: step(x)), ledger.work - before
+def _recurrent(engine: Any, **options: Any) -> Any:
+    return engine.nn.RNN(SIZE, SIZE, **options)
 
 
 def _loss(net: Any, x: Any) -> Any:
@@ -104,16 +97,47 @@ def _loss(net: Any, x: Any) -> Any:
     return ((out[0] if isinstance(out, tuple) else out) ** 2).mean()
 
 
-def _step(strategy: Strategy, net: Any, optimizer: str) -> Callable[[Any], object]:
-    """A step of training as `compare` makes it."""
-    updates = getattr(strategy.engine().optim, optimizer)(net.parameters(), lr=1e-6, **({"momentum": 0.9} if optimizer == "SGD" else {}))
-    differentiated = strategy.value_and_grad(_loss)
+def _loss_of_layers(net: Any, x: Any) -> Any:
+    """The same of a stack whose layers are called one by one."""
+    for layer in net:
+        x = layer(x)
+    return (x**2).mean()
 
-    def step(x: Any) -> None:
-        _, gradients = differentiated(net, x)
-        for name, parameter in net.named_parameters():
-            parameter.grad = gradients[name]
-        updates.step()
-        updates.zero_grad()
 
-    return step
+def _evaluated(strategy: Strategy, build: Callable[..., Any], *, steps: int = 0, apart: bool = False) -> Timed:
+    """The loss of a program and its gradient, with its layers called one by one (`apart`), or on so many `steps` of a sequence."""
+    engine = strategy.engine()
+    x = np.random.default_rng(0).standard_normal((steps, SIZE, SIZE) if steps else (SIZE, SIZE)).astype(np.float32)
+    differentiated = strategy.value_and_grad(_loss_of_layers if apart else _loss)
+    net, shadow = (build(engine, dtype="float32", device=device) for device in (None, "meta"))
+    shade = engine.tensor(x, device="meta")
+    return Timed(lambda: differentiated(net, x), _worked(lambda: differentiated(shadow, shade)))
+
+
+def _updated(strategy: Strategy, optimizer: str) -> Timed:
+    """The update of a stack by an optimizer."""
+    engine = strategy.engine()
+
+    def program(**options: Any) -> Callable[[], object]:
+        net = _stack(MANY)(engine, dtype="float32", **options)
+        gradients = {name: (parameter * 0).detach().array for name, parameter in net.named_parameters()}
+        updates = getattr(engine.optim, optimizer)(net.parameters(), lr=1e-6, **({"momentum": 0.9} if optimizer == "SGD" else {}))
+
+        def update() -> None:
+            for name, parameter in net.named_parameters():
+                parameter.grad = gradients[name]
+            updates.step()
+            updates.zero_grad()
+
+        return update
+
+    return Timed(program(), _worked(program(device="meta")))
+
+
+def _worked(program: Callable[[], object]) -> Counter[Work]:
+    """The calls of a second run."""
+    with Ledger(works=True) as ledger:
+        program()
+        ledger.work.clear()
+        program()
+    return ledger.work

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import gc
 import os
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -22,7 +23,9 @@ CALM, WANTED = 1.08, 6
 PATIENCE = 0.02
 """Seconds after which no more of them are waited for, unless there are not `LEAST` batches of any kind."""
 LEAST = 4
-SETTLING = 1.5
+TURNS = 30
+"""How often work that is done in turn with other is timed."""
+SETTLING = 3.0
 """Seconds in which the gauge is watched before anything else."""
 
 
@@ -32,12 +35,30 @@ def _clock() -> Callable[[], float]:
     return time.thread_time if alone else time.perf_counter
 
 
-class Stopwatch:
-    """`seconds(work)` as the machine takes when the gauge takes `unit`; `best` is the gauge's best time so far."""
+class Gauge:
+    """Fixed work of the kind that steps are made of: interpreter, small calls of numpy's, and products that fit the first cache."""
 
     def __init__(self) -> None:
         self.clock = _clock()
         self._x, self._m = np.ones(256, np.float32), np.ones((48, 48), np.float32)
+
+    def __call__(self) -> float:
+        """Seconds that it takes now."""
+        x, m, clock = self._x, self._m, self.clock
+        start = clock()
+        for _ in range(12):
+            z = np.tanh(x + x)
+            z = {"z": z}["z"].reshape((16, 16))
+            m @ m
+        return clock() - start
+
+
+class Stopwatch:
+    """`seconds(work)` as the machine takes when the gauge takes `unit`; `best` is the gauge's best time so far."""
+
+    def __init__(self) -> None:
+        self.gauge = Gauge()
+        self.clock = self.gauge.clock
         end = time.perf_counter() + SETTLING
         self.best = self.gauge()
         while time.perf_counter() < end:
@@ -48,16 +69,6 @@ class Stopwatch:
     def pace(self) -> float:
         """What `seconds` were too long, now that the gauge has been seen at its best."""
         return self.best / self.unit
-
-    def gauge(self) -> float:
-        """Seconds of the gauge: interpreter, small calls of numpy's, and products that fit the first cache."""
-        x, m, clock = self._x, self._m, self.clock
-        start = clock()
-        for _ in range(12):
-            z = np.tanh(x + x)
-            z = {"z": z}["z"].reshape((16, 16))
-            m @ m
-        return clock() - start
 
     def seconds(self, work: Callable[[], object]) -> float:
         """Seconds of one repetition of `work`, which is warm."""
@@ -79,6 +90,35 @@ class Stopwatch:
         found.sort()
         kept = sorted(ratio for _, ratio in found[: max(3, calm)])
         return kept[len(kept) // 2] * self.unit
+
+
+    def together(self, works: Sequence[Callable[[], object]]) -> list[float]:
+        """Seconds of each of `works`, done in turn, so that each finds the caches as other work has left them."""
+        clock = self.clock
+        for work in works:
+            work()
+        found: list[tuple[float, list[float]]] = []
+        with quiet():
+            before, calm = self.gauge(), 0
+            end = time.perf_counter() + PATIENCE * len(works)
+            while calm < TURNS and (len(found) < TURNS // 2 or time.perf_counter() < end):
+                taken = []
+                for work in (_nothing, *works):
+                    start = clock()
+                    work()
+                    taken.append(clock() - start)
+                after = self.gauge()
+                found.append((max(before, after), [(each - taken[0]) / (before + after) * 2 for each in taken[1:]]))
+                calm += max(before, after) <= CALM * self.best
+                before = after
+        self.best = min(self.best, *(gauge for gauge, _ in found))
+        found.sort(key=lambda pair: pair[0])
+        kept = [ratios for _, ratios in found[: max(TURNS // 2, calm)]]
+        return [max(statistics.median(ratios), 0.0) * self.unit for ratios in zip(*kept, strict=True)]
+
+
+def _nothing() -> None:
+    """What is timed beside work that is short, to know what timing takes."""
 
 
 def _time(work: Callable[[], object], count: int, clock: Callable[[], float]) -> float:

@@ -12,8 +12,9 @@ import numpy as np
 from compare.calibration.curves import Curve, rising
 from compare.calibration.stopwatch import Stopwatch
 
-NEAR, LOOPS = 2048, (8, 256)
-"""Elements that lie in the first cache with what is made of them, and numbers of inner loops that as many elements are cut into."""
+NEAR, FEWER, LOOPS = 2048, 1024, (8, 256)
+"""Elements that lie in the first cache with what is made of them, elements that do so where half of the memory is gaps, and numbers of
+inner loops that the latter are cut into."""
 TRAFFIC = tuple(1 << n for n in range(15, 29))
 """Bytes that a call reads and writes, from the first cache to beyond the last."""
 BUFFERS = tuple(1 << n for n in range(10, 28))
@@ -23,12 +24,13 @@ BUFFERS = tuple(1 << n for n in range(10, 28))
 class Walk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds of a function: a `call`; where there are several inner loops to `walk` them, and each `loop`; an element.
 
-    It lies beside the last one, or apart (`strided`).
+    A loop in which an operand stands `still`, as a column does, takes longer. An element lies beside the last one, or apart (`strided`).
     """
 
     call: float
     walk: float
     loop: float
+    still: float
     element: float
     strided: float
 
@@ -99,18 +101,24 @@ _PROGRAMS: dict[str, Callable[..., Any]] = {
 
 
 def _walk(watch: Stopwatch, program: Callable[..., Any], dtype: str) -> Walk:
-    """The four numbers of a program of an array for the result and two operands."""
+    """The numbers of a program of an array for the result and two operands, of which the first has gaps where there are several loops."""
 
-    def seconds(shape: tuple[int, ...], part: Any = ...) -> float:
-        out, x, y = (_numbers(shape, dtype)[part] for _ in range(3))
+    def seconds(shape: tuple[int, ...], part: Any = ..., column: bool = False) -> float:
+        x = _numbers(shape, dtype)[part]
+        out, y = _numbers(x.shape, dtype), _numbers(x.shape, dtype)
+        if column:
+            y = y[:, :1]
         return watch.seconds(lambda: program(out, x, y))
 
     call, near = seconds((1, 4)), seconds((1, NEAR))
-    few, many = (seconds((n, 2 * NEAR // n), (slice(None), slice(NEAR // n))) for n in LOOPS)
-    apart = seconds((1, 2 * NEAR), (slice(None), slice(None, None, 2)))
+    few, many = (seconds((n, 2 * FEWER // n), (slice(None), slice(FEWER // n))) for n in LOOPS)
+    columns = seconds((LOOPS[1], FEWER // LOOPS[1]), column=True)
+    apart = seconds((1, 2 * FEWER), (slice(None), slice(None, None, 2)))
     element = max(near - call, 0.02 * call) / NEAR
     loop = max(many - few, 0.0) / (LOOPS[1] - LOOPS[0])
-    return Walk(call, max(few - near - LOOPS[0] * loop, 0.0), loop, element, max((apart - call) / NEAR, element))
+    walk = max(few - call - FEWER * element - LOOPS[0] * loop, 0.0)
+    still = max((columns - call - walk - FEWER * element) / LOOPS[1], loop)
+    return Walk(call, walk, loop, still, element, max((apart - call) / FEWER, element))
 
 
 def _numbers(shape: tuple[int, ...], dtype: str) -> Any:
@@ -146,7 +154,7 @@ def scattered(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
     def both(program: Callable[[Any], Any]) -> Walk:
         call, near = watch.seconds(lambda: program(few)), watch.seconds(lambda: program(index))
         element = max(near - call, 0.02 * call) / NEAR
-        return Walk(call, 0.0, 0.0, element, element)
+        return Walk(call, 0.0, 0.0, 0.0, element, element)
 
     return {
         "gather": both(lambda at: x[at]),

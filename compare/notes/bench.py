@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -57,20 +56,6 @@ def planned(program: Callable[..., Any], *shapes: tuple[int, ...]) -> Cost:
         out = program(*operands)
     del out
     return Cost(sum(ledger.flops.values()) + sum(ledger.transcendentals.values()), ledger.peak, dict(ledger.peaks))
-
-
-def traced(program: Callable[[], Any]) -> int:
-    """Bytes at the peak of `program` above what was there before, by `tracemalloc`; it runs once before, so that caches are warm."""
-    program()
-    gc.collect()
-    tracemalloc.start()
-    try:
-        rest, _ = tracemalloc.get_traced_memory()
-        program()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    return peak - rest
 
 
 def fastest(program: Callable[[], Any], *, repeats: int = 5, seconds: float = 0.5) -> float:

@@ -71,12 +71,11 @@ def advise(planned: Sequence[Planned], computes: str, budget: int) -> Advice:
     rivals = [way for way in planned if way.computes == computes and way.peak is not None]
     fitting = sorted((way for way in rivals if way.fits), key=cost)
     if not rivals:
-        return Advice(computes, None, "There is no way to it: " + "; ".join(way.reason for way in planned if way.computes == computes) + ".")
+        reasons = "; ".join(way.reason for way in planned if way.computes == computes)
+        return Advice(computes, None, f"There is no way to the {computes}: {reasons}.")
     if not fitting:
         least = min(rivals, key=lambda way: way.least or way.nbytes)
-        return Advice(
-            computes, None, f"None fits {size(budget)}: {least.title} needs the least, {size(least.least or least.nbytes)} ({least.reason})."
-        )
+        return Advice(computes, None, f"None fits: the least takes {least.title}, which {least.reason}.")
     best, *others = fitting
     why = f"{_named(best)} is the fastest that fits: {told(best)}, {size(best.nbytes)} of {size(budget)}"
     faster = sorted((way for way in rivals if not way.fits and cost(way) < cost(best)), key=cost)

@@ -6,7 +6,7 @@ import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from compare.planning.records import LayerCost, Peak
 from compare.planning.seconds import calibration, options, seconds_of
@@ -28,8 +28,12 @@ class Book(Ledger):
 
     def _made(self, role: str, nbytes: int) -> int:
         place = state.place
-        self.made[state.phase, None if place is None else place.layer] += nbytes
+        self.made[state.phase, None if place is None else place.layer] += nbytes * self.repeats
         return super()._made(role, nbytes)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
 
     @property
     def alive(self) -> int:
@@ -38,7 +42,7 @@ class Book(Ledger):
 
     def begin(self, net: Any) -> None:
         """Whatever was booked until now is not the work's; bytes alive now rest while it is done."""
-        gc.collect()
+        gc.collect(1)  # cycles of what is older are of no ledger that is open
         self.before = _summed(self.entries(net))
         self.made.clear()
         self.timeline.clear()
@@ -121,7 +125,7 @@ def _by_layer(book: Book, net: Any, paths: dict[int, str]) -> list[LayerCost]:
         nbytes["" if layer is None else paths.get(id(layer()), ""), phase] += count
     found = []
     for key in dict.fromkeys((*operations, *nbytes)):
-        counts = [a - b for a, b in zip(operations.get(key, [0, 0]), book.before.get(key, [0, 0]), strict=True)]
-        if any(counts) or nbytes[key]:
-            found.append(LayerCost(*key, *counts, nbytes[key]))
+        flops, transcendentals = (a - b for a, b in zip(operations.get(key, [0, 0]), book.before.get(key, [0, 0]), strict=True))
+        if flops or transcendentals or nbytes[key]:
+            found.append(LayerCost(*key, flops, transcendentals, nbytes[key]))
     return found

@@ -19,6 +19,9 @@ from revdiff.checkpointing.choosing import is_chain
 TRIES = 5
 """Times that what an engine is told to keep to is lowered by the bytes that the whole came to be above the budget."""
 
+SPARE = 0.05
+"""Of what a budget leaves for tangents, what an engine is not told of at first: the update and what is made beside tangents takes it."""
+
 
 class _Done(NamedTuple):
     """A way as it would be gone: what it costs, in how many runs, the bytes that the engine is told to keep to, or the rows at a time.
@@ -73,10 +76,8 @@ class Fitting:
         result = _result(task) if way.computes == ways.JACOBIAN else 0
         if free.resting + result > budget:
             return _Done(free, account=f"the Jacobian alone takes {size(result)}")
-        memory, found = budget - rest, free
-        for _ in range(TRIES):
-            if memory <= 0:
-                break
+        memory, found = max(int((1 - SPARE) * (budget - rest)), 1), free
+        for number in range(1, TRIES + 1):
             try:
                 found = self.run(way, task, memory)
             except MemoryBudgetError as error:
@@ -85,8 +86,9 @@ class Fitting:
             over = found.peak.nbytes - budget
             if over <= 0:
                 runs = round(found.flops.get("primal", 0) / max(free.flops.get("primal", 0), 1))
-                return _Done(found, max(runs, 1), memory, account=f"directions in {counted(runs, 'run')}")
-            memory = min(memory - 1, memory * (budget - rest) // (found.peak.nbytes - rest))
+                return _Done(found, max(runs, 1), memory)
+            share = (budget - rest) / (found.peak.nbytes - rest)
+            memory = max(int(memory * share * (1 - SPARE * number / 2)), 1)
         return _Done(found, account="chunks of directions do not bring it below")
 
     def _least(self, way: Way, task: Task, memory: int, account: str) -> _Done:
@@ -119,10 +121,8 @@ class Fitting:
                 raise DiffError("the network is no sequence of layers, of which parts could be run again")
         free = self.run(ways.REVERSE, task)
         rest = free.resting + sum(math.prod(p.shape) * p.dtype.itemsize for p in made.net.parameters())
-        memory, found = budget - rest, free
+        memory, found = max(budget - rest, 1), free
         for _ in range(TRIES):
-            if memory <= 0:
-                break
             try:
                 found = self.run(way, task, memory)
             except MemoryBudgetError as error:
@@ -133,7 +133,7 @@ class Fitting:
                     schedule = revdiff.checkpoint_schedule(made.net, made.inputs, memory=memory)
                 again = f"{schedule.recomputed} of {schedule.steps} steps run again"
                 return _Done(found, 1, memory, account=again, schedule=str(schedule))
-            memory -= over
+            memory = max(memory - over, 1)
         return _Done(found, account="parameters, gradients and data leave no room")
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from compare.planning import ways
-from compare.planning.advising import RANKED, Adviser, cost
+from compare.planning.advising import Adviser, cost
 from compare.planning.records import Flip
 from compare.planning.records import Way as Planned
 from compare.planning.ways import Task, Way
 
-MOST = {"batch": 2**16, "depth": 256, "outputs": 2**16, "budget": 2**44}
+MOST = {"batch": 2**16, "depth": 64, "outputs": 2**16, "budget": 2**44}
 """How far each knob is turned up; down it is turned to 1, and the budget to the bytes that are there before a step begins."""
 
 
@@ -34,9 +34,9 @@ class Dial(NamedTuple):
 class Flips:
     """The flips of one advice: `best` is what is advised now, None where nothing fits."""
 
-    def __init__(self, adviser: Adviser, computes: str, best: str | None) -> None:
+    def __init__(self, adviser: Adviser, computes: str, best: str | None, among: Sequence[Way]) -> None:
         self._adviser, self._computes = adviser, computes
-        self._among = RANKED[computes]
+        self._among = tuple(among)
         self._best = None if best is None else ways.WAYS[best]
 
     def along(self, dial: Dial) -> Iterator[Flip]:
@@ -76,7 +76,10 @@ class Flips:
         task, now = dial.at(dial.now)
         needs = {self._adviser.fitting.run(way, task).peak.nbytes for way in self._among if self._can(way, task, now)}
         needs |= {planned.least for way in self._among if (planned := self._adviser.plan(way, task, now)).least is not None}
-        steps = sorted(n for n in needs if n > now) if sign > 0 else sorted((n - 1 for n in needs if n <= now), reverse=True)
+        if self._best is not None and (least := self._adviser.plan(self._best, task, 1).least) is not None:
+            needs.add(least)
+        above, below = (n for n in needs if now < n <= dial.values[-1]), (n - 1 for n in needs if n <= now)
+        steps = sorted(above) if sign > 0 else sorted(below, reverse=True)
         for step in steps:
             if not self._stands(dial, step - dial.values[0], sign):
                 best = self._adviser.fastest(self._among, task, step)
@@ -88,7 +91,7 @@ class Flips:
         return self._adviser.plan(way, task, budget).peak is not None
 
     def _probe(self, dial: Dial, near: int, failing: list[int]) -> int:
-        """Where to look next: where a line through what the advised way needs at the last two values comes to the budget, else in between."""
+        """Where to look next: where a line through what it needs at the last two values comes to the budget, else in between."""
         far, sign = failing[-1], 1 if failing[-1] > near else -1
         middle = (near + far) // 2
         if self._best is None or len(failing) < 2 or len(failing) > 8:
@@ -111,7 +114,7 @@ class Flips:
         task, budget = dial.at(dial.values[index])
         adviser, mine = self._adviser, self._best
         if mine is None:
-            return adviser.fastest(self._among, task, budget) is None
+            return not any(adviser.plan(way, task, budget).fits for way in self._among)
         own: Planned | None = None
         if sign > 0 or dial.knob == "budget":  # on the way down what fits goes on to fit
             own = adviser.plan(mine, task, budget)

@@ -45,7 +45,7 @@ class Planner:
         if self._stated:
             self._check_budget(planned)
         advices = [advising.advise(planned, computes, self._budget.nbytes) for computes in advising.RANKED]
-        flips = list(self._flipped(advices, outputs)) if self._flips else []
+        flips = list(self._flipped(advices, {way.name for way in planned}, outputs)) if self._flips else []
         return [self._header(parameters, outputs), environment_of(), *planned, *advices, *flips]
 
     def _probed(self) -> tuple[int, int]:
@@ -81,15 +81,16 @@ class Planner:
             least = min(rivals, key=lambda way: way.least or way.nbytes)
             needs = least.least or least.nbytes
             raise InputError(
-                f"`memory` (={size(self._budget.nbytes)}) is below what any way to the gradient needs for {self._task.recipe.name} with `batch`"
-                f" (={self._task.sizes.batch}): the least is {needs} bytes ({size(needs)}), by {least.title}"
+                f"`memory` (={size(self._budget.nbytes)}) is below what any way to the gradient needs for {self._task.recipe.name} with"
+                f" `batch` (={self._task.sizes.batch}): the least is {needs} bytes ({size(needs)}), by {least.title}"
             )
 
-    def _flipped(self, advices: list[Advice], outputs: int) -> Iterator[Flip]:
+    def _flipped(self, advices: list[Advice], planned: set[str], outputs: int) -> Iterator[Flip]:
         dials = list(self._dials(outputs))
         phase = self._progress.phase("flips", len(dials) * len(advices))
         for number, advice in enumerate(advices):
-            flips = Flips(self._adviser, advice.computes, advice.way)
+            among = [way for way in advising.RANKED[advice.computes] if way.name in planned]
+            flips = Flips(self._adviser, advice.computes, advice.way, among)
             for done, dial in enumerate(dials, 1):
                 if advice.computes == ways.JACOBIAN or dial.knob != "outputs":
                     yield from flips.along(dial)

@@ -146,8 +146,8 @@ for targets, the others numbers of the outputs' shape."""
 class Own(Recipe):
     """A network of the user's own: `build` returns it, or it is given as a `Module`, of which only the shapes are looked at.
 
-    **Arguments:** `build(nn, **sizes)`: gets the layers of an engine (`nn.Linear`, `nn.Module`, `nn.functional`, ...), and those of `outputs`,
-    `width` and `depth` that it has parameters for; `loss`: a name of `LOSSES` or a function `(functional, outputs, targets)`.
+    **Arguments:** `build(nn, **sizes)`: gets the layers of an engine (`nn.Linear`, `nn.Module`, `nn.functional`, ...), and those of
+    `outputs`, `width` and `depth` that it has parameters for; `loss`: a name of `LOSSES` or a function `(functional, outputs, targets)`.
     """
 
     def __init__(

@@ -15,8 +15,8 @@ VERSION = 1
 class PlanHeader(Record, frozen=True):
     """What was planned and how to plan it again.
 
-    `budget` are the bytes that all arrays together may take, `budget_of` says where that number comes from; `ranked_by` is `"seconds"` where
-    a calibration of this machine was there and `"operations"` where not; `depth` is the network's where that is a knob.
+    `budget` are the bytes that all arrays together may take, `budget_of` says where that number comes from; `ranked_by` is `"seconds"`
+    where a calibration of this machine was there and `"operations"` where not; `depth` is the network's where that is a knob.
     """
 
     version: int
@@ -75,8 +75,8 @@ class Way(Record, frozen=True):
     computes: str
     fits: bool
     reason: str
-    flops: dict[str, int] = {}
-    transcendentals: dict[str, int] = {}
+    flops: dict[str, int] = msgspec.field(default_factory=dict)
+    transcendentals: dict[str, int] = msgspec.field(default_factory=dict)
     peak: Peak | None = None
     resting: int = 0
     seconds: float | None = None
@@ -86,7 +86,7 @@ class Way(Record, frozen=True):
     rows: int | None = None
     least: int | None = None
     schedule: str = ""
-    layers: list[LayerCost] = []
+    layers: list[LayerCost] = msgspec.field(default_factory=list)
 
     @property
     def operations(self) -> int:

@@ -119,16 +119,8 @@ def _training(made: Made, differentiated: Callable[..., Any]) -> Work:
     return made.net, lambda: step(made.inputs, made.targets)
 
 
-Gradient = Callable[[Callable[..., Any], int | None], Callable[..., Any]]
+Gradient = Callable[[Callable[..., Any]], Callable[..., Any]]
 Product = Callable[[Callable[..., Any], Any, Any], Any]
-
-
-def _by_forward(loss: Callable[..., Any], memory: int | None) -> Callable[..., Any]:
-    return dualdiff.grad(loss, memory=memory)
-
-
-def _by_reverse(loss: Callable[..., Any], memory: int | None) -> Callable[..., Any]:
-    return revdiff.grad(loss)
 
 
 def _pushed(gradient: Callable[..., Any], net: Any, vector: Any) -> Any:
@@ -146,13 +138,13 @@ class HessianProduct(Way):
 
     def __init__(self, outer: str, inner: str) -> None:
         self.name = f"hvp-{outer}-over-{inner}"
-        self.title = f"Hessian product, {outer} over {inner}"
+        self.title = f"product, {outer} over {inner}"
         self._product: Product = _pushed if outer == "forward" else _pulled
-        self._gradient: Gradient = _by_forward if inner == "forward" else _by_reverse
-        self.chunks = inner == "forward"
+        self._gradient: Gradient = dualdiff.grad if inner == "forward" else revdiff.grad
+        self._inner = inner
 
     def directions(self, task: Task) -> int | None:
-        if not self.chunks:
+        if self._inner != "forward":
             return None
         with Book() as book:
             made = self._made(task, revdiff, book)
@@ -162,7 +154,7 @@ class HessianProduct(Way):
         made = self._made(task, revdiff, book)
         with book.role("input"):
             vector = {name: AbstractArray(tuple(p.shape), p.dtype) for name, p in made.net.named_parameters()}
-        gradient = self._gradient(lambda net: made.loss(net, made.inputs, made.targets), memory)
+        gradient = self._gradient(lambda net: made.loss(net, made.inputs, made.targets))
         return made.net, lambda: self._product(gradient, made.net, vector)
 
 

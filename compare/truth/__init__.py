@@ -28,9 +28,13 @@ SOURCES: dict[str, Source] = {
 """Every source, by name; the one that loads another library comes last, so that it is in no other's way."""
 
 
-def told(source: Source, work: Work) -> Truth:
-    """What `source` says of a step of `work`, beside the plan."""
-    why = source.missing(work)
+LEFT = "left to `python -m compare truth`, since it takes seconds"
+"""Why a dear source was not asked."""
+
+
+def told(source: Source, work: Work, *, dear: bool = True) -> Truth:
+    """What `source` says of a step of `work`, beside the plan; a dear one is asked with `dear` only."""
+    why = source.missing(work) or (LEFT if source.dear and not dear else "")
     measured = None
     if not why:
         try:
@@ -40,9 +44,9 @@ def told(source: Source, work: Work) -> Truth:
     return Truth(work.strategy.name, work.settings.backend, source.name, source.measures, source.unit, measured, source.planned(work), why)
 
 
-def truths(work: Work) -> list[Truth]:
+def truths(work: Work, *, dear: bool = True) -> list[Truth]:
     """What every source says."""
-    return [told(source, work) for source in SOURCES.values()]
+    return [told(source, work, dear=dear) for source in SOURCES.values()]
 
 
 __all__ = ["SOURCES", "Source", "Unavailable", "Work", "told", "truths"]

@@ -45,7 +45,7 @@ def measure(settings: Sequence[Settings], heard: Callable[[int], None]) -> Told:
         with Workers([strategy.name for strategy in each.strategies], backend=each.backend) as workers:
             for name, worker in workers.items():
                 prepared = worker.ask(Prepare(each, name))
-                weighed = worker.ask(Weigh())
+                weighed = worker.ask(Weigh(dear=True))
                 if not isinstance(prepared, Prepared) or not isinstance(weighed, Weighed):
                     raise WorkerError(f"the worker for {name} replied {type(weighed).__name__} where Weighed was due")
                 convention = prepared.convention

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,16 +28,22 @@ SECONDS = 300
 """After which a process is given up."""
 
 
+TANHS = 1 << 16, 200
+"""Elements, and repetitions, of the function that stands for all transcendental ones."""
+
+
 class Counters(Source):
     """The count of a process that makes `1 + n` steps less that of one that makes 1, divided by n: what setting up costs cancels.
 
-    Beside it stands what the ledger plans and what convolutions on numpy do beyond it. Transcendental functions are polynomials to a
-    processor, some 10 to 40 operations each, which the plan counts apart; so the two agree where products are most of the work.
+    Transcendental functions, which the plan counts apart, are polynomials to a processor, some 10 to 40 operations each. What a `tanh`
+    comes to on this machine is counted in the same way, and taken off for each of them. Beside the rest stands what the ledger plans and
+    what convolutions on numpy do beyond that.
     """
 
     name = "hardware FLOPs"
-    measures = "floating-point operations that the processor retired (perf stat)"
+    measures = "floating-point operations that the processor retired, less those of transcendental functions (perf stat)"
     unit = OPERATIONS
+    dear = True
 
     def missing(self, work: Work) -> str:
         if work.settings.backend == "jax" and importlib.import_module("jax").default_backend() != "cpu":
@@ -44,11 +51,12 @@ class Counters(Source):
         return unavailable()
 
     def measure(self, work: Work) -> int:
+        settings, strategy = work.settings, work.strategy.name
         steps = round(min(MOST, max(LEAST, ENOUGH / max(work.flops, 1))))
-        total = 0
-        for group in EVENTS[vendor()]:
-            total += (_counted(work, group, 1 + steps) - _counted(work, group, 1)) // steps
-        return total
+        retired = _retired(settings.backend, lambda count: (settings, strategy, work.prepared.memory, count), steps)
+        elements, times = TANHS
+        tanh = _retired(settings.backend, lambda count: (settings.backend, settings.dtype, elements, count), times) / elements
+        return round(retired - tanh * sum(work.prepared.transcendentals.values()))
 
     def planned(self, work: Work) -> int:
         return work.flops + sum(work.prepared.surplus.values())
@@ -78,13 +86,17 @@ def unavailable() -> str:
     return ""
 
 
-def _counted(work: Work, group: Group, steps: int) -> int:
-    """The operations of a process that makes so many steps."""
+def _retired(backend: str, told: Callable[[int], tuple[object, ...]], times: int) -> float:
+    """The operations of one repetition: of a process that makes `1 + times`, less those of one that makes 1."""
     from compare.workers import worker_environment
 
-    memory = work.prepared.memory
-    told = msgspec.json.encode((work.settings, work.strategy.name, memory, steps)).decode()
-    return _perf(group, [sys.executable, "-P", "-m", "compare.truth.repeat", told], worker_environment(work.settings.backend))
+    environ = worker_environment(backend)
+
+    def counted(count: int) -> int:
+        words = [sys.executable, "-P", "-m", "compare.truth.repeat", msgspec.json.encode(told(count)).decode()]
+        return sum(_perf(group, words, environ) for group in EVENTS[vendor()])
+
+    return (counted(1 + times) - counted(1)) / times
 
 
 def _perf(group: Group, command: list[str], environ: dict[str, str]) -> int:
@@ -108,7 +120,10 @@ def _perf(group: Group, command: list[str], environ: dict[str, str]) -> int:
             if done.returncode:
                 reason = _reason(done.stderr)
                 continue
-            counts = parse(told.read_text(encoding="utf-8", errors="replace"), group)
+            try:
+                counts = parse(told.read_text(encoding="utf-8", errors="replace"), group)
+            except ValueError as error:
+                raise Unavailable(one_line(error)) from None
         found = operations(counts, group)
         if found is not None:
             return found

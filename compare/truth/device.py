@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from compare.truth.source import BYTES, Source, Unavailable, Work, settled
+from compare.truth.source import BYTES, Source, Unavailable, Work
 
 IN_USE, PEAK = "bytes_in_use", "peak_bytes_in_use"
 
@@ -26,7 +26,7 @@ class DeviceMemory(Source):
         return "" if _stats() else f"{_device().platform} devices have no memory_stats"
 
     def measure(self, work: Work) -> int:
-        settled(work)
+        work.settle()
         rest = _stats().get(IN_USE)
         work.again()
         peak = _stats().get(PEAK)

@@ -1,8 +1,13 @@
-"""A process that makes some training steps and ends: `python -m compare.truth.repeat '[settings, strategy, memory, steps]'`."""
+"""A process that repeats something and ends: `python -m compare.truth.repeat JSON`, a list of one of two forms.
+
+`[settings, strategy, memory, steps]`: training steps; `[backend, dtype, elements, times]`: `tanh` of an array.
+"""
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Any
 
 import msgspec
 
@@ -14,15 +19,33 @@ from compare.training import Trainer
 
 
 def main(told: str) -> None:
-    """Make the steps that `told` (JSON) asks for."""
-    settings, strategy, memory, steps = msgspec.json.decode(told, type=tuple[Settings, str, int | None, int])
+    """Do what `told` asks for."""
+    first, *rest = msgspec.json.decode(told)
+    if isinstance(first, str):
+        tanhs(first, *rest)
+    else:
+        steps(msgspec.convert(first, Settings), *rest)
+
+
+def steps(settings: Settings, strategy: str, memory: int | None, count: int) -> None:
+    """Make `count` training steps."""
     backend = BACKENDS[settings.backend]
     backend.use(settings.dtype)
     trainer = Trainer(settings, STRATEGIES[strategy], device=backend.device, dtype=settings.dtype, compiled=True, memory=memory)
     inputs, targets = example(settings, settings.dtype)
-    for _ in range(steps):
+    for _ in range(count):
         trainer.step(inputs, targets)
     backend.wait(trainer.net)
+
+
+def tanhs(backend: str, dtype: str, elements: int, times: int) -> None:
+    """Compute `tanh` of so many elements so many times, as the backend does it."""
+    BACKENDS[backend].use(dtype)
+    xp: Any = importlib.import_module("numpy" if backend == "numpy" else "jax.numpy")
+    x = xp.linspace(-2.0, 2.0, elements, dtype=dtype)
+    for _ in range(times):
+        y = xp.tanh(x)
+        getattr(y, "block_until_ready", lambda: None)()
 
 
 if __name__ == "__main__":

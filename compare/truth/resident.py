@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
-from compare.truth.source import BYTES, Source, Unavailable, Work, settled
+from compare.truth.source import BYTES, Source, Unavailable, Work
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
@@ -27,7 +27,7 @@ class Resident(Source):
         return "" if CLEAR.exists() else "the system has no /proc/self/clear_refs"
 
     def measure(self, work: Work) -> int:
-        settled(work)
+        work.settle()
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
         if trim is not None:
             trim(0)

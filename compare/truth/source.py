@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from compare.measure import above_rest
 from compare.messages import Prepared
+from compare.report.summary import RESTING
 from compare.settings import Settings
 from compare.strategies import Strategy
 
@@ -21,7 +21,7 @@ class Unavailable(Exception):
     """A truth that cannot be measured here; the message is the reason, a few words."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Work:
     """One training step of a strategy, which `step` repeats; `wait` returns when what it computed is there.
 
@@ -35,18 +35,27 @@ class Work:
     wait: Callable[[], None]
     inputs: Any
     targets: Any
+    steps: int = 0
+    """Steps made so far."""
 
     def again(self) -> None:
         """Make a step, to its end."""
         self.step(self.inputs, self.targets)
         self.wait()
+        self.steps += 1
+
+    def settle(self) -> None:
+        """See to it that a step has been made, which sets up what is there from the second one on, and collect what it left."""
+        if not self.steps:
+            self.again()
+        gc.collect()
 
     @cached_property
     def lowered(self) -> Any:
         """The step as it is handed to XLA. Raises `Unavailable` where it is not compiled."""
         if not hasattr(self.step, "lowered"):
             raise Unavailable(f"the {self.settings.backend} backend compiles nothing")
-        self.again()  # the optimizer's state is there from the second step on
+        self.settle()
         return self.step.lowered(self.inputs, self.targets)
 
     @cached_property
@@ -56,8 +65,10 @@ class Work:
 
     @property
     def above_rest(self) -> int:
-        """Planned bytes at the peak of the step above those before it."""
-        return above_rest(self.prepared)
+        """Planned bytes at the peak of the step above what rests before it."""
+        timeline = self.prepared.timeline
+        first = timeline[0].bytes if timeline else {}
+        return self.prepared.planned_peak - sum(first.get(role, 0) for role in RESTING)
 
     @property
     def flops(self) -> int:
@@ -68,12 +79,14 @@ class Work:
 class Source:
     """One way to measure what the ledger predicts; subclasses describe one in a file of its own.
 
-    `name` is its key in the records, `measures` says in a few words what it measures, `unit` is `BYTES` or `OPERATIONS`.
+    `name` is its key in the records, `measures` says in a few words what it measures, `unit` is `BYTES` or `OPERATIONS`. A `dear` one takes
+    seconds, whatever the step, and is left to `python -m compare truth`.
     """
 
     name: str
     measures: str
     unit: str
+    dear = False
 
     def missing(self, work: Work) -> str:
         """Why it cannot measure `work` on this machine, in a few words; empty where it can, so far as can be told beforehand."""
@@ -86,9 +99,3 @@ class Source:
     def planned(self, work: Work) -> int:
         """What the ledger says of the same."""
         raise NotImplementedError
-
-
-def settled(work: Work) -> None:
-    """Make a step, so that what the first one sets up is there, and collect what it left."""
-    work.again()
-    gc.collect()

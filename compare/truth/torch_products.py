@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from compare import twins
@@ -22,6 +24,7 @@ class TorchProducts(Source):
     name = "torch FLOPs"
     measures = "products and convolutions of PyTorch's loss and gradient (FlopCounterMode)"
     unit = OPERATIONS
+    dear = True
 
     def missing(self, work: Work) -> str:
         if work.strategy.name != "reverse":
@@ -45,26 +48,27 @@ def counted(settings: Settings) -> int:
     """
     flop_counter = importlib.import_module("torch.utils.flop_counter")
     net, batch = twins.torch_twin(settings, *example(settings, settings.dtype), device="meta")
-    again = _attention(flop_counter)
-    with flop_counter.FlopCounterMode(display=False) as counter, again:
+    with flop_counter.FlopCounterMode(display=False) as counter, attention_again() as again:
         twins.torch_loss(settings, net, *batch).backward()
-    return int(counter.get_total_flops()) + again.flops
+    return int(counter.get_total_flops()) + sum(again)
 
 
-def _attention(flop_counter: Any) -> Any:
-    """A mode that adds up the operations of attention which only the fused kernels do."""
-    torch = importlib.import_module("torch")
-    attention = torch.nn.functional.scaled_dot_product_attention
+@contextmanager
+def attention_again() -> Iterator[list[int]]:
+    """The operations that only fused kernels do, of each time that attention is called inside."""
+    functional: Any = importlib.import_module("torch.nn.functional")
+    flop_counter = importlib.import_module("torch.utils.flop_counter")
+    attention = functional.scaled_dot_product_attention
+    found: list[int] = []
 
-    class Again(torch.overrides.TorchFunctionMode):  # type: ignore[name-defined]
-        flops = 0
+    def noted(*operands: Any, **options: Any) -> Any:
+        query, key, value = ((math.prod(x.shape[:-3]), *x.shape[-3:]) for x in operands[:3])
+        fused = flop_counter.sdpa_backward_flop_count((*query[:-1], value[-1]), query, key, value)
+        found.append(fused - 2 * flop_counter.sdpa_flop_count(query, key, value))
+        return attention(*operands, **options)
 
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if function is attention:
-                query, key, value = ((math.prod(x.shape[:-3]), *x.shape[-3:]) for x in args[:3])
-                out = (*query[:-1], value[-1])
-                fused = flop_counter.sdpa_backward_flop_count(out, query, key, value)
-                self.flops += fused - 2 * flop_counter.sdpa_flop_count(query, key, value)
-            return function(*args, **(kwargs or {}))
-
-    return Again()
+    functional.scaled_dot_product_attention = noted
+    try:
+        yield found
+    finally:
+        functional.scaled_dot_product_attention = attention

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
-from compare.truth.source import BYTES, Source, Work, settled
+from compare.measure import traced
+from compare.truth.source import BYTES, Source, Work
 
 
 class Tracemalloc(Source):
@@ -18,16 +17,7 @@ class Tracemalloc(Source):
         return "" if work.settings.backend == "numpy" else "XLA's memory is not Python's"
 
     def measure(self, work: Work) -> int:
-        tracemalloc.start()
-        try:
-            settled(work)
-            tracemalloc.reset_peak()
-            rest, _ = tracemalloc.get_traced_memory()
-            work.again()
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        return peak - rest
+        return traced(work.again)
 
     def planned(self, work: Work) -> int:
         return work.above_rest

@@ -106,7 +106,9 @@ class AbstractArray(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> AbstractArray:
         parts = index if isinstance(index, tuple) else (index,)
         if not _is_basic(parts):
-            return _gathers(_gathered(self.shape, tuple(_index_stand_in(part) for part in parts)), self.dtype)
+            gathered = _gathered_shape(self.shape, tuple(_index_stand_in(part) for part in parts))
+            did("gather", self.dtype.name, math.prod(gathered))
+            return _gathered(self, parts, gathered)
         did("view", "getitem")
         shape, strides = _sliced(self, parts)
         if not shape and Ellipsis not in parts:  # one element: numpy makes a scalar of it, which is a copy
@@ -119,9 +121,9 @@ class AbstractArray(NDArrayOperatorsMixin):
             shape, strides = _sliced(self, parts)
             moved("put", AbstractArray(shape, self.dtype, self.storage, strides), value)
         else:
-            shape = _gathered(self.shape, tuple(_index_stand_in(part) for part in parts))
+            shape = _gathered_shape(self.shape, tuple(_index_stand_in(part) for part in parts))
             did("scatter", self.dtype.name, math.prod(shape))
-        np.broadcast_shapes(_shape(value), shape)
+        _broadcast((_shape(value), shape))
 
     def __pow__(self, exponent: Any) -> Any:
         """numpy has functions of their own for some exponents; of integers for squares alone."""
@@ -193,7 +195,7 @@ class AbstractArray(NDArrayOperatorsMixin):
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> AbstractArray:
         _book(self.size)
         reduced("argmax", self.dtype, self, _axes(self.shape, axis))
-        return AbstractArray(_reduced(self.shape, axis, keepdims), np.intp)
+        return AbstractArray(_reduced(self.shape, axis, keepdims)[0], np.intp)
 
     argmin = argmax
 
@@ -263,18 +265,21 @@ def _new(inputs: Any, shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
     """
     if all(getattr(x, "strides", None) is None or x.ndim < 2 for x in inputs):
         return AbstractArray(shape, dtype)
-    stand_ins = [_tiny(x) for x in inputs]
+    return _laid_out(shape, dtype, _order([_tiny(x) for x in inputs], shape))
+
+
+def _order(stand_ins: list[Any], shape: Shape) -> list[int]:
+    """The axes of a result of `shape` as numpy orders them in memory, the last one without gaps, after operands like `stand_ins`."""
     flags = [["readonly"]] * len(stand_ins) + [["writeonly", "allocate"]]
     made = np.nditer((*stand_ins, None), ["zerosize_ok"], flags, itershape=tuple(min(n, 2) for n in shape))  # type: ignore[arg-type]
     small = made.operands[-1].strides
-    return _laid_out(shape, dtype, sorted(range(len(shape)), key=lambda i: (-small[i] if shape[i] > 1 else 0, i)))
+    return sorted(range(len(shape)), key=lambda i: (-small[i] if shape[i] > 1 else 0, i))
 
 
-def _tiny(x: Any) -> Any:
-    """`x` cut to two elements along each axis, with its own strides; never read."""
-    shape = tuple(min(n, 2) for n in _shape(x))
-    strides = _layout(x).strides if isinstance(x, AbstractArray) else getattr(x, "strides", None)
-    return np.empty(shape) if strides is None else as_strided(np.zeros(()), shape, strides, writeable=False)
+def _tiny(x: Any, axes: slice = slice(None)) -> Any:
+    """`x` cut to two elements along each of some axes, with its own strides; never read."""
+    shape = tuple(min(n, 2) for n in _shape(x)[axes])
+    return as_strided(np.zeros(()), shape, strides_of(x)[axes], writeable=False) if hasattr(x, "dtype") else np.empty(shape)
 
 
 def _matmul(inputs: Any, out: Any) -> Any:
@@ -290,7 +295,11 @@ def _matmul(inputs: Any, out: Any) -> Any:
     dtype = _resolve(np.matmul, tuple(map(_kind, inputs)))
     m, n = math.prod(rows[0]), math.prod(columns[0])
     multiplied(dtype, math.prod(shape) // max(m * n, 1), m, n, rows[1])
-    return _into(out, shape, dtype)
+    if out is not None or len(shape) < 4 or all(getattr(x, "strides", None) is None for x in inputs):
+        return _into(out, shape, dtype)
+    stacks = slice(0, -2)  # as the stacks of matrices are ordered in the operands, so they are in the result
+    order = _order([_tiny(x, stacks) for x in inputs], shape[stacks])
+    return _laid_out(shape, dtype, [*order, len(shape) - 2, len(shape) - 1])
 
 
 def _axes(shape: Shape, axis: Any) -> set[int]:
@@ -299,9 +308,11 @@ def _axes(shape: Shape, axis: Any) -> set[int]:
     return {_axis(a, len(shape)) for a in (axis if isinstance(axis, tuple) else (axis,))}
 
 
-def _reduced(shape: Shape, axis: Any, keepdims: bool) -> Shape:
+def _reduced(shape: Shape, axis: Any, keepdims: bool) -> tuple[Shape, list[int]]:
+    """The shape of a reduction, and which axes of the operand its axes are."""
     axes = _axes(shape, axis)
-    return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
+    left = [i for i in range(len(shape)) if keepdims or i not in axes]
+    return tuple(1 if i in axes else shape[i] for i in left), left
 
 
 def _axis(axis: Any, ndim: int) -> int:
@@ -318,7 +329,10 @@ def _reduce(
     reduced(f"{ufunc.__name__}.reduce", x.dtype, x, _axes(x.shape, axis))
     if dtype is None:
         dtype = _reduced_dtype(ufunc, x.dtype)
-    return _into(out, _reduced(x.shape, axis, keepdims), dtype)
+    shape, left = _reduced(x.shape, axis, keepdims)
+    if out is not None or len(shape) < 2 or x.strides is None:
+        return _into(out, shape, dtype)
+    return _laid_out(shape, np.dtype(dtype), sorted(range(len(shape)), key=lambda i: -abs(x.strides[left[i]])))
 
 
 def _accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> AbstractArray:
@@ -326,7 +340,7 @@ def _accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> Ab
     _axis(axis, x.ndim)
     _book(*((0, x.size) if ufunc.__name__ in _TRANSCENDENTAL else (x.size, 0)))
     reduced(f"{ufunc.__name__}.accumulate", x.dtype, x, (axis % x.ndim,))
-    return AbstractArray(x.shape, _reduced_dtype(ufunc, x.dtype) if dtype is None else dtype)
+    return _like(x, _reduced_dtype(ufunc, x.dtype) if dtype is None else dtype)
 
 
 def _view(x: AbstractArray, take: Callable[[Any], Any]) -> AbstractArray:
@@ -340,12 +354,13 @@ def _layout(x: AbstractArray) -> Any:
     return as_strided(np.zeros((), x.dtype), x.shape, strides_of(x), writeable=False)
 
 
-def strides_of(x: AbstractArray) -> Shape:
-    """Bytes from one element to the next along each axis."""
-    return row_major(x) if x.strides is None else x.strides
+def strides_of(x: Any) -> Shape:
+    """Bytes from one element to the next along each axis; those of what has none are of row-major order."""
+    strides: Shape | None = getattr(x, "strides", None)
+    return row_major(x) if strides is None else strides
 
 
-def row_major(x: AbstractArray) -> Shape:
+def row_major(x: Any) -> Shape:
     """The strides of a new array like `x`."""
     strides, step = [0] * len(x.shape), x.dtype.itemsize
     for i in range(len(x.shape) - 1, -1, -1):
@@ -406,7 +421,7 @@ def _sliced(x: AbstractArray, parts: tuple[Any, ...]) -> tuple[Shape, Shape | No
 
 def _reshape(x: AbstractArray, shape: Any, copy: bool | None = None, **_: Any) -> AbstractArray:
     if x.is_contiguous():
-        whole: Shape = (operator.index(shape),) if isinstance(shape, int | np.integer) else tuple(map(operator.index, shape))
+        whole = tuple(map(operator.index, (shape,) if isinstance(shape, int | np.integer) else shape))
         if -1 in whole and whole.count(-1) == 1 and x.size and 0 not in whole:
             whole = tuple([n if n != -1 else x.size // -math.prod(whole) for n in whole])
         if math.prod(whole) == x.size and min(whole, default=0) >= 0:
@@ -441,7 +456,28 @@ def _index_stand_in(part: Any) -> Any:
     return part
 
 
-def _gathered(shape: Shape, parts: tuple[Any, ...]) -> Shape:
+def _gathered(x: AbstractArray, index: Any, shape: Shape) -> AbstractArray:
+    """What numpy gathers of `x`: it fills memory in the order of the positions, whichever axes of the result they become."""
+    if x.ndim < 2:
+        return AbstractArray(shape, x.dtype)
+    parts: list[Any] = []
+    for part in index:
+        if isinstance(part, np.ndarray) and part.dtype == np.bool_ and part.ndim:
+            parts += [np.zeros(min(int(part.sum()), 2), np.intp)] * part.ndim
+        elif part is None or part is Ellipsis:
+            parts.append(part)
+        elif isinstance(part, slice):
+            parts.append(slice(None))
+        else:
+            parts.append(np.zeros(_ordered(part).shape, np.intp) if np.ndim(part) else 0)
+    small = _ordered(x)[tuple(parts)]
+    made = _laid_out(shape, x.dtype, sorted(range(len(shape)), key=lambda i: (-small.strides[i], i)))
+    if small.base is not None:
+        made.base = made.storage  # numpy hands out its memory with the axes swapped
+    return made
+
+
+def _gathered_shape(shape: Shape, parts: tuple[Any, ...]) -> Shape:
     """The shape of what numpy gathers from an array of `shape` by `parts`, some of which are arrays; numpy is asked where one is a mask."""
     whole = [part for part in parts if part is not None and part is not Ellipsis]
     positions = [part for part in whole if not isinstance(part, slice)]
@@ -503,7 +539,7 @@ def _full_like(x: Any, value: Any, dtype: Any = None, order: str = "K", **option
 def _where(condition: Any, x: Any, y: Any) -> AbstractArray:
     shape = np.broadcast_shapes(*map(_shape, (condition, x, y)))
     _book(math.prod(shape))
-    return _walked("where", (x, y, condition), AbstractArray(shape, _resolve(np.add, (_kind(x), _kind(y)))))
+    return _walked("where", (x, y, condition), _new((condition, x, y), shape, _resolve(np.add, (_kind(x), _kind(y)))))
 
 
 def _mapped(function: str, inputs: Any, dtype: Any, operations: int = 1) -> AbstractArray:
@@ -535,7 +571,7 @@ def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
 def _ordered(x: Any) -> Any:
     """A real array of at most two elements along each axis, which lie in memory in the order of `x`."""
     shape = tuple(min(n, 2) for n in x.shape)
-    strides = _layout(x).strides if isinstance(x, AbstractArray) else x.strides
+    strides = strides_of(x)
     steps, step = [0] * len(shape), 1
     for axis in sorted(range(len(shape)), key=lambda i: (abs(strides[i]), -i)):
         if strides[axis]:

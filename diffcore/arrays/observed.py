@@ -8,7 +8,7 @@ arrays (`diffcore.arrays.abstract`), so that no cost is written twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,12 @@ def observe(array: Any) -> Observed:
     made = np.ndarray.__new__(Observed, array.shape, array.dtype) if array.flags.c_contiguous else array.view(Observed).copy("K")
     np.copyto(made.view(np.ndarray), array)
     return made
+
+
+def observe_tensors(tensors: Iterable[Any]) -> None:
+    """Put observed copies in the places of the arrays that tensors hold: the parameters and buffers of a network, or its inputs."""
+    for tensor in tensors:
+        tensor.primal = observe(tensor.primal)
 
 
 def observed_beside(x: Any, array: Any) -> Any:
@@ -148,4 +154,14 @@ def _observed(found: Any) -> Any:
         return observe(np.asarray(found))
     if type(found) is not np.ndarray:
         return found
-    return found.view(Observed) if type(_owner(found)) is Observed else observe(found)
+    owner = _owner(found)
+    if type(owner) is Observed:
+        return found.view(Observed)
+    return observe(found) if owner is found else _kept(observe(found), owner.nbytes)
+
+
+def _kept(array: Observed, nbytes: int) -> Any:
+    """A view of `array`, which stands for a buffer of `nbytes` that numpy has made and hands out a view of."""
+    if nbytes != array.nbytes:
+        array._booked = Storage(nbytes)
+    return array.view()

@@ -145,11 +145,12 @@ def uniform(low: float, high: float, shape: tuple[int, ...], dtype: Any = None, 
     return np.minimum(cast, below) if low < high else cast  # a number just below `high` may be rounded to it
 
 
-def normal(shape: tuple[int, ...], dtype: Any = None, generator: np.random.Generator | None = None) -> Any:
-    """Standard normal numbers, float32 by default."""
+def normal(shape: tuple[int, ...], dtype: Any = None, generator: np.random.Generator | None = None, like: Any = None) -> Any:
+    """Standard normal numbers, float32 by default. Observed ones where `like` is an observed array."""
     if generator is None and _shared.stream is not None:
         return _from_key("normal", shape, _known(np.float32 if dtype is None else dtype))
-    return np.asarray((generator or _shared.generator).standard_normal(shape)).astype(np.float32 if dtype is None else dtype)
+    drawn = observed_beside(like, np.asarray((generator or _shared.generator).standard_normal(shape)))
+    return drawn.astype(np.float32 if dtype is None else dtype)
 
 
 def integers(low: int, high: int, shape: tuple[int, ...], generator: np.random.Generator | None = None) -> Any:

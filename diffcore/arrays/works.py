@@ -3,8 +3,8 @@
 numpy walks its operands in inner loops: over one axis, or several that lie in memory alike in every operand. Short ones cost more per
 element, and so do strided ones. Which they are numpy says itself: its iterator is asked, with stand-ins that are never read.
 
-Dims of what walks elements (elementwise, reductions, copies, gathers): elements, inner loops, bytes read and written, whether an inner loop
-strides. Of `matmul`: products, rows, columns, terms. Of `allocate`: bytes.
+Dims of what walks elements (elementwise, reductions, copies): elements, inner loops, bytes read and written, and whether an operand is
+`STRIDED` in the inner loops or stands `STILL` in them. Of `matmul`: products, rows, columns, terms. Of `allocate`: bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 from diffcore.ledger import did, state
 
 Shape = tuple[int, ...]
+STRIDED, STILL = 1, 2
 
 
 def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> None:
@@ -32,15 +33,18 @@ def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> 
         given = getattr(x, "shape", ())
         if not given:
             continue
-        traffic += math.prod(given) * x.dtype.itemsize
+        own = _steps(x, given)
+        # Of windows that overlap there is no more to be read than they span.
+        span = 1 + sum((n - 1) * abs(step) for n, step in zip(given, own, strict=True))
+        traffic += min(math.prod(given), span) * x.dtype.itemsize
         if len(given) <= len(shape) and all(n in (1, m) for n, m in zip(reversed(given), reversed(shape), strict=False)):
-            steps.append(_steps(x, given, shape))
+            steps.append((0,) * (len(shape) - len(given)) + own)
     loops, strides = _loops(shape, tuple(steps))
     ledger.did(function, np.dtype(dtype).name, size, loops if size else 0, traffic, strides)
 
 
-def _steps(x: Any, given: Shape, shape: Shape) -> Shape:
-    """The strides of `x`, in elements, over the axes of `shape`; 0 where it is broadcast."""
+def _steps(x: Any, given: Shape) -> Shape:
+    """The strides of `x`, which has the shape `given`, in elements; 0 along axes of one element."""
     strides, item = getattr(x, "strides", None), x.dtype.itemsize
     own: list[int] = []
     if strides is None:
@@ -51,19 +55,19 @@ def _steps(x: Any, given: Shape, shape: Shape) -> Shape:
         own.reverse()
     else:
         own = [s // item for s in strides]
-    lead = len(shape) - len(given)
-    return (0,) * lead + tuple(0 if n == 1 else s for n, s in zip(given, own, strict=True))
+    return tuple(0 if n == 1 else s for n, s in zip(given, own, strict=True))
 
 
 @lru_cache(maxsize=4096)
 def _loops(shape: Shape, steps: tuple[Shape, ...]) -> tuple[int, int]:
-    """How many inner loops a walk over `shape` with these strides takes, and whether they stride (1) or not (0)."""
+    """How many inner loops a walk over `shape` with these strides takes, and whether an operand is `STRIDED` or `STILL` in them."""
     if not shape or not steps or not math.prod(shape):
         return 1, 0
     stand_ins = [as_strided(np.zeros((), np.int8), shape, s, writeable=False) for s in steps]
     found = np.nditer(stand_ins, ["external_loop", "zerosize_ok"], [["readonly"]] * len(stand_ins))
     inner = found.itviews
-    return max(math.prod(shape) // max(inner[0].shape[-1], 1), 1), int(any(view.strides[-1] not in (0, 1) for view in inner))
+    loops, strides = max(math.prod(shape) // max(inner[0].shape[-1], 1), 1), {view.strides[-1] for view in inner}
+    return loops, STRIDED if strides - {0, 1} else STILL if 0 in strides and loops > 1 else 0
 
 
 def reduced(function: str, dtype: Any, x: Any, axes: Collection[int]) -> None:
@@ -73,7 +77,7 @@ def reduced(function: str, dtype: Any, x: Any, axes: Collection[int]) -> None:
         return
     shape = tuple(x.shape)
     size = math.prod(shape)
-    own = _steps(x, shape, shape)
+    own = _steps(x, shape)
     left = tuple(1 if i in axes else n for i, n in enumerate(shape))
     made, step = [0] * len(shape), 1
     for axis in reversed(range(len(shape))):

@@ -48,3 +48,13 @@ def positive(out: Any) -> Any:
 def positive_bits(out: Any) -> Any:
     """`positive(out)` in bits, see `bits_of`."""
     return bits_of(out > 0)
+
+
+def nonzero(out: Any) -> Any:
+    """Where `out` is not 0, as booleans, so also where it is NaN; `out` may be what `nonzero_bits` made of it."""
+    return out.mask() if type(out) is Bits else out != 0
+
+
+def nonzero_bits(out: Any) -> Any:
+    """`nonzero(out)` in bits, see `bits_of`."""
+    return bits_of(out != 0)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import observed_beside
 from diffcore.kernels import columns
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import multilinear
@@ -177,7 +178,7 @@ def _responses(call: Call, weight: Any, start: int, stop: int) -> Any:
     """The responses `[stop - start, o, *windows]` to images of one element each: copies of the filters, put where they meet it."""
     (o, inner, *taps), (_, _, *counts) = call.shapes[1], call.shape
     wiring = _abstract_wiring if isinstance(array_under(weight), AbstractArray) else _wiring
-    output, channel, tap, wanted, position = wiring(call, start, stop)
+    output, channel, tap, wanted, position = (observed_beside(array_under(weight), index) for index in wiring(call, start, stop))
     filters = weight.reshape((o, inner, math.prod(taps)))[output, channel][:, :, tap].reshape(-1)
     filters = filters if wanted is None else filters[wanted]
     shape = ((stop - start) * o * math.prod(counts),)
@@ -219,10 +220,11 @@ def _abstract_wiring(call: Call, start: int, stop: int) -> tuple[Any, ...]:
     meetings, most = _numbers_of_meetings(_window(call), tuple(size))
     channels = c if whole else min(c, (k - 2) // max(pixels, 1) + 2)
     n = meetings if whole else min(meetings, k * most)
-    full = AbstractArray((channels * rows * n,), np.intp)
-    count = rows * min(k * most, channels * n)
-    wanted, position = (None, full) if whole else (AbstractArray((count,), np.intp), AbstractArray((count,), np.intp))
-    return AbstractArray((channels, rows), np.intp), AbstractArray((channels, 1), np.intp), AbstractArray((n,), np.intp), wanted, position
+    full, count = (channels * rows * n,), (rows * min(k * most, channels * n),)
+    if not whole:
+        AbstractArray(full, np.intp)  # of which the wanted ones are taken
+    shapes = ((channels, rows), (channels, 1), (n,), None if whole else count, full if whole else count)
+    return tuple(None if shape is None else AbstractArray(shape, np.intp) for shape in shapes)
 
 
 def _window(call: Call) -> Window:

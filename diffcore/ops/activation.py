@@ -122,14 +122,14 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """`input` where it exceeds `threshold`, `value` elsewhere; at `threshold` the derivative is 0."""
+    """`value` where `input` is at most `threshold`, `input` elsewhere, also where it is NaN; at `threshold` the derivative is 0."""
     if inplace:
         return into(_threshold, input, threshold, value)
     return _threshold(input, threshold, value)
 
 
 def _threshold(input: Tensor, least: float, value: float) -> Tensor:
-    return _e.where(_e.greater(input, number("threshold", "threshold", least)), input, number("threshold", "value", value))
+    return _e.where(_e.less_equal(input, number("threshold", "threshold", least)), number("threshold", "value", value), input)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:

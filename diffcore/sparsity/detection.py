@@ -5,7 +5,7 @@ What a kernel makes of it follows from what the kernel declares:
 
 - elementwise: the union over the operands, broadcast;
 - a view or a reshape: the sets of the elements that are taken;
-- linear, also in each of several operands: the kernel itself, pushing random numbers;
+- linear, also in each of several operands, or a choice of elements as a maximum is: the kernel itself, pushing random numbers;
 - all others: along axes that the kernel carries apart an element depends on its own position alone, along the rest on all.
 
 So no entry is missed: an element may be said to depend on more than it does, never on less. This holds for the path that the function takes
@@ -15,16 +15,15 @@ at its arguments and for the constants it meets, whose zeros count as zeros.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from diffcore import tree
 from diffcore.arrays import is_float, is_traced
 from diffcore.arrays.abstract import AbstractArray
-from diffcore.dispatch import Boxed, new_level
+from diffcore.dispatch import Boxed, new_level, unboxed
 from diffcore.kernels.record import Call, Kernel, Shape
 from diffcore.modes import Mode
 from diffcore.sparsity.pattern import Pattern, single
@@ -32,10 +31,14 @@ from diffcore.tensor import TensorSurface
 from diffcore.transforms import Arguments
 
 
-class _Curved(threading.local):
-    """The sets of all elements that nonlinear kernels made, in this thread, while a Hessian's pattern is looked for; `None` otherwise."""
+class Dependence(NamedTuple):
+    """Per element the set of inputs it depends on: a `scipy.sparse.csr_array` of booleans `[elements, inputs]`.
 
-    sets: list[Any] | None = None
+    `curved` are the sets of all elements that nonlinear kernels made, where a Hessian's pattern is looked for.
+    """
+
+    sets: Any
+    curved: list[Any] | None
 
 
 _AT_ONCE = 1 << 20
@@ -43,12 +46,12 @@ _AT_ONCE = 1 << 20
 
 
 class Traced(TensorSurface):
-    """A value with, per element, the set of inputs it depends on: a `scipy.sparse.csr_array` of booleans `[elements, inputs]`."""
+    """A value with, per element, the set of inputs it depends on."""
 
     __slots__ = ()
     engine = "sparsity"
+    carried: Dependence | None
     _mode = Mode()
-    curved = _Curved()
 
     def _like(self, primal: Any) -> Traced:
         return Traced(primal, self.level)
@@ -58,9 +61,11 @@ class Traced(TensorSurface):
 
     @staticmethod
     def follow(kernel: Kernel, primals: list[Any], carried: list[Any], mask: int, out: Any, aux: Any, params: dict[str, Any]) -> Any:
-        """The sets of the elements of `out = kernel(*primals)`; `None` for a constant."""
+        """What the elements of `out = kernel(*primals)` depend on; `None` for a constant."""
         if kernel.pushforward is None or not is_float(out.dtype):
             return None
+        curved = next(what.curved for what in carried if what is not None)
+        carried = [None if what is None else what.sets for what in carried]
         shapes = tuple(tuple(getattr(x, "shape", ())) for x in primals)
         call = Call(kernel, primals, out, params, shapes, tuple(out.shape), aux)
         total = None
@@ -71,9 +76,9 @@ class Traced(TensorSurface):
                     total = part if total is None else total + part
         if total is None or not total.nnz:
             return None
-        if Traced.curved.sets is not None and not _is_affine(kernel, carried):
-            Traced.curved.sets.append(total)
-        return total
+        if curved is not None and not _is_affine(call, carried):
+            curved.append(total)
+        return Dependence(total, curved)
 
 
 Traced.box = Traced
@@ -95,7 +100,7 @@ def detected(function: Callable[..., Any], arguments: Arguments) -> Pattern:
 
     out, level, size = _traced(function, arguments)
     if isinstance(out, Traced) and out.level == level and out.carried is not None:
-        return Pattern(out.carried)
+        return Pattern(out.carried.sets)
     return Pattern(scipy.sparse.csr_array((math.prod(getattr(out, "shape", ())), size), dtype=bool))
 
 
@@ -111,27 +116,24 @@ def detected_twice(function: Callable[..., Any], arguments: Arguments) -> Patter
     """The pattern of the Hessian of `function` at `arguments`, which has one variable."""
     import scipy.sparse
 
-    outer, Traced.curved.sets = Traced.curved.sets, []
-    try:
-        _, _, size = _traced(function, arguments)
-        found = scipy.sparse.csr_array((size, size), dtype=bool)
-        for sets in Traced.curved.sets:
-            found = found + sets.T.tocsr() @ sets
-    finally:
-        Traced.curved.sets = outer
+    curved: list[Any] = []
+    _, _, size = _traced(function, arguments, curved)
+    found = scipy.sparse.csr_array((size, size), dtype=bool)
+    for sets in curved:
+        found = found + sets.T.tocsr() @ sets
     return Pattern(found)
 
 
-def _traced(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, int, int]:
+def _traced(function: Callable[..., Any], arguments: Arguments, curved: list[Any] | None = None) -> tuple[Any, int, int]:
     """The one result of `function` on a variable that depends on itself, the level of both, and the number of inputs."""
     import scipy.sparse
 
     primal = single(arguments)
     size = math.prod(primal.shape)
     level = new_level()
-    variable = Traced(primal, level, scipy.sparse.eye_array(size, dtype=bool, format="csr"))
+    variable = Traced(primal, level, Dependence(scipy.sparse.eye_array(size, dtype=bool, format="csr"), curved))
     out = arguments.call(function, [variable], lambda array: Traced(array, level))
-    return one_result(tree.flatten(out)[0]), level, size
+    return unboxed(one_result(tree.flatten(out)[0])), level, size
 
 
 def one_result(outs: list[Any]) -> Any:
@@ -154,29 +156,41 @@ def _through(call: Call, i: int, sets: Any, carried: list[Any]) -> Any:
         return None
     if kernel.view and not _is_traced(call.params):
         return sets[np.asarray(kernel.compute(np, np.arange(size).reshape(shape), **call.params)).reshape(-1)]
-    if _is_linear(kernel, i) and not _is_traced(call.params) and math.prod(call.shape) > 1:
+    if _is_linear(call, i) and not _is_traced([call.params, *_choices(call).values()]) and math.prod(call.shape) > 1:
         return _pushed(call, i, sets, carried)
     return _by_axes(call, i, sets)
 
 
-def _is_linear(kernel: Kernel, i: int) -> bool:
+def _is_linear(call: Call, i: int) -> bool:
     """Whether the result is linear in operand `i`, with coefficients that are products of other operands, if these have a part in it.
 
     That is so where what its cotangent reads depends on no value of it, and where that is another operand, the same holds for all operands.
     (A solution is linear in the right-hand side, but the matrix has its inverse as coefficients.)
     """
-    if kernel.variadic or not kernel.keeps[i]:
+    kernel, moving = call.kernel, _moving(call)
+    if kernel.variadic or not kernel.keeps[i] - _choices(call).keys():
         return True
-    return all(not keeps & {"out", *kernel.aux, name} for keeps, name in zip(kernel.keeps, kernel.operands, strict=True))
+    return all(not keeps & {*moving, name} for keeps, name in zip(kernel.keeps, kernel.operands, strict=True))
 
 
-def _is_affine(kernel: Kernel, carried: list[Any]) -> bool:
+def _choices(call: Call) -> dict[str, Any]:
+    """What a kernel keeps that says which elements it took, as a maximum does: near the arguments it stays the same."""
+    return {name: x for name, x in zip(call.kernel.aux, call.aux, strict=True) if hasattr(x, "dtype") and not is_float(x.dtype)}
+
+
+def _moving(call: Call) -> set[str]:
+    """What a kernel keeps that depends on the values of its operands by more than a choice."""
+    return {"out", *call.kernel.aux} - _choices(call).keys()
+
+
+def _is_affine(call: Call, carried: list[Any]) -> bool:
     """Whether no derivative of the kernel reads anything that depends on the variable, so that its second derivatives are zero."""
+    kernel = call.kernel
     if kernel.variadic:
         return True
     moving = [i for i, sets in enumerate(carried) if sets is not None]
     read = frozenset[str]().union(*(kernel.keeps[i] for i in moving))
-    return not read & {"out", *kernel.aux, *(kernel.operands[i] for i in moving)}
+    return not read & {*_moving(call), *(kernel.operands[i] for i in moving)}
 
 
 def _is_traced(value: Any) -> bool:
@@ -194,7 +208,9 @@ def _pushed(call: Call, i: int, sets: Any, carried: list[Any]) -> Any:
 
     size, width = math.prod(call.shape), sets.shape[1]
     primals = [_stand_in(x, what is not None) for x, what in zip(call.primals, carried, strict=True)]
-    positive = Call(call.kernel, primals, None, call.params, call.shapes, call.shape, call.aux)
+    choices = _choices(call)
+    aux = tuple(np.asarray(choices[name]) if name in choices else x for name, x in zip(call.kernel.aux, call.aux, strict=True))
+    positive = Call(call.kernel, primals, None, call.params, call.shapes, call.shape, aux)
     numbers = sets.tocsc().astype(np.float64)
     numbers.data[:] = np.random.default_rng(0).uniform(1, 2, len(numbers.data))
     used = np.flatnonzero(np.diff(numbers.indptr))

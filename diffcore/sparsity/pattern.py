@@ -8,6 +8,7 @@ colour; in reverse mode the rows. Colours are given greedily, columns with the m
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -35,13 +36,14 @@ class Pattern:
     """The entries `(rows[e], columns[e])` of a matrix of `shape` that may be other than zero, row by row and each once."""
 
     def __init__(self, matrix: Any) -> None:
-        """From a matrix of `scipy.sparse` (every stored entry counts, also a stored zero) or a two-dimensional array (what is not zero)."""
+        """From a matrix of `scipy.sparse` or a `BCOO` (every stored entry counts, also a stored zero) or an array (what is not zero)."""
         import scipy.sparse
 
+        matrix = _from_jax(matrix)
         is_dense = is_array(matrix) and not isinstance(matrix, AbstractArray) and not is_traced(matrix)
         if not is_dense and not scipy.sparse.issparse(matrix):
             got = repr(matrix) if isinstance(matrix, str) else type(matrix).__name__
-            raise TypeError(f'jacobian: `sparsity` must be a matrix of scipy.sparse, an array of two axes or "auto", got {got}')
+            raise TypeError(f'jacobian: `sparsity` must be a matrix of scipy.sparse, a BCOO, an array of two axes or "auto", got {got}')
         if len(matrix.shape) != 2:
             raise ShapeError(f"jacobian: `sparsity` must have two axes, (output elements, input elements), got shape {tuple(matrix.shape)}")
         stored = scipy.sparse.coo_array(np.asarray(matrix) if is_dense else matrix)
@@ -106,6 +108,28 @@ class Pattern:
 
         places = namespace((entries,)).stack([self.rows, self.columns], axis=1)
         return BCOO((entries, places), shape=self.shape, indices_sorted=True, unique_indices=True)
+
+
+def _from_jax(matrix: Any) -> Any:
+    """A `jax.experimental.sparse.BCOO` as `scipy.sparse` has it, without the entries that only fill it up; others as they are.
+
+    Its entries may be traced, its places may not be.
+    """
+    import scipy.sparse
+
+    jax_sparse = sys.modules.get("jax.experimental.sparse")
+    if jax_sparse is None or not isinstance(matrix, jax_sparse.BCOO):
+        return matrix
+    if matrix.n_batch or matrix.n_dense or matrix.ndim != 2:
+        raise ShapeError(
+            f"jacobian: `sparsity` must have two axes, both of them sparse, got a BCOO of shape {tuple(matrix.shape)} with "
+            f"n_batch={matrix.n_batch} and n_dense={matrix.n_dense}"
+        )
+    if is_traced(matrix.indices):
+        raise AbstractValueError("jacobian: `sparsity` must say where entries are, which a BCOO traced by `jax.jit` does not")
+    rows, columns = np.asarray(matrix.indices).T
+    inside = (rows < matrix.shape[0]) & (columns < matrix.shape[1])
+    return scipy.sparse.coo_array((np.ones(inside.sum(), bool), (rows[inside], columns[inside])), shape=matrix.shape)
 
 
 def _coloured(shared: Any) -> np.ndarray:

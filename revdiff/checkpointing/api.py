@@ -8,6 +8,7 @@ from typing import Any
 
 from diffcore.dispatch import clock
 from diffcore.replay import Moment
+from diffcore.transforms import check_function
 from revdiff import tape
 from revdiff.checkpointing.chain import Chain, Steps
 from revdiff.checkpointing.choosing import choose, is_chain, layers_of, wishes
@@ -53,6 +54,8 @@ def checkpoint(
     """
     if determinism_check not in ("default", "none"):
         raise ValueError(f"checkpoint: `determinism_check` (={determinism_check!r}) must be 'default' or 'none'")
+    if not isinstance(function, list | tuple):
+        check_function("checkpoint", "function", function, "a module, a function or a list of such")
     options = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs} if is_chain(function) else {}
     if isinstance(function, list | tuple) or any(option is not None for option in options.values()):
         return _chained(function, args, kwargs, options, preserve_rng_state, context_fn, determinism_check, early_stop)
@@ -71,7 +74,17 @@ def checkpoint_schedule(
     """
     if not is_chain(function):
         raise TypeError(f"checkpoint_schedule: `function` must be a Sequential or a list of functions, not {type(function).__name__}")
-    return choose(function, layers_of(function), x, wishes(segments, schedule, snapshots, memory), measure=True)
+    return choose(function, _layers("checkpoint_schedule", function, x), x, wishes(segments, schedule, snapshots, memory), measure=True)
+
+
+def _layers(transform: str, function: Any, x: Any) -> list[Any]:
+    """The layers that are called one after another on `x`. Raises `TypeError` for what is none, and for an `x` that cannot be one."""
+    layers = layers_of(function)
+    for i, layer in enumerate(layers):
+        check_function(transform, f"function[{i}]", layer, "a module or a function")
+    if x is None or isinstance(x, str):
+        raise TypeError(f"{transform}: the input must be a tensor, or a structure with some, not {x!r}")
+    return layers
 
 
 def _chained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], *how: Any) -> Any:
@@ -79,7 +92,7 @@ def _chained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], optio
         extra = f", not {len(args)} arguments" if len(args) != 1 else f", and no argument {next(iter(kwargs))!r}"
         raise TypeError(f"checkpoint: layers that are called one after another take one input{extra}")
     wanted = wishes(*(options.get(name) for name in _OPTIONS))
-    layers = layers_of(function)
+    layers = _layers("checkpoint", function, args[0])
     if not tape.mode.enabled:
         x = args[0]
         for layer in layers:

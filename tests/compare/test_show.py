@@ -20,6 +20,14 @@ def test_the_schedule_is_drawn(command):
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize("what", ["--schedule", "--saved"])
+def test_a_deep_net_has_80_columns_too(command, what):
+    lines = command("show", what, "--network", "mlp", "--depth", "60", "--batch", "1").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    title = "".join(line.removeprefix("  ") for line in lines[: lines.index("")])
+    assert title == f"mlp 64-{'32-' * 60}10, batch 1, float32"
+
+
 def test_what_cannot_be_shown_is_told(command):
     assert "nothing to show: say what, with --saved or --schedule" in command("show").stderr
     run = command("show", "--schedule", "--memory", "1KB")

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.convolution import window_of
+from diffcore.ledger import Ledger
 from tests.kernels.convolutions import GEOMETRIES, tap_by_tap
 
 jax = pytest.importorskip("jax")
@@ -73,3 +75,30 @@ def test_products_are_for_short_runs_of_channels(window, channels, pays):
     size = tuple((count - 1) * s + 1 for count, s in zip(window.counts, window.stride, strict=True))
     assert xla._convolve_pays(window, n, c, o, groups) is pays
     assert xla._spread_pays(window, size, n, c, o, groups) is pays
+
+
+@pytest.mark.parametrize("kind", GEOMETRIES)
+def test_the_ledger_counts_what_xla_counts(kind):
+    """XLA's own ways and products, to the operation: where taps meet padding it counts nothing of its own convolutions."""
+    size, taps, options = GEOMETRIES[kind]
+    rank, groups = len(size) - 2, options.get("groups", 1)
+    stride, padding, dilation = (
+        (a,) * rank if isinstance(a, int) else a for a in (options.get("stride", 1), options.get("padding", 0), options.get("dilation", 1))
+    )
+    window = window_of(size[2:], taps[2:], stride, tuple((p, p) for p in padding), dilation)
+    g, f4 = (size[0], taps[0], *window.counts), np.dtype(np.float32)
+    back = (window, groups, tuple(size[2:]))
+    for function, shapes, geometry in (
+        (xla._convolve, (size, taps), (window, groups)),
+        (xla._spread, (g, taps), back),
+        (xla._correlate, (size, g), (window, groups)),
+        (xla._convolve_by_products, (size, taps), (window, groups)),
+        (xla._spread_by_products, (g, taps), back),
+        (xla._correlate_by_products, (size, g), (window, groups)),
+    ):
+        with Ledger(compiled=True) as ledger:
+            planned = function(*(AbstractArray(shape, f4) for shape in shapes), *geometry)
+        program = jax.jit(lambda a, b, function=function, geometry=geometry: function(a, b, *geometry))
+        lowered = program.lower(*(jax.ShapeDtypeStruct(shape, f4) for shape in shapes))
+        assert sum(ledger.flops.values()) == lowered.cost_analysis()["flops"], function.__name__
+        assert planned.shape == lowered.out_info.shape

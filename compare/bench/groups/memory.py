@@ -11,7 +11,7 @@ from compare.bench.contest import Contest, Heard
 from compare.bench.records import Entrant, Target
 from compare.bench.subjects import MEDIUM, Subject
 from compare.bench.wanted import Limits, Wanted
-from compare.notes.bench import traced
+from compare.measure import traced
 from diffcore.errors import MemoryBudgetError
 
 OURS, ALLOWED = "dualdiff", "memory + primal"

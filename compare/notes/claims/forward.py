@@ -11,7 +11,8 @@ import numpy as np
 
 import dualdiff
 import revdiff
-from compare.notes.bench import TOKENS, difference, numbers, planned, slope, traced
+from compare.measure import traced
+from compare.notes.bench import TOKENS, difference, numbers, planned, slope
 from compare.notes.charts import Curve, Panel, draw
 from compare.notes.claim import AGREE, Claim, Criterion, Figure, Limit, Measured, Table, times
 from compare.notes.programs import network_loss

@@ -66,6 +66,13 @@ BROKEN = [
     (lambda m: entrants(m, [Entrant("ours", []), Entrant("theirs", [])]), "not measured in the same rounds"),
     (lambda m: entrants(m, [Entrant("ours", [1.0]), Entrant("theirs", [0.0])]), "not positive"),
     (lambda m: entrants(m, [Entrant("ours", [1.0], share=0.0), Entrant("theirs", [1.0])]), "not positive"),
+    (lambda m: entrants(m, [Entrant("ours", [1.0]), Entrant("theirs", [5e-324])]), "is no number to be told"),
+    (lambda m: entrants(m, [Entrant("ours", [5e-324], share=1e300), Entrant("theirs", [1.0])]), "is no number to be told"),
+    (lambda m: entrants(m, [*m.entrants, m.entrants[0]]), "hold an entrant twice"),
+    (lambda m: entrants(m, [Entrant("ours", [1.0]), Entrant("theirs", [1.0], absent="not here")]), "'theirs' is absent, and has values"),
+    (lambda m: replace_target(m, Target("ours", "ours")), "compare 'ours' with itself"),
+    (lambda m: msgspec.structs.replace(m, targets=[]), "compare nothing"),
+    (lambda m: msgspec.structs.replace(m, group="elsewhere"), "are of group 'elsewhere', which the header does not name"),
 ]
 
 
@@ -87,6 +94,11 @@ def test_records_of_something_else_are_refused(lines):
     for wrong in ([], lines[1:]):
         with pytest.raises(RecordsError, match="do not begin with the header of a run of the benchmark"):
             summarize(wrong)
+
+
+def test_an_environment_told_twice_is_refused(lines):
+    with pytest.raises(RecordsError, match="describe the environment twice"):
+        summarize([*lines, lines[1]])
 
 
 def test_the_table_has_80_columns_and_every_row(lines, capsys):

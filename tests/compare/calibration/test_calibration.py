@@ -8,12 +8,20 @@ import msgspec
 import numpy as np
 import pytest
 
+from compare.bench.groups import prediction
+from compare.bench.records import AT_LEAST, Measured, Target
+from compare.bench.summary import rows_of
+from compare.bench.wanted import Limits, Wanted
 from compare.calibration import Calibration, load, path, read, save
 from compare.calibration.curves import Curve, Products, rising
+from compare.calibration.steps import work_of_step
 from compare.calibration.store import VARIABLE, this_machine
 from compare.calibration.terminal import rows
 from compare.calibration.walks import Walk
+from compare.cli import _main
 from compare.errors import InputError
+from compare.settings import Settings
+from compare.strategies import STRATEGIES
 from diffcore.ledger import Work
 
 SIZES = [1, 2, 8, 64]
@@ -21,13 +29,14 @@ US = 1e-6
 
 
 def walk(scale=1.0):
-    return Walk(call=1 * US * scale, walk=0.5 * US, loop=0.01 * US, element=1e-9 * scale, strided=3e-9 * scale)
+    return Walk(call=1 * US * scale, walk=0.5 * US, loop=0.01 * US, still=0.02 * US, element=1e-9 * scale, strided=3e-9 * scale)
 
 
 def made(**changes):
     """A calibration of round numbers: products at a multiply-add per nanosecond, but no less than 10 ns."""
     seconds = [[[max(m * n * k, 10) * 1e-9 for k in SIZES] for n in SIZES] for m in SIZES]
-    operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "update": 5, "segment": 50, "step revdiff": 40, "step dualdiff": 90}
+    operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "update": 5, "segment": 50, "turn": 7, "chain": -1}
+    operations |= {"step revdiff": 40, "step dualdiff": 90}
     operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "pullback tanh": 4, "pushforward tanh": 6}
     walks = {name: walk() for name in ("add", "where", "copy", "put", "gather", "scatter", "add.reduce", "maximum")} | {"exp": walk(4.0)}
     given = {
@@ -50,6 +59,7 @@ def made(**changes):
 PRICES = {
     "a call and its elements": (Work("add", "float32", (1000, 1, 12000, 0)), 1 * US + 1000e-9),
     "several inner loops": (Work("add", "float32", (1000, 10, 12000, 0)), 1 * US + 0.5 * US + 10 * 0.01 * US + 1000e-9),
+    "a column": (Work("add", "float32", (1000, 10, 8040, 2)), 1 * US + 0.5 * US + 10 * 0.02 * US + 1000e-9),
     "strides": (Work("add", "float32", (1000, 1, 12000, 1)), 1 * US + 3000e-9),
     "a dear function": (Work("exp", "float32", (1000, 1, 8000, 0)), 4 * US + 4000e-9),
     "one like it": (Work("minimum", "float32", (10, 1, 120, 0)), 1 * US + 10e-9),
@@ -67,6 +77,8 @@ PRICES = {
     "a kernel in a rule": (Work("kernel", "tanh", ()), 2 * US),
     "a rule": (Work("pullback", "tanh", ()), 4 * US),
     "what is recorded": (Work("record", "tanh", ()), 3 * US),
+    "steps of a recurrent layer": (Work("turn", "lstm", (8,)), 8 * 7 * US),
+    "what a chain saves": (Work("chain", "revdiff", (3,)), -3 * 1 * US),
     "a step": (Work("step", "dualdiff", ()), 90 * US),
     "an update": (Work("update", "Adam", ()), 5 * US),
     "what is known of nothing": (Work("pullback", "nothing", ()), 0.0),
@@ -88,6 +100,7 @@ def test_a_prediction_is_the_sum_of_its_parts():
     parts = calibration.parts(counted)
     assert sum(parts.values()) == pytest.approx(expected, rel=1e-12)
     assert list(parts.values()) == sorted(parts.values(), reverse=True)
+    assert parts["chain"] < 0
     assert parts["pullback"] == pytest.approx(counted[PRICES["a rule"][0]] * 4 * US)
     assert calibration.seconds({}) == 0
 
@@ -205,3 +218,76 @@ def test_what_is_shown():
     assert shown["a call of numpy's"] == "0.5 us"
     assert shown["a step in reverse mode"] == "20.0 us"
     assert shown["products of 512x512, float32"] == "4 GFLOP/s"
+
+
+# the command
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    monkeypatch.setattr("compare.environment.limit_threads", lambda: None)
+
+
+def test_the_command_shows_what_is_kept(kept, threads, capsys):
+    save(made())
+    assert _main(["calibrate"]) == 0
+    out = capsys.readouterr().out
+    assert "a step in reverse mode" in out
+    assert "40.0 us" in out
+    assert _main(["calibrate", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["path"] == str(kept)
+    assert told["operations"]["record"] == 3 * US
+
+
+def test_the_command_measures_what_is_not_known(kept, threads, capsys, monkeypatch):
+    calls = []
+
+    def measured(heard):
+        heard("everything", 0.5)
+        calls.append(1)
+        return made(pace=0.25)
+
+    monkeypatch.setattr("compare.calibration.measuring.calibrate", measured)
+    assert _main(["calibrate"]) == 0
+    assert load() == made(pace=0.25)
+    assert _main(["calibrate"]) == 0
+    assert len(calls) == 1
+    assert _main(["calibrate", "--force"]) == 0
+    assert len(calls) == 2
+    kept.write_bytes(b"{")
+    assert _main(["calibrate"]) == 0
+    assert load() == made(pace=0.25)
+    capsys.readouterr()
+
+
+# the grid
+
+
+def test_cells_hold_within_the_tolerance_of_what_is_measured():
+    tally = prediction.Tally([prediction.Cell(f"cell {i}", p, 2.0, 1.0) for i, p in enumerate((0.69, 0.71, 1.0, 1.29, 1.31))])
+    held, cells = tally.summed(Limits(1, 1, 0.0), lambda part: None)
+    assert (held.values, cells.values) == ([3.0], [5.0])
+    assert "1.31" in held.note
+    assert "cell 0 0.69" in held.note
+    measured = Measured("prediction", "all", "cells", [held, cells], [Target(prediction.WITHIN, prediction.CELLS, 0.9, AT_LEAST)])
+    (row,) = rows_of(measured)
+    assert row.ratio == 0.6
+    assert row.state == "missed"
+
+
+def test_a_step_is_predicted_and_timed(kept):
+    save(made())
+    tally = prediction.Tally()
+    settings = Settings(network="linear", batch=4)
+    entrants = tally.measuring("linear", settings)(Limits(1, 1, 0.0), lambda part: None)
+    names = [entrant.name for entrant in entrants]
+    assert names[0] == prediction.GAUGE
+    assert {"reverse, predicted", "reverse, measured", "forward-parameters, measured"} <= {*names}
+    assert [cell.title for cell in tally.cells] == [f"linear, {name[: -len(', measured')]}" for name in names if name.endswith("measured")]
+    reverse = work_of_step(settings, STRATEGIES["reverse"], None)
+    assert tally.cells[0].predicted == made().seconds(reverse)
+    assert all(cell.clocked > 0 and 0 < cell.paced <= cell.clocked * 1.0001 for cell in tally.cells)
+    quick = prediction.contests(Wanted(quick=True))
+    assert len(quick) == len(prediction.QUICK) * len(prediction.BATCHES) + 1
+    assert len(prediction.contests(Wanted())) == len(prediction.NETWORKS) * len(prediction.BATCHES) + 1
