@@ -89,7 +89,7 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
     """
     primal = _booked(run, Seeding(mode, {}, own=own)).peak
     seeding = Seeding(mode, NOTHING, planning=True, own=own)
-    run(seeding)
+    _booked(run, seeding)  # apart from a ledger that is open: a plan is no part of the work
 
     known: dict[_Kind, _Added] = {}
 
@@ -101,10 +101,10 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
         return known[kind]
 
     sizes = {key: size for key, size in (seeding.sizes or {}).items() if size}
+    least = max((added({key: (0, 1)}).alone for key in sizes), default=0)
     costs: list[_Cost] = []
-    for key, size in sizes.items():
+    for key, size in sizes.items() if least <= budget else ():
         costs.append(_cost(key, size, budget, lambda k, key=key: added({key: (0, k)}), costs[-1] if costs else None))  # type: ignore[misc]
-    least = max((cost.alone.first for cost in costs), default=0)
     single, shared = dict.fromkeys(sizes, budget), budget
     while least <= budget:
         chunks = _packed(costs, single, shared)
@@ -146,21 +146,21 @@ def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added], befo
 
     A seed often costs what the one `before` it does: where a first chord that ends by its line does not end far too early, it will do.
     """
-    first, most = added(1), size
-    if before is not None and first.alone <= budget:
+    first, most, guessed = added(1), size, False
+    if before is not None:
         guess = _Line(first.alone, before.alone.further).count(budget)
-        most = min(max(guess, 2), size)
+        most, guessed = min(max(guess, 2), size), True
     tried = set[int]()
     while True:
         tried.add(most)
         last = added(most)
         alone, company = (_Line(low, max(-(-(high - low) // max(most - 1, 1)), 1)) for low, high in zip(first, last, strict=True))
         fitting = alone.count(budget)
-        late = fitting > most + most // 8 and most < size
         further = min(2 * fitting, size)
+        late = guessed and most < size and fitting > most + most // 8
         if not late and (4 * fitting >= most or fitting <= 1) or further in tried:  # two chords of a steep bend may lead to one another
             return _Cost(key, size, max(min(most, 2 * fitting), 1), alone, company)
-        most = further
+        most, guessed = further, False
 
 
 class _Peaks(Ledger):
