@@ -174,6 +174,7 @@ def show(saved: bool, schedule: bool, as_json: bool, batch: int | None, **option
 @click.option("--depth", type=int, help=f"Depth of the network, as `list` says.  {_PRESET}")
 @click.option("--optimizer", metavar="NAME", help=f"Optimizer: {', '.join(OPTIMIZERS)}.  {_PRESET}")
 @click.option("--no-flips", is_flag=True, help="Do not look for where the advice would flip.")
+@click.option("--thorough", is_flag=True, help="Plan all chunks also of what is far too dear.")
 @click.option("--layers", is_flag=True, help="Show FLOPs and bytes of the advised way by layer and phase.")
 @click.option("--schedule", is_flag=True, help="Draw the checkpoints that fit the budget.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

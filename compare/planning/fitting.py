@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import NamedTuple
 
 import revdiff
@@ -22,6 +23,9 @@ TRIES = 5
 SPARE = 0.05
 """Of what a budget leaves for tangents, what an engine is not told of at first: the update and what is made beside tangents takes it."""
 
+FAR = 10**4
+"""A way that costs so many times what reverse mode does, whole, is not planned in chunks."""
+
 
 class _Done(NamedTuple):
     """A way as it would be gone: what it costs, in how many runs, the bytes that the engine is told to keep to, or the rows at a time.
@@ -36,12 +40,14 @@ class _Done(NamedTuple):
     least: int | None = None
     account: str = ""
     schedule: str = ""
+    bound: bool = False
 
 
 class Fitting:
-    """Plans ways within budgets, and remembers every run."""
+    """Plans ways within budgets, and remembers every run. If `thorough`, also ways that are far too dear are planned to the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, thorough: bool = False) -> None:
+        self._thorough = thorough
         self._runs: dict[tuple[str, Task, int | None], Booked] = {}
         self._planned: dict[tuple[str, Task, int], Planned] = {}
 
@@ -62,6 +68,24 @@ class Fitting:
                 self._planned[key] = Planned(way.name, way.title, way.computes, fits=False, reason=one_line(error))
         return self._planned[key]
 
+    def least(self, way: Way, task: Task) -> int | None:
+        """The least budget with which `way` fits, None where it cannot be gone."""
+        try:
+            free = self.run(way, task)
+            if not way.chunks:
+                return free.peak.nbytes
+            if way is ways.BY_ROWS:
+                return min(free.peak.nbytes, self.run(way, task, 1).peak.nbytes)
+            if way.computes == ways.GRADIENT and way is not ways.CHECKPOINTS and (bounded := self._bounded(task, 1, free)) is not None:
+                return bounded.least
+            try:
+                return self.run(way, task, 1).peak.nbytes
+            except MemoryBudgetError as error:
+                done = self._least(way, task, error.least, "")
+            return min(free.peak.nbytes, done.least or free.peak.nbytes)
+        except DiffError:
+            return None
+
     def _found(self, way: Way, task: Task, budget: int) -> _Done:
         if way is ways.CHECKPOINTS:
             return self._checkpointed(task, budget)
@@ -70,12 +94,28 @@ class Fitting:
             return _Done(free, least=free.peak.nbytes)
         return self._by_rows(task, budget, free) if way is ways.BY_ROWS else self._in_chunks(way, task, budget, free)
 
+    def _bounded(self, task: Task, budget: int, free: Booked) -> _Done | None:
+        """A way to the gradient that is far too dear, by bounds; None for one that is not.
+
+        To plan chunks for all directions of a large network takes as long as planning everything else. Nobody will go that way, so it is
+        enough to know that it costs at least what it costs whole, and whether a direction in all parameters at once fits.
+        """
+        far = free.operations / max(self.run(ways.REVERSE, task).operations, 1)
+        if self._thorough or far < FAR:
+            return None
+        one = self.run(ways.ALONG, task._replace(directions=1))
+        account = f"planned by bounds only, because it costs over {far:,.0f} times what reverse does; one direction at a time"
+        return _Done(free._replace(peak=one.peak), least=one.peak.nbytes, account=account, bound=True)
+
     def _in_chunks(self, way: Way, task: Task, budget: int, free: Booked) -> _Done:
         """Tangents in chunks of directions, the primal evaluated anew for each."""
+        if way.computes == ways.GRADIENT and (bounded := self._bounded(task, budget, free)) is not None:
+            return bounded
         rest = booked(lambda book: way.values(task, book)).peak.nbytes
         result = _result(task) if way.computes == ways.JACOBIAN else 0
-        if free.resting + result > budget:
+        if result and rest + result > budget:
             return _Done(free, account=f"the Jacobian alone takes {size(result)}")
+        rest += result
         memory, found = max(int((1 - SPARE) * (budget - rest)), 1), free
         for number in range(1, TRIES + 1):
             try:
@@ -93,8 +133,12 @@ class Fitting:
 
     def _least(self, way: Way, task: Task, memory: int, account: str) -> _Done:
         """`way` with the engine told to keep to the least that it can."""
-        found = self.run(way, task, memory)
-        return _Done(found, memory=memory, least=found.peak.nbytes, account=account)
+        for _ in range(TRIES):
+            with suppress(MemoryBudgetError):
+                found = self.run(way, task, memory)
+                return _Done(found, memory=memory, least=found.peak.nbytes, account=account)
+            memory += memory // 10 + 1
+        return _Done(self.run(way, task), account=account)
 
     def _by_rows(self, task: Task, budget: int, free: Booked) -> _Done:
         """Rows of the Jacobian in chunks of cotangents, after one forward pass."""
@@ -165,5 +209,6 @@ def _record(way: Way, task: Task, budget: int, done: _Done) -> Planned:
         rows=done.rows,
         least=done.least,
         schedule=done.schedule,
+        bound=done.bound,
         layers=cost.layers,
     )

@@ -72,23 +72,44 @@ class Flips:
         return self._flip(dial, value, None if best is None else best.name, below=sign < 0)
 
     def _budgeted(self, dial: Dial, sign: int) -> Flip | None:
-        """The same along the budget, where an advice can only change at the bytes that some way needs, whole or at the least."""
+        """The same along the budget, where an advice changes at the bytes that a way needs, whole or at the least, or between two of these.
+
+        With more, a way that costs less may come to fit; with less, the advised one no longer.
+        """
         task, now = dial.at(dial.now)
-        needs = {self._adviser.fitting.run(way, task).peak.nbytes for way in self._among if self._can(way, task, now)}
-        needs |= {planned.least for way in self._among if (planned := self._adviser.plan(way, task, now)).least is not None}
-        if self._best is not None and (least := self._adviser.plan(self._best, task, 1).least) is not None:
-            needs.add(least)
-        above, below = (n for n in needs if now < n <= dial.values[-1]), (n - 1 for n in needs if n <= now)
-        steps = sorted(above) if sign > 0 else sorted(below, reverse=True)
-        for step in steps:
-            if not self._stands(dial, step - dial.values[0], sign):
-                best = self._adviser.fastest(self._among, task, step)
-                return self._flip(dial, step, None if best is None else best.name, below=sign < 0)
+        needs = sorted(self._needs(task, now, sign))
+        steps = [n for n in needs if now < n <= dial.values[-1]] if sign > 0 else [n - 1 for n in reversed(needs) if n <= now]
+        near = now
+        for far in steps:
+            if self._stands(dial, far - dial.values[0], sign):
+                near = far
+                continue
+            while abs(far - near) > 1 and not self._stands(dial, far - sign - dial.values[0], sign):
+                middle = (near + far) // 2
+                if self._stands(dial, middle - dial.values[0], sign):
+                    near = middle
+                else:
+                    far = middle
+            best = self._adviser.fastest(self._among, task, far)
+            return self._flip(dial, far, None if best is None else best.name, below=sign < 0)
         return None
 
-    def _can(self, way: Way, task: Task, budget: int) -> bool:
-        """Whether the way can be gone at all."""
-        return self._adviser.plan(way, task, budget).peak is not None
+    def _needs(self, task: Task, budget: int, sign: int) -> set[int]:
+        """Bytes at which an advice may change."""
+        adviser, mine = self._adviser, self._best
+        if sign < 0:
+            rivals: list[Way] = [] if mine is None else [mine]
+        elif mine is None:
+            rivals = list(self._among)
+        else:
+            own = cost(adviser.plan(mine, task, budget))
+            rivals = [way for way in self._among if way is not mine and adviser.least_cost(way, task) <= own]
+        found: set[int] = set()
+        for way in rivals:
+            least = adviser.fitting.least(way, task)
+            if least is not None:
+                found |= {least, adviser.fitting.run(way, task).peak.nbytes}
+        return found
 
     def _probe(self, dial: Dial, near: int, failing: list[int]) -> int:
         """Where to look next: where a line through what it needs at the last two values comes to the budget, else in between."""

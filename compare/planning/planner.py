@@ -32,10 +32,12 @@ CONVENTIONS = (
 class Planner:
     """One plan; `run()` does the work. `stated` says whether the user gave the budget."""
 
-    def __init__(self, task: Task, budget: Budget, *, stated: bool, command: str, flips: bool, progress: Progress | None) -> None:
+    def __init__(
+        self, task: Task, budget: Budget, *, stated: bool, command: str, flips: bool, thorough: bool, progress: Progress | None
+    ) -> None:
         self._task, self._budget, self._stated, self._command, self._flips = task, budget, stated, command, flips
         self._progress = progress or Quiet()
-        self._fitting = Fitting()
+        self._fitting = Fitting(thorough=thorough)
         self._adviser = advising.Adviser(self._fitting, task)
 
     def run(self) -> list[Line]:

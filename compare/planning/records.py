@@ -67,7 +67,9 @@ class Way(Record, frozen=True):
     that they take; `memory` the bytes that the engine was told to keep to, `rows` those of a Jacobian
     that are computed at a time, None where nothing bounds it; `least` is the least budget
     with which it fits, where that is known. `reason` says why it fits or not;
-    a way without a `peak` cannot be gone, or not be planned, and `reason` says why.
+    with `bound`, operations and seconds are
+    bounds from below, and the peak is that of one direction. A way without a `peak` cannot be gone, or not be planned, and `reason`
+    says why.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Way(Record, frozen=True):
     rows: int | None = None
     least: int | None = None
     schedule: str = ""
+    bound: bool = False
     layers: list[LayerCost] = msgspec.field(default_factory=list)
 
     @property

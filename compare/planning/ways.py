@@ -224,8 +224,9 @@ REVERSE, CHECKPOINTS = Step(STRATEGIES["reverse"]), Step(STRATEGIES["reverse-che
 BY_ACTIVATIONS, BY_PARAMETERS, BY_CHOICE = Step(STRATEGIES["forward-activations"]), Step(STRATEGIES["forward-parameters"]), Step(AUTO)
 BY_ROWS, BY_COLUMNS = JacobianByRows(), JacobianByColumns()
 GRADIENTS = (REVERSE, CHECKPOINTS, BY_ACTIVATIONS, BY_PARAMETERS, BY_CHOICE)
+ALONG = ForwardGradient()
 OTHERS: tuple[Way, ...] = (
-    ForwardGradient(),
+    ALONG,
     HessianProduct("forward", "reverse"),
     HessianProduct("reverse", "reverse"),
     HessianProduct("reverse", "forward"),

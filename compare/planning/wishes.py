@@ -27,7 +27,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     `network` is a name (`compare list` shows them), `"FILE.py:FUNCTION"`, a function `build(nn)` or a `Module`. `batch`, `width`, `depth`,
     `data` and `optimizer` are the network's where they are not given; `inputs` (the shape of an example) and `loss` are for networks of the
     user's own. `memory` is the budget, by default 80% of the memory there is; `directions` those of the forward gradient; `outputs` the
-    numbers that are put out, and so the rows of the Jacobian. Without `flips` it is not looked for where an advice would flip.
+    numbers that are put out, and so the rows of the Jacobian. Without `flips` it is not looked for where an advice would flip;
+    `thorough` plans ways in all their chunks that are so dear that bounds are enough.
     """
 
     network: Any = "mlp"
@@ -43,6 +44,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     optimizer: str | None = None
     dtype: str = "float32"
     flips: bool = True
+    thorough: bool = False
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, DTYPES)
@@ -127,8 +129,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
         words = ["python", "-m", "compare", "plan", "--network", self.network]
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
-            if field.name in ("network", "flips") or value is None:
+            if field.name in ("network", "flips", "thorough") or value is None:
                 continue
             told = "x".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
             words += [f"--{field.name}", told]
-        return shlex.join(words)
+        return shlex.join(words + ["--no-flips"] * (not self.flips) + ["--thorough"] * self.thorough)

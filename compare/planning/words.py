@@ -57,6 +57,16 @@ def flip(plan: Plan, line: Flip) -> str:
     return f"{of}, {line.knob}: {named(line.before)} {side} {amount(line.value + (1 if line.below else -1))}, then {named(line.to)}"
 
 
+def least(way: Way) -> str:
+    """What stands before a number that is a bound from below."""
+    return "> " if way.bound else ""
+
+
+def flops(way: Way) -> str:
+    """FLOPs of all phases."""
+    return least(way) + operations(sum(way.flops.values()))
+
+
 def chunks(way: Way) -> str:
     """Directions and the runs that they take: `42 directions`, `2,410 directions in 307 runs`, or nothing where there is one cotangent."""
     if way.directions is None:

@@ -90,7 +90,7 @@ def _text(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-_UNBROKEN = re.compile(r"(\b\d[\d.,]*(?:e-?\d+)?(?: (?:%|[kMGTP]?FLOP|[KMGT]iB|B|[nµm]?s|k|M)(?!\w))?|\bn = [\d,]+)")
+_UNBROKEN = re.compile(r"(\b\d[\d.,]*(?:e-?\d+)?(?: (?:%|[kMGTPEZ]?FLOP|[KMGT]iB|B|[nµm]?s|k|M)(?!\w))?|\bn = [\d,]+)")
 
 
 def pieces(text: str) -> list[str]:

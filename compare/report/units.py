@@ -32,7 +32,7 @@ def size(amount: float) -> str:
 
 def operations(amount: float, name: str = "FLOP") -> str:
     """`amount` operations with a decimal prefix: `948 kFLOP`, `1.28 MFLOP`."""
-    value, prefixes = float(amount), ("", "k", "M", "G", "T", "P")
+    value, prefixes = float(amount), ("", "k", "M", "G", "T", "P", "E", "Z")
     for prefix in prefixes:
         if abs(value) < 999.5 or prefix == prefixes[-1]:
             return f"{amount:.0f} {name}" if not prefix else f"{_three(value)} {prefix}{name}"
