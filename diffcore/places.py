@@ -70,18 +70,15 @@ def place_of(node: Any) -> Place | None:
     return _places.get(node)
 
 
-class calling:
-    """While `module` is called. What a frame has for locals is not asked: that would keep them alive until it returns."""
+def noted(module: Any, args: Any, kwargs: Any) -> Any:
+    """`module.forward`, while which `module` is known to be called.
 
-    __slots__ = ("_module",)
-
-    def __init__(self, module: Any) -> None:
-        self._module = module
-
-    def __enter__(self) -> None:
-        _wanted.layers.append(self._module)
-
-    def __exit__(self, *_: object) -> None:
+    The locals of frames, which would tell it too, are not asked for: that would keep them alive until a frame returns.
+    """
+    _wanted.layers.append(module)
+    try:
+        return module.forward(*args, **kwargs)
+    finally:
         _wanted.layers.pop()
 
 

@@ -16,7 +16,7 @@ from diffcore.nn import state
 from diffcore.nn.hooked import hooked
 from diffcore.nn.moves import Moves
 from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, standing
-from diffcore.places import calling
+from diffcore.places import noted
 from diffcore.replay import is_again, within
 from diffcore.seeds import array_under
 from diffcore.watch import watch
@@ -195,8 +195,7 @@ class Module(Moves, metaclass=ModuleType):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if watch.count:
-            with calling(self):
-                return self.forward(*args, **kwargs)
+            return noted(self, args, kwargs)
         return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     def register_forward_pre_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
