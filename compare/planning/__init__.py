@@ -25,7 +25,8 @@ def plan(network: Any = "mlp", batch: int | None = None, **wishes: Any) -> Plan:
     **Arguments:** `network`: a name, `"FILE.py:FUNCTION"`, a function `build(nn)` that makes it of an engine's layers, or a `Module` of
     either engine; `batch`: its examples; further `wishes` by keyword (see `Wishes`): `memory` (bytes or `"16GB"`; by default 80% of what
     there is), `outputs`, `directions`, `width`, `depth`, `data`, `optimizer`, `dtype`, `flips`, `thorough`; and for networks of one's own
-    `inputs` (the shape of one example) and `loss` (`"cross_entropy"`, `"mse"`, `"l1"`, `"bce"`, or a function `(functional, outputs, targets)`).
+    `inputs` (the shape of one example) and `loss` (`"cross_entropy"`, `"mse"`, `"l1"`, `"bce"`, or a function `(functional, outputs,
+    targets)`).
     Raises `InputError` for wishes that cannot be, for a network that looks at values (naming the operation and the line), and for a
     `memory` below what any way to the gradient needs (naming the least).
     """
