@@ -50,6 +50,7 @@ class Fitting:
         self._thorough = thorough
         self._runs: dict[tuple[str, Task, int | None], Booked] = {}
         self._planned: dict[tuple[str, Task, int], Planned] = {}
+        self._directions: dict[tuple[str, Task], int | None] = {}
 
     def run(self, way: Way, task: Task, memory: int | None = None) -> Booked:
         """What `way` costs when the engine is told to keep to `memory`, or to nothing."""
@@ -63,10 +64,17 @@ class Fitting:
         key = way.name, task, budget
         if key not in self._planned:
             try:
-                self._planned[key] = _record(way, task, budget, self._found(way, task, budget))
+                self._planned[key] = _record(way, budget, self._found(way, task, budget), self._directions_of(way, task))
             except DiffError as error:
                 self._planned[key] = Planned(way.name, way.title, way.computes, fits=False, reason=one_line(error))
         return self._planned[key]
+
+    def _directions_of(self, way: Way, task: Task) -> int | None:
+        """The directions of `way`, which a batch has no part in."""
+        key = way.name, task._replace(sizes=task.sizes._replace(batch=0))
+        if key not in self._directions:
+            self._directions[key] = way.directions(task)
+        return self._directions[key]
 
     def least(self, way: Way, task: Task) -> int | None:
         """The least budget with which `way` fits, None where it cannot be gone."""
@@ -186,7 +194,7 @@ def _result(task: Task) -> int:
     return task.sizes.batch * ways.outputs_of(task) * math.prod(task.recipe.example.shape) * FLOATS[task.recipe.dtype]
 
 
-def _record(way: Way, task: Task, budget: int, done: _Done) -> Planned:
+def _record(way: Way, budget: int, done: _Done, directions: int | None) -> Planned:
     cost, peak = done.booked, done.booked.peak.nbytes
     fits = peak <= budget
     account = f": {done.account}" if done.account else ""
@@ -203,7 +211,7 @@ def _record(way: Way, task: Task, budget: int, done: _Done) -> Planned:
         peak=cost.peak,
         resting=cost.resting,
         seconds=cost.seconds,
-        directions=way.directions(task),
+        directions=directions,
         runs=done.runs,
         memory=done.memory,
         rows=done.rows,

@@ -35,12 +35,14 @@ class Recipe:
     """
 
     name: str
-    command: tuple[str, ...] = ()
-    """The words of the command line that name it; none for what only a library call can name."""
     example: Example
     dtype: str
     training: str
     varies: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self.outputs: dict[Sizes, int] = {}
+        """Numbers that are put out for an example, at the sizes at which they have been asked for."""
 
     def shape(self, sizes: Sizes) -> str:
         """The architecture in a few characters."""
@@ -88,13 +90,13 @@ class Preset(Recipe):
     """One of the networks that `compare` has, as `settings` say, on a batch of any size."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self._settings = settings
         self._model = settings.model
         self.name, self.dtype, self.training = settings.network, settings.dtype, settings.training
         data = settings.dataset
         self.example = Example(settings.inputs, data.form == "tokens")
         self.varies = frozenset({"outputs", *self._model.knobs}) - (set() if self._model.task != "language" else {"outputs"})
-        self.command = ("--network", settings.network, "--data", settings.data)
 
     def _numbers(self, sizes: Sizes) -> tuple[tuple[int, ...], int, dict[str, int]]:
         settings = self._settings
@@ -161,9 +163,9 @@ class Own(Recipe):
         optimizer: str = "sgd",
         momentum: float = 0.9,
         takes: frozenset[str] = frozenset(),
-        command: tuple[str, ...] = (),
     ) -> None:
-        self.name, self.example, self.dtype, self.command, self.varies = name, example, dtype, command, takes
+        super().__init__()
+        self.name, self.example, self.dtype, self.varies = name, example, dtype, takes
         self._build, self._loss = build, loss
         self._optimizer, self._momentum = optimizer, momentum if optimizer in optimizers.WITH_MOMENTUM else 0.0
         self.training = optimizers.described(optimizer, lr=0.1, momentum=self._momentum)

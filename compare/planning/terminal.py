@@ -14,9 +14,9 @@ from compare.planning import words
 from compare.planning.records import Way
 from compare.planning.result import Plan
 from compare.report.terminal import COLUMNS, plain
-from compare.report.units import MISSING, duration, size, whole
+from compare.report.units import MISSING, size, whole
 
-WIDTHS = (36, 13, 9, 10, 4)
+WIDTHS = (32, 13, 13, 10, 4)
 """Of the columns: the way, its operations, seconds, bytes at the peak, whether it fits."""
 CALIBRATE = "No calibration of this machine: no seconds are told, and ways are ranked by FLOPs. `python -m compare calibrate` makes one."
 
@@ -84,8 +84,7 @@ def _row(cells: Sequence[str], style: str, console: Console) -> Table:
 def _cells(way: Way) -> list[str]:
     if way.peak is None:
         return [way.title, MISSING, MISSING, MISSING, "NO"]
-    seconds = MISSING if way.seconds is None else words.least(way) + duration(way.seconds)
-    return [way.title, words.flops(way), seconds, size(way.nbytes), "yes" if way.fits else "NO"]
+    return [way.title, words.flops(way), words.seconds(way), size(way.nbytes), "yes" if way.fits else "NO"]
 
 
 def _details(way: Way) -> list[str]:

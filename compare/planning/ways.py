@@ -49,7 +49,7 @@ class Way:
         raise NotImplementedError
 
     def directions(self, task: Task) -> int | None:
-        """Tangents or cotangents that are carried in all; None for the one cotangent of a scalar."""
+        """Tangents or cotangents that are carried in all, whatever the batch; None for the one cotangent of a scalar."""
         return None
 
     def values(self, task: Task, book: Book) -> Work:
@@ -212,11 +212,14 @@ def outputs_of(task: Task) -> int:
     """The numbers that the network puts out for one example, or those of them that the Jacobian is of."""
     if task.rows is not None:
         return task.rows
-    with Book() as book:
-        made = task.recipe.make(revdiff, task.sizes, book.role)
-        made.net.requires_grad_(False)
-        made.net.eval()
-        return math.prod(made.net(made.inputs).shape[1:])
+    found = task.recipe.outputs
+    if task.sizes not in found:
+        with Book() as book:
+            made = task.recipe.make(revdiff, task.sizes, book.role)
+            made.net.requires_grad_(False)
+            made.net.eval()
+            found[task.sizes] = math.prod(made.net(made.inputs).shape[1:])
+    return found[task.sizes]
 
 
 AUTO = Strategy("forward-auto", "dualdiff", "auto", "forward, auto directions", "whichever of both is cheaper, for each variable")

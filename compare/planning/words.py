@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from compare.planning.records import Flip, LayerCost, Peak, Way
 from compare.planning.result import Plan
 from compare.report.palette import PHASES, ROLES, ordered
-from compare.report.units import counted, operations, size, whole
+from compare.report.units import MISSING, counted, duration, operations, size, whole
 
 GROUPS = {
     "gradient": "Training step: gradient",
@@ -60,6 +60,17 @@ def flip(plan: Plan, line: Flip) -> str:
 def least(way: Way) -> str:
     """What stands before a number that is a bound from below."""
     return "> " if way.bound else ""
+
+
+def seconds(way: Way) -> str:
+    """Predicted seconds, in hours, days or years where there are many; a dash where there are none."""
+    if way.seconds is None:
+        return MISSING
+    for unit, length in (("years", 31_557_600.0), ("days", 86_400.0), ("h", 3600.0)):
+        if way.seconds >= length:
+            count = way.seconds / length
+            return least(way) + (f"{count:.0e} {unit}" if count >= 1e4 else f"{count:.3g} {unit}")
+    return least(way) + duration(way.seconds)
 
 
 def flops(way: Way) -> str:

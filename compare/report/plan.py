@@ -13,7 +13,7 @@ from compare.report.charts.planned import operations_chart, peaks_chart
 from compare.report.figures import Figure
 from compare.report.page import Cell, template
 from compare.report.palette import PHASES, ROLES, ordered, phase_token, role_token
-from compare.report.units import MISSING, duration, size, whole
+from compare.report.units import MISSING, size, whole
 
 COLUMNS = ("FLOPs", "Predicted time", "Peak memory", "Fits")
 
@@ -80,7 +80,7 @@ def _row(way: Way) -> Row:
     note = words.chunks(way)
     if way.peak is None:
         return Row(way.title, note, (*(Cell(MISSING),) * 3, Cell("no", way.reason)))
-    time = Cell(MISSING, "no calibration") if way.seconds is None else Cell(words.least(way) + duration(way.seconds))
+    time = Cell(MISSING, "no calibration") if way.seconds is None else Cell(words.seconds(way))
     peak = Cell(size(way.nbytes), f"at {words.place(way.peak)}")
     return Row(way.title, note, (Cell(words.flops(way), words.phases(way)), time, peak, Cell(_fits(way), way.reason)))
 
