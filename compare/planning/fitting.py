@@ -23,6 +23,8 @@ TRIES = 5
 SPARE = 0.05
 """Of what a budget leaves for tangents, what an engine is not told of at first: the update and what is made beside tangents takes it."""
 
+SCHEDULES = 12
+"""Schedules of checkpoints that are tried, each taking less than the one before."""
 FAR = 10**4
 """A way that costs so many times what reverse mode does, whole, is not planned in chunks."""
 
@@ -173,20 +175,24 @@ class Fitting:
                 raise DiffError("the network is no sequence of layers, of which parts could be run again")
         free = self.run(ways.REVERSE, task)
         rest = free.resting + sum(math.prod(p.shape) * p.dtype.itemsize for p in made.net.parameters() if p.requires_grad)
-        memory, found = max(budget - rest, 1), free
-        for _ in range(TRIES):
+        memory = max(budget - rest, 1)
+        for _ in range(SCHEDULES):
             try:
                 found = self.run(way, task, memory)
             except MemoryBudgetError as error:
-                return self._least(way, task, error.least, "by the schedule that takes the least")
+                memory = error.least
+                found = self.run(way, task, memory)
+                if found.peak.nbytes > budget:
+                    return _Done(found, memory=memory, least=found.peak.nbytes, account="by the schedule that takes the least")
             over = found.peak.nbytes - budget
+            with Book():
+                schedule = revdiff.checkpoint_schedule(made.net, made.inputs, memory=memory)
             if over <= 0:
-                with Book():
-                    schedule = revdiff.checkpoint_schedule(made.net, made.inputs, memory=memory)
                 again = f"{schedule.recomputed} of {schedule.steps} steps run again"
                 return _Done(found, 1, memory, account=again, schedule=str(schedule))
-            memory = max(memory - over, 1)
-        return _Done(found, account="parameters, gradients and data leave no room")
+            # Something beside what a schedule bounds was alive, such as what the loss makes: the next schedule must take less than this one.
+            memory = max(min(memory, schedule.peak or memory) - over, 1)
+        return _Done(free, account="no schedule was found that takes so little less")
 
 
 def _result(task: Task) -> int:

@@ -4,7 +4,6 @@ import json
 import math
 import re
 import textwrap
-from itertools import pairwise
 
 import pytest
 
@@ -17,33 +16,12 @@ from compare.planning.planner import CONVENTIONS
 from compare.settings import Settings
 from compare.strategies import STRATEGIES
 
-
-@pytest.fixture(autouse=True)
-def uncalibrated(tmp_path, monkeypatch):
-    """No calibration of the machine that tests run on: ways are ranked by operations, on every machine alike."""
-    from compare.planning import seconds
-
-    monkeypatch.setenv("DIFFMODES_CALIBRATION", str(tmp_path / "none.json"))
-    seconds.calibration.cache_clear()
-    yield
-    seconds.calibration.cache_clear()
+from .conftest import build
 
 
 @pytest.fixture(scope="module")
 def mlp():
     return plan("mlp", 64, memory="1GB")
-
-
-def build(*widths):
-    """A `build` of linear layers with tanh between them."""
-
-    def made(nn):
-        layers = []
-        for n, m in pairwise(widths):
-            layers += [nn.Linear(n, m), nn.Tanh()]
-        return nn.Sequential(*layers[:-1])
-
-    return made
 
 
 # numbers
