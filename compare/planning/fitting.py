@@ -190,7 +190,7 @@ class Fitting:
             if over <= 0:
                 again = f"{schedule.recomputed} of {schedule.steps} steps run again"
                 return _Done(found, 1, memory, account=again, schedule=str(schedule))
-            # Something beside what a schedule bounds was alive, such as what the loss makes: the next schedule must take less than this one.
+            # Something beside what a schedule bounds was alive, such as what the loss makes: the next schedule must take less.
             memory = max(min(memory, schedule.peak or memory) - over, 1)
         return _Done(free, account="no schedule was found that takes so little less")
 
