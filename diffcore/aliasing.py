@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore.arrays import is_float, is_mutable
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import APART, Boxed, Origin, apply, clock, owner_of
 from diffcore.errors import DTypeError, GradientError, ShapeError
 from diffcore.kernels.record import Call
@@ -138,11 +139,11 @@ def refresh(x: Any) -> None:
     origin = origin_of(x)
     if origin is None:
         return
-    operand, kernel, params, time = origin
+    operand, kernel, params, time, _ = origin
     refresh(operand)
     if _rederived.when(operand) > time:
         _take(x, _followed(x, lambda: apply(kernel, _untracked(operand), **params)), array_under(x))
-        x.origin = Origin(operand, kernel, params, _rederived.note(x))
+        x.origin = origin._replace(time=_rederived.note(x))
 
 
 def _followed(x: Any, compute: Any) -> Any:
@@ -189,7 +190,7 @@ def change(x: Any, name: str, new: Any) -> Any:
         changes.note(memory, name)
     elif not updates:
         _bottom(x).primal = value
-    for y, replaced in updates:
+    for y, replaced in reversed(updates):  # bases first: what is a view of one already has what it gets from it
         _adopt(y, replaced)
     return x
 
@@ -239,13 +240,14 @@ def _check_leaf(x: Any) -> None:
         raise GradientError(
             "a leaf Variable that requires grad is being used in an in-place operation: do it under `no_grad()`, or on `x.data`"
         )
-    base, origin = x, origin_of(x)
+    base, origin, followed = x, origin_of(x), True
     while origin is not None:
+        followed = followed and origin.followed
         base, origin = origin.operand, origin_of(origin.operand)
     if base is not x and base.carried is not None:
         if base._leaf() is not None:
             raise GradientError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-        if x.carried is None and is_float(x.dtype):
+        if x.carried is None and not followed and is_float(x.dtype):
             raise GradientError(
                 "a view was created in no_grad mode and is being modified inplace with grad mode enabled: make the view outside of "
                 "`no_grad()`, or change it inside"
@@ -284,7 +286,7 @@ def _updates(x: Any, new: Any) -> list[tuple[Any, Any]]:
     updates = [(x, new)]
     old = _untracked(x)
     while (origin := origin_of(x)) is not None:
-        operand, kernel, params, _ = origin
+        operand, kernel, params, *_ = origin
         before = _untracked(operand)
         call = Call(kernel, (None,), None, params, (tuple(operand.primal.shape),), tuple(x.primal.shape), ())
         after = before + kernel.pullback(call, new - old, (True,))[0]  # type: ignore[misc]  # views are linear, so they have one
@@ -299,13 +301,18 @@ def _adopt(x: Any, new: Any) -> None:
         _adopt(x.primal, new)  # of views made since too, which were made of that
     else:
         _take(x, new, array_under(x))
-    memory = array_under(x)
-    shared = isinstance(memory, np.ndarray) and (memory.base is not None or sys.getrefcount(memory) > 3)
-    if shared:
+    if _is_shared(array_under(x)):
         time = _rederived.note(x)
         origin = origin_of(x)
         if origin is not None:
-            x.origin = Origin(*origin[:3], time)
+            x.origin = origin._replace(time=time)
+
+
+def _is_shared(memory: Any) -> bool:
+    """Whether there may be a view of `memory`, an array that one tensor holds, or it is one."""
+    if isinstance(memory, AbstractArray):
+        return memory.base is not None or sys.getrefcount(memory.storage) > 2
+    return isinstance(memory, np.ndarray) and (memory.base is not None or sys.getrefcount(memory) > 3)
 
 
 def _take(x: Any, new: Any, memory: Any) -> None:

@@ -77,12 +77,16 @@ class Boxed:
 
 
 class Origin(NamedTuple):
-    """How a view was made: `kernel(operand, **params)`, at `time`."""
+    """How a view was made: `kernel(operand, **params)`, at `time`; `followed` unless that was under `no_grad`.
+
+    A view that was followed may carry nothing all the same: in forward mode where its base's directions are none of a run's.
+    """
 
     operand: Boxed
     kernel: Kernel
     params: dict[str, Any]
     time: int
+    followed: bool
 
 
 APART = object()
@@ -105,7 +109,7 @@ def _note_origin(result: Boxed, operand: Boxed, kernel: Kernel, params: dict[str
             result.origin = APART  # type: ignore[assignment]
         return
     if shares:
-        result.origin = Origin(operand, kernel, params, next(clock))
+        result.origin = Origin(operand, kernel, params, next(clock), result.carried is not None or operand._mode.enabled)
 
 
 def owner_of(array: Any) -> Any:

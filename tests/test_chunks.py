@@ -390,3 +390,39 @@ def test_what_a_module_keeps_moves_once_a_call_however_many_runs() -> None:
     step(net, X)
     assert counted.abstract > planned
     assert int(net.count) == 3
+
+
+@pytest.mark.parametrize("seeding", ["activations", "parameters", "auto"])
+def test_changes_in_place_through_views_go_in_chunks(seeding: str) -> None:
+    def changed(net: Any, x: Any) -> Any:
+        h = net(x)
+        squares, h = h * h, h.clone()
+        h[:, :4] += squares[:, 4:]
+        view = h[:, 2:6]
+        part = view[:, 1:]
+        part *= squares[:, :3]
+        h[:, 7] = h[:, 1] * 2.0
+        part -= 1.0
+        return (h * view.sum(dim=1, keepdim=True)).tanh().sum()
+
+    value, expected = revdiff.value_and_grad(changed)(net_of(revdiff, 12, 8), X)
+    step = dualdiff.value_and_grad(changed, seeding=seeding)(net_of(dualdiff, 12, 8), X)
+    equal(step[1], expected)
+    least = least_of(changed, net_of(dualdiff, 12, 8), X, seeding=seeding)
+    for memory in (least, 2 * least, 100 * least):
+        found, gradient = dualdiff.value_and_grad(changed, seeding=seeding, memory=memory)(net_of(dualdiff, 12, 8), X)
+        assert found == value
+        equal(gradient, expected)
+
+
+def test_a_view_made_without_gradients_is_still_refused_in_chunks() -> None:
+    def changed(net: Any, x: Any) -> Any:
+        h = net(x).clone()
+        with dualdiff.no_grad():
+            view = h[:, :4]
+        view[:, 1:] *= 2.0
+        return h.sum()
+
+    for memory in (None, "1MB"):
+        with pytest.raises(GradientError, match="created in no_grad mode"):
+            dualdiff.value_and_grad(changed, memory=memory)(net_of(dualdiff, 12, 8), X)
