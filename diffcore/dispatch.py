@@ -18,12 +18,12 @@ from diffcore.arrays import is_array, namespace
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.errors import DiffError, DTypeError, GradientError, ShapeError
 from diffcore.ledger import label, state
+from diffcore.modes import Mode
 from diffcore.places import here
 from diffcore.watch import watch
 
 if TYPE_CHECKING:
     from diffcore.kernels.record import Kernel
-    from diffcore.modes import Mode
 
 _levels = itertools.count(1)
 _new = object.__new__
@@ -60,8 +60,8 @@ class Boxed:
 
     box: type[Boxed]
     """The class of the engine's results."""
-    _mode: Mode
-    """The engine's switch: whether operations are followed."""
+    _mode = Mode()
+    """The engine's switch: whether operations are followed. What is no engine has none to turn."""
 
     @staticmethod
     def through(x: Any, chain: Any) -> Any:
