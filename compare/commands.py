@@ -224,6 +224,8 @@ def calibrate(*, force: bool, as_json: bool) -> int:
             phase = bar.phase("calibrate", 1.0)
             kept = measured(lambda what, done: phase.advance(done, what))
             store.save(kept)
+    if kept.warning:
+        print(f"compare: {kept.warning}", file=sys.stderr)
     if as_json:
         print(json.dumps({"path": str(store.path()), **msgspec.to_builtins(kept)}, indent=2))
         return 0

@@ -239,7 +239,9 @@ class TensorSurface(Operators, Methods, Mutation):
 
     def __format__(self, spec: str) -> str:
         """A tensor without axes is formatted as its number, as in PyTorch; others take no `spec` but that of text."""
-        return format(str(self), spec) if self.ndim or self.device in ("meta", "jax") else format(self.item(), spec)
+        if self.ndim or self.device == "jax":
+            return format(str(self), spec)
+        return format(self.item() if self.device != "meta" or spec[-1:].isalpha() and spec[-1:] != "s" else str(self), spec)
 
     def detach(self) -> Self:
         """A constant with the same values, sharing memory."""

@@ -14,6 +14,8 @@ from diffcore.ledger import Work
 
 VERSION = 1
 """Version of the format. A reader refuses every other version."""
+OVERHEADS = ("record", "push", "turn", "segment", "step revdiff", "step dualdiff", "update")
+"""Operations of the engines that take time on any machine."""
 _RULES = {"apply": "kernel"}
 """Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record` and `push`."""
 
@@ -49,6 +51,18 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for each, count in work.items():
             found[each.function] += self.pace * count * self._seconds(each)  # type: ignore[assignment]
         return dict(found.most_common())
+
+    @property
+    def warning(self) -> str:
+        """One line on overheads that must be above 0 and were measured as 0; empty where there are none."""
+        missing = [name for name, seconds in self.operations.items() if name.startswith(OVERHEADS) and not seconds > 0]
+        if not missing:
+            return ""
+        named = ", ".join(f"`{name}`" for name in missing)
+        return (
+            f"the calibration has an overhead of 0 for {named}, which must be above 0: predictions leave it out; run "
+            f"`python -m compare calibrate --force` while the machine has nothing else to do"
+        )
 
     def _seconds(self, work: Work) -> float:
         function, of, dims = work

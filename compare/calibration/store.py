@@ -58,9 +58,9 @@ def read(source: Path | None = None) -> Calibration:
     try:
         found = msgspec.json.decode(data, type=Calibration)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{str(source)!r} is no calibration ({one_line(error)}): remove it, or {AGAIN} --force") from None
+        raise InputError(f"{str(source)!r} is no calibration ({one_line(error)}): {AGAIN}, which replaces it") from None
     if found.version != VERSION:
-        raise UncalibratedError(f"calibration {str(source)!r} has version {found.version}, and {VERSION} is read: {AGAIN} --force")
+        raise UncalibratedError(f"calibration {str(source)!r} has version {found.version}, and {VERSION} is read: {AGAIN}")
     return found
 
 

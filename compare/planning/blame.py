@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import linecache
+import os
 import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-import compare.planning
+import compare
 import diffcore
 import dualdiff
 import revdiff
@@ -15,9 +16,24 @@ from compare.errors import InputError, one_line
 from compare.planning.booking import shortened
 from diffcore.errors import AbstractValueError, UnknownCostError
 
-_OURS = tuple(str(Path(str(package.__file__)).parent) for package in (diffcore, dualdiff, revdiff, compare.planning))
-_READS = {"__bool__": "bool", "__float__": "float", "__int__": "int", "__index__": "index", "__iter__": "iteration", "_no_value": "value"}
-"""What a read of a value is called by people, by the name of the method that does it."""
+_OURS = tuple(str(Path(str(package.__file__)).parent) + os.sep for package in (diffcore, dualdiff, revdiff, compare))
+_READS = {
+    "__bool__": "bool",
+    "__float__": "float",
+    "__int__": "int",
+    "__index__": "index",
+    "__complex__": "complex",
+    "__contains__": "in",
+    "__format__": "format",
+    "__iter__": "iteration",
+    "__array__": "np.asarray",
+    "__getitem__": "x[mask]",
+    "__setitem__": "x[mask] = ...",
+    "_no_value": "value",
+}
+"""What a read of a value is called by people, by the name of the method that does it. (Only of a mask does an index read values.)"""
+_WRAPPERS = ("inner", "method", "writing")
+"""Functions that stand before the one that was called."""
 
 
 class Blame(NamedTuple):
@@ -36,9 +52,9 @@ def blame(error: BaseException) -> Blame | None:
         return None
     last = theirs[-1]
     frame = frames[last]
-    called = frames[last + 1].name if last + 1 < len(frames) else ""
+    called = next((frame.name for frame in frames[last + 1 :] if frame.name not in _WRAPPERS), "")
     text = linecache.getline(frame.filename, frame.lineno or 0).strip()
-    return Blame(f"{shortened(frame.filename)}:{frame.lineno}", text, _READS.get(called, called))
+    return Blame(f"{shortened(frame.filename)}:{frame.lineno}", text, called)
 
 
 def unplannable(name: str, error: BaseException) -> InputError:
@@ -46,7 +62,7 @@ def unplannable(name: str, error: BaseException) -> InputError:
     found = blame(error)
     where = f" at {found.line} (`{found.text}`)" if found else ""
     if isinstance(error, AbstractValueError):
-        read = f" by `{found.called}`" if found and found.called else ""
+        read = f" by `{_READS.get(found.called, found.called)}`" if found and found.called else ""
         return InputError(f"network {name!r} cannot be planned: it reads a value{read}{where}, and a plan has shapes alone")
     if isinstance(error, UnknownCostError):
         called = f" `{found.called}`" if found and found.called else ""

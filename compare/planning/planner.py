@@ -27,6 +27,7 @@ CONVENTIONS = (
     "A gradient is planned as a training step, the optimizer's update included, from the second step on.",
     "A Jacobian is that of each example's outputs by its inputs, parameters constant, in evaluation mode.",
 )
+UNTRAINED = "The network has no parameters that require grad: there is no gradient to plan, only the Jacobian by its inputs."
 
 
 class Planner:
@@ -39,14 +40,22 @@ class Planner:
         self._progress = progress or Quiet()
         self._fitting = Fitting(thorough=thorough)
         self._adviser = advising.Adviser(self._fitting, task)
+        self._trained = True
 
     def run(self) -> list[Line]:
         """The records. Raises `InputError` for a network that cannot be planned and a budget below what any way needs."""
+        try:
+            return self._run()
+        except SystemExit as error:
+            raise blame.unplannable(self._task.recipe.name, error) from None
+
+    def _run(self) -> list[Line]:
         parameters, outputs = self._probed()
         planned = self._planned()
         if self._stated:
             self._check_budget(planned)
-        advices = [advising.advise(planned, computes, self._budget.nbytes) for computes in advising.RANKED]
+        asked = {way.computes for way in planned}
+        advices = [advising.advise(planned, computes, self._budget.nbytes) for computes in advising.RANKED if computes in asked]
         flips = list(self._flipped(advices, {way.name for way in planned}, outputs)) if self._flips else []
         return [self._header(parameters, outputs), environment_of(), *planned, *advices, *flips]
 
@@ -66,10 +75,13 @@ class Planner:
             raise InputError(
                 f"`outputs` (={task.rows}) must be at most {outputs}, which {recipe.name} puts out: its `build` has no parameter `outputs`"
             )
+        self._trained = made.optimizer is not None
         return sum(math.prod(p.shape) for p in made.net.parameters()), outputs if task.rows is None else task.rows
 
     def _planned(self) -> list[Way]:
-        names = [way for way in ways.WAYS.values() if way is not ways.BY_CHOICE or ways.auto_differs(self._task)]
+        names = [way for way in ways.WAYS.values() if self._trained or way.computes == ways.JACOBIAN]
+        if self._trained and not ways.auto_differs(self._task):
+            names.remove(ways.BY_CHOICE)
         phase = self._progress.phase("plan", len(names))
         found = []
         for done, way in enumerate(names, 1):
@@ -135,6 +147,7 @@ class Planner:
             budget_of=self._budget.told,
             ranked_by="operations" if seconds.calibration() is None else "seconds",
             conventions=list(CONVENTIONS),
+            notes=seconds.notes() + [UNTRAINED] * (not self._trained),
         )
 
 

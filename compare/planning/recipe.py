@@ -13,6 +13,7 @@ from compare.planning.sizes import Example, Sizes
 from compare.settings import Settings
 from compare.tasks import TASKS
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.nn.module import Module
 
 FLOATS = {"float32": 4, "float64": 8}
 
@@ -69,7 +70,7 @@ class Recipe:
         raise NotImplementedError
 
     def optimizer(self, engine: Any, net: Any) -> Any:
-        """The optimizer of the network's parameters."""
+        """The optimizer of the network's parameters; None where it has none to train."""
         raise NotImplementedError
 
     def make(self, engine: Any, sizes: Sizes, role: Callable[[str], Any]) -> Made:
@@ -180,8 +181,17 @@ class Own(Recipe):
     def net(self, engine: Any, sizes: Sizes) -> Any:
         given = {name: value for name, value in sizes._asdict().items() if name in self.varies and value is not None}
         net = self._build(Kit(engine, device="meta", dtype=self.dtype), **given)
-        if not hasattr(net, "named_parameters"):
-            raise InputError(f"`build` of {self.name} returned {type(net).__name__}, and a network (a Module) is needed")
+        if not isinstance(net, Module):
+            kind = type(net).__name__
+            if not hasattr(net, "named_parameters"):
+                raise InputError(f"`build` of {self.name} returned {kind}, and a network (a Module) is needed")
+            raise InputError(f"`build` of {self.name} returned {foreign(net)}")
+        for name, parameter in net.named_parameters():
+            if parameter.engine != engine.Tensor.engine:
+                raise InputError(
+                    f"`build` of {self.name} returned a network whose `{name}` is of {parameter.engine}: make it of the `nn` that `build` "
+                    f"is given, which is now that of {engine.Tensor.engine}"
+                )
         return net.to("meta")
 
     def loss(self, functional: Any, net: Any, inputs: Any, targets: Any) -> Any:
@@ -190,12 +200,25 @@ class Own(Recipe):
 
     def targets(self, sizes: Sizes, net: Any, inputs: Any) -> AbstractArray:
         outputs = shape_of(net, inputs)
+        if not outputs or outputs[0] % sizes.batch:
+            raise InputError(
+                f"network {self.name!r} puts out a tensor of shape {outputs} for a batch of {sizes.batch}: its first axis must be that of "
+                f"the examples, as in ({sizes.batch}, ...); leave means and sums over the batch to the loss"
+            )
         if self._loss == "cross_entropy":
             return AbstractArray((outputs[0], *outputs[2:]), "int64")
         return AbstractArray(outputs, self.dtype)
 
     def optimizer(self, engine: Any, net: Any) -> Any:
+        if not any(parameter.requires_grad for parameter in net.parameters()):
+            return None
         return optimizers.make(engine, self._optimizer, net.parameters(), lr=0.1, momentum=self._momentum)
+
+
+def foreign(net: Any) -> str:
+    """What is wrong with a network of another library, in words."""
+    kind = f"{type(net).__module__.partition('.')[0]}'s {type(net).__name__}"
+    return f"{kind}, and a Module of `revdiff.nn` or `dualdiff.nn` is needed: make it of the `nn` that `build(nn)` is given"
 
 
 def shadow(net: Any) -> Callable[..., Any]:

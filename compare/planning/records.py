@@ -16,7 +16,8 @@ class PlanHeader(Record, frozen=True):
     """What was planned and how to plan it again.
 
     `budget` are the bytes that all arrays together may take, `budget_of` says where that number comes from; `ranked_by` is `"seconds"`
-    where a calibration of this machine was there and `"operations"` where not; `depth` is the network's where that is a knob.
+    where a calibration of this machine was there and `"operations"` where not; `depth` is the network's where that is a knob; `notes` say
+    what is missing, such as predicted seconds, and why.
     """
 
     version: int
@@ -36,6 +37,7 @@ class PlanHeader(Record, frozen=True):
     budget_of: str
     ranked_by: str
     conventions: list[str]
+    notes: list[str] = msgspec.field(default_factory=list)
 
 
 class Peak(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,6 +18,18 @@ def calibration() -> Calibration | None:
         return None
 
 
+def notes() -> list[str]:
+    """One line where seconds cannot be told, and why; one where overheads of the calibration are missing."""
+    found = calibration()
+    if found is not None:
+        return [found.warning] if found.warning else []
+    try:
+        load()
+    except UncalibratedError as error:
+        return [f"Ways are ranked by operations, and no seconds are told: {error}."]
+    return []
+
+
 def options() -> dict[str, bool]:
     """What a ledger is opened with, so that seconds can be told of it."""
     return {"works": True} if calibration() is not None else {}

@@ -18,7 +18,6 @@ from compare.report.units import MISSING, size, whole
 
 WIDTHS = (32, 13, 13, 10, 4)
 """Of the columns: the way, its operations, seconds, bytes at the peak, whether it fits."""
-CALIBRATE = "No calibration of this machine: no seconds are told, and ways are ranked by FLOPs. `python -m compare calibrate` makes one."
 
 
 def print_plan(plan: Plan, console: Console, *, layers: bool = False, schedule: bool = False) -> None:
@@ -61,8 +60,10 @@ def print_plan(plan: Plan, console: Console, *, layers: bool = False, schedule: 
         console.print()
         console.print(plain(Text(_schedule(plan)), console), width=width)
     console.print()
-    for note in ([CALIBRATE] if header.ranked_by == "operations" else []) + header.conventions:
-        say(note, "dim")
+    for note in header.notes:
+        say(note)
+    for convention in header.conventions:
+        say(convention, "dim")
 
 
 def as_text(plan: Plan) -> str:

@@ -13,10 +13,11 @@ from compare.networks import NETWORKS
 from compare.optimizers import OPTIMIZERS
 from compare.planning import source
 from compare.planning.budget import budget
-from compare.planning.recipe import LOSSES, Own, Preset, Recipe, shadow
+from compare.planning.recipe import LOSSES, Own, Preset, Recipe, foreign, shadow
 from compare.planning.sizes import Example, Sizes
 from compare.planning.ways import Task
 from compare.settings import DTYPES, Settings, require_count
+from diffcore.nn.module import Module
 
 MOST_DIRECTIONS = 10**6
 
@@ -107,6 +108,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
             build = source.load(network)
             return network, build, source.takes(network, build)
         if hasattr(network, "named_parameters"):
+            if not isinstance(network, Module):
+                raise InputError(f"`network` is {foreign(network)}")
             return type(network).__name__, shadow(network), frozenset()
         if callable(network):
             name = getattr(network, "__name__", "build")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from compare.planning import words
 from compare.planning.records import Line, Way
 from compare.planning.result import Plan
-from compare.planning.terminal import CALIBRATE
 from compare.report.charts.planned import operations_chart, peaks_chart
 from compare.report.figures import Figure
 from compare.report.page import Cell, template
@@ -59,7 +58,6 @@ def render(lines: Iterable[Line]) -> str:
         phases=phases,
         layers=list(words.by_layer(shown.layers, phases)),
         schedule=checkpoints.schedule if checkpoints is not None else "",
-        uncalibrated=CALIBRATE,
         environment=plan.environment,
     )
 

@@ -202,6 +202,7 @@ def test_what_is_no_calibration_is_told_in_one_line(kept, name):
     with pytest.raises(InputError, match="compare calibrate") as caught:
         load()
     assert str(kept) in str(caught.value)
+    assert "`python -m compare calibrate`" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -238,6 +239,16 @@ def test_the_command_shows_what_is_kept(kept, threads, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["path"] == str(kept)
     assert told["operations"]["record"] == 3 * US
+
+
+def test_the_command_warns_of_overheads_that_were_measured_as_nothing(kept, threads, capsys):
+    whole = made()
+    assert whole.warning == ""
+    save(made(operations=whole.operations | {"record": 0.0, "update SGD": 0.0, "chain": 0.0, "pullback tanh": 0.0}))
+    assert _main(["calibrate", "--json"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("compare: the calibration has an overhead of 0 for `record`, `update SGD`, which must be above 0")
+    assert line.endswith("run `python -m compare calibrate --force` while the machine has nothing else to do")
 
 
 def test_the_command_measures_what_is_not_known(kept, threads, capsys, monkeypatch):

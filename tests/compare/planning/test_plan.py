@@ -5,18 +5,25 @@ import math
 import re
 import textwrap
 
+import numpy as np
 import pytest
 
 import revdiff
 from compare import __main__ as entry
+from compare.calibration import save
+from compare.calibration.store import VARIABLE, this_machine
 from compare.errors import InputError
 from compare.measure import counted
-from compare.planning import plan
+from compare.planning import plan, seconds
 from compare.planning.planner import CONVENTIONS
+from compare.report.plan import render
 from compare.settings import Settings
 from compare.strategies import STRATEGIES
 
+from ..calibration.test_calibration import made as calibrated
 from .conftest import build
+
+OPERATIONS = calibrated().operations
 
 
 @pytest.fixture(scope="module")
@@ -178,13 +185,102 @@ def written(tmp_path, text):
         ("def other(nn):\n    pass\n", r"build"),
         ("raise ValueError('no')\n", r"net\.py:1"),
         ("def build(nn):\n    return nn.Linear(9, 3)\n", r"linear"),
+        ("import sys\ndef build(nn):\n    sys.exit(5)\n", r"net\.py:3 \(`sys.exit\(5\)`\): SystemExit: 5"),
+        ("import revdiff\ndef build(nn):\n    return revdiff.nn.Linear(4, 3)\n", r"`weight` is of revdiff: make it of the `nn` that"),
     ],
-    ids=["reads a value", "a call that cannot be", "no network", "no Python", "no build", "fails", "other inputs"],
+    ids=["reads a value", "a call that cannot be", "no network", "no Python", "no build", "fails", "other inputs", "exits", "one engine"],
 )
 def test_a_file_that_cannot_be_planned_is_told_in_one_line(tmp_path, capsys, text, message):
     with pytest.raises(InputError, match=message) as caught:
         plan(written(tmp_path, text), 2, inputs=4, memory="1GB", flips=False)
     assert "\n" not in str(caught.value)
+
+
+def passing(forward):
+    """A `build` of a linear layer and what `forward` makes of its result."""
+
+    def made(nn):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(4, 3)
+
+            def forward(self, x):
+                return forward(self.layer(x))
+
+        return Net()
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("forward", "said"),
+    [
+        (lambda y: y * y.max().item(), "item"),
+        (lambda y: y * float(y.sum()), "float"),
+        (lambda y: y if bool(y.sum()) else -y, "bool"),
+        (lambda y: y[:, : int(y.sum())], "int"),
+        (lambda y: y * y[y > 0].sum(), "x[mask]"),
+        (lambda y: y.masked_select(y > 0), "masked_select"),
+        (lambda y: y * np.asarray(y.detach()), "np.asarray"),
+        (lambda y: y * len(f"{y.sum():.3f}"), "format"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_read_of_values_is_told_by_the_name_that_it_was_written_with(forward, said):
+    with pytest.raises(InputError, match=rf"reads a value by `{re.escape(said)}` at .*test_plan\.py:\d+ \(`\(lambda y: ") as caught:
+        plan(passing(forward), 2, inputs=4, memory="1GB", flips=False)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("forward", [lambda y: y.sum(), lambda y: y.mean(0)], ids=["scalar", "no batch"])
+def test_a_network_without_an_axis_of_examples_is_told_what_is_wanted(forward):
+    with pytest.raises(InputError, match=r"a tensor of shape \((3,)?\) for a batch of 5: its first axis must be that of the examples"):
+        plan(passing(forward), 5, inputs=4, loss="mse", memory="1GB", flips=False)
+
+
+def test_a_network_of_torch_is_told_that_ours_is_wanted():
+    torch = pytest.importorskip("torch")
+    for network in (torch.nn.Linear(4, 3), lambda nn: torch.nn.Linear(4, 3)):
+        with pytest.raises(InputError, match=r"torch's Linear, and a Module of `revdiff.nn` or `dualdiff.nn` is needed"):
+            plan(network, 2, inputs=4, memory="1GB", flips=False)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_network_with_nothing_to_train_has_a_jacobian(frozen):
+    def made(nn):
+        net = nn.Sequential(nn.Linear(4, 3), nn.Tanh()) if frozen else nn.Sequential(nn.Tanh())
+        return net.requires_grad_(False)
+
+    planned = plan(made, 2, inputs=4, memory="1GB", flips=False)
+    assert {way.computes for way in planned.ways.values()} == {"Jacobian"} == set(planned.advices)
+    assert planned.best is None
+    assert "no parameters that require grad: there is no gradient to plan" in " ".join(str(planned).split())
+    assert render(planned.lines)
+
+
+@pytest.mark.parametrize("kept", ["none", "of another machine", "with an overhead of 0", "whole"])
+def test_what_is_missing_in_a_calibration_is_told(kept, tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "calibration.json"))
+    if kept != "none":
+        changes = {
+            "of another machine": {"machine": this_machine() | {"processor": "an abacus"}},
+            "with an overhead of 0": {"operations": OPERATIONS | {"record": 0.0}},
+        }
+        save(calibrated(**changes.get(kept, {})))
+    seconds.calibration.cache_clear()
+    planned = plan("softmax", 4, memory="1GB", flips=False)
+    assert planned.header.ranked_by == ("operations" if kept in ("none", "of another machine") else "seconds")
+    assert len(planned.header.notes) == (kept != "whole")
+    note = "".join(planned.header.notes)
+    said = {
+        "none": ["ranked by operations", "this machine is not calibrated: run `python -m compare calibrate`"],
+        "of another machine": ["ranked by operations", "of another processor ('an abacus', here", "run `python -m compare calibrate`"],
+        "with an overhead of 0": ["an overhead of 0 for `record`, which must be above 0", "`python -m compare calibrate --force`"],
+    }
+    assert all(text in note for text in said.get(kept, []))
+    assert "\n" not in note
+    assert note.partition(" (")[0] in " ".join(str(planned).split())
 
 
 @pytest.mark.parametrize(
