@@ -60,7 +60,7 @@ def counted(settings: Settings, strategy: Strategy, dtype: str) -> Prepared:
     budget = settings.budget_of(strategy)
     if not strategy.checkpoints or budget is None:
         whole = _counted(settings, strategy, dtype, None)
-        if budget is None or _above_rest(whole) <= budget:
+        if budget is None or whole.planned_peak - whole.resting <= budget:
             return whole
     try:
         return _counted(settings, strategy, dtype, budget)
@@ -127,6 +127,7 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
         gc.collect()
         ledger.timeline.clear()
         ledger.work.clear()
+        resting = sum(ledger.live.values())
         before = dict(ledger.flops), dict(ledger.transcendentals), _by_phase(ledger.products), dict(ledger.surplus)
         trainer.step(inputs, targets)
         timeline = ledger.timeline
@@ -141,6 +142,7 @@ def _counted(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
         convention=ledger.convention,
         planned_peak=max((sum(roles.values()) for _, roles in timeline), default=0),
         timeline=[Moment(label, dict(roles)) for label, roles in thinned(timeline, MOMENTS, lambda moment: sum(moment[1].values()))],
+        resting=resting,
         seconds=None if timed is None else timed.seconds(ledger.work),
     )
 
@@ -150,12 +152,6 @@ def example(settings: Settings, dtype: str) -> tuple[Any, Any]:
     data = settings.dataset
     inputs = np.zeros((settings.batch, *settings.inputs), "int64" if data.form == "tokens" else dtype)
     return inputs, np.zeros((settings.batch, *data.targets), "int64" if data.task in ("classification", "language") else dtype)
-
-
-def _above_rest(prepared: Prepared) -> int:
-    """Bytes at the peak above those at the first moment."""
-    first = sum(prepared.timeline[0].bytes.values()) if prepared.timeline else 0
-    return prepared.planned_peak - first
 
 
 class _TooDear(Exception):

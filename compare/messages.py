@@ -59,7 +59,8 @@ class Prepared(Message, frozen=True):
     """Reply: the number of scalar parameters, and what one step costs by the ledger (operations, bytes).
 
     `directions` are the tangent directions carried, None in reverse; `memory` the bytes that tangents are kept within by chunks of
-    directions, or a checkpointed network by its schedule, None where nothing is bounded. `products` are the operations among `flops` that
+    directions, or a checkpointed network by its schedule, None where nothing is bounded; `resting` are the bytes that are there before the
+    step, and `planned_peak` those at its peak, these included. `products` are the operations among `flops` that
     are of products and convolutions, `surplus` those that numpy's convolutions do besides; `seconds` what the step is predicted to take, by
     a calibration of this machine where there is one.
     """
@@ -74,6 +75,7 @@ class Prepared(Message, frozen=True):
     convention: str
     planned_peak: int
     timeline: list[Moment]
+    resting: int = 0
     seconds: float | None = None
 
 

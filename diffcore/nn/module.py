@@ -14,6 +14,7 @@ from diffcore.errors import DiffError, StateError
 from diffcore.hooks import RemovableHandle
 from diffcore.nn import state
 from diffcore.nn.hooked import hooked
+from diffcore.nn.inputs import refusal
 from diffcore.nn.moves import Moves
 from diffcore.nn.registry import ParameterMark, Registry, Slots, Structure, standing
 from diffcore.places import noted
@@ -194,9 +195,15 @@ class Module(Moves, metaclass=ModuleType):
         raise NotImplementedError(f"Module [{type(self).__name__}] is missing the required 'forward' function")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if watch.count:
-            return noted(self, args, kwargs)
-        return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
+        try:
+            if watch.count:
+                return noted(self, args, kwargs)
+            return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
+        except (AttributeError, TypeError):
+            refused = refusal(self, args)
+            if refused is None:
+                raise
+            raise refused from None
 
     def register_forward_pre_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
         """Call `hook(module, args)` before every `forward`; what it returns, if anything, takes the place of the arguments.

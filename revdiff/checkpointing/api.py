@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
 from diffcore.dispatch import clock
+from diffcore.nn.module import Module
 from diffcore.replay import Moment
 from diffcore.transforms import check_function
 from revdiff import tape
@@ -56,12 +58,31 @@ def checkpoint(
         raise ValueError(f"checkpoint: `determinism_check` (={determinism_check!r}) must be 'default' or 'none'")
     if not isinstance(function, list | tuple):
         check_function("checkpoint", "function", function, "a module, a function or a list of such")
-    options = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs} if is_chain(function) else {}
+    if is_chain(function):
+        options = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
+    else:
+        options = {}
+        for name in _OPTIONS:
+            if name in kwargs and not _takes(function, name):
+                kind = type(function).__name__ if isinstance(function, Module) else "one function"
+                raise TypeError(
+                    f"checkpoint: `{name}` (={kwargs[name]!r}) is for layers that are called one after another: `function` must then be a "
+                    f"plain Sequential or a list of functions, not {kind}"
+                )
     if isinstance(function, list | tuple) or any(option is not None for option in options.values()):
         return _chained(function, args, kwargs, options, preserve_rng_state, context_fn, determinism_check, early_stop)
     if not tape.mode.enabled:
         return function(*args, **kwargs)
     return _evaluated(Segment, function, args, kwargs, preserve_rng_state, context_fn, determinism_check, early_stop)
+
+
+def _takes(function: Any, name: str) -> bool:
+    """Whether `function` has a parameter of that name, or takes any."""
+    try:
+        parameters = inspect.signature(function.forward if isinstance(function, Module) else function).parameters
+    except (TypeError, ValueError):
+        return True
+    return name in parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
 def checkpoint_schedule(

@@ -53,3 +53,13 @@ def test_what_is_no_number_of_segments_is_refused() -> None:
         for call in (revdiff.checkpoint, revdiff.checkpoint_schedule):
             with pytest.raises(ValueError, match=r"checkpoint: `segments` \(=.*\) must be a positive integer"):
                 call(NET, X, segments=wrong)
+
+
+@pytest.mark.parametrize(("name", "value"), [("schedule", "sqrt"), ("segments", 2), ("snapshots", 2), ("memory", "1MB")])
+def test_options_of_layers_are_refused_for_one(name: str, value: Any) -> None:
+    option: dict[str, Any] = {name: value}
+    for function, kind in ((NET[0], "Linear"), (lambda x: NET(x), "one function")):
+        with pytest.raises(TypeError, match=rf"checkpoint: `{name}` \(={value!r}\) is for layers .* a list of functions, not {kind}$"):
+            revdiff.checkpoint(function, X, **option)
+    taken = revdiff.checkpoint(lambda x, **options: x * len(options), X, **option)
+    np.testing.assert_array_equal(taken.detach().numpy(), X.numpy())

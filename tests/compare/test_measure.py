@@ -147,6 +147,17 @@ def test_tangents_beyond_the_budget_go_in_chunks(counts):
         np.testing.assert_allclose(found, np.frombuffer(array.data), rtol=1e-12, atol=1e-15)
 
 
+def test_a_step_goes_whole_where_its_peak_above_the_state_at_rest_fits(counts):
+    """What is there before the step is parameters, the optimizer's state and the batch; the first array of the step is not of it."""
+    whole = counts["forward-parameters"]
+    data = SETTINGS.batch * (64 * 4 + 8)
+    assert whole.resting == 2 * 4 * whole.parameters + data
+    above = whole.planned_peak - whole.resting
+    for memory in (above, above - 1):
+        found = measure.counted(msgspec.structs.replace(SETTINGS, memory=memory), STRATEGIES["forward-parameters"], "float32")
+        assert found.memory == (None if memory == above else memory)
+
+
 def test_a_budget_that_cannot_be_kept_is_refused_and_the_default_gives_way(monkeypatch):
     strategy = STRATEGIES["forward-parameters"]
     with pytest.raises(InputError, match=r"`memory` \(=100 bytes\) is below what one direction of forward-par.* at least \d+ would"):
