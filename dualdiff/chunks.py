@@ -127,6 +127,16 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
     raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
 
 
+def expanded(run: Callable[[Seeding], object], mode: str, own: frozenset[Key] | None) -> frozenset[Key]:
+    """The variables behind sites that meet a kernel that mixes examples, when all directions run at once.
+
+    From there on all directions of such a variable are carried, however few of the site's a run begins with.
+    """
+    seeding = Seeding(mode, planning=True, own=own)
+    _booked(run, seeding)
+    return frozenset(seeding.expanded)
+
+
 def _with_merged(windows: Windows, seeding: Seeding) -> Windows:
     """`windows`, and no directions of the sites for which one of these stands: they are met on the way, and carried as far as there."""
     whole = dict(windows)

@@ -26,7 +26,7 @@ from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal
 from dualdiff import collecting, pushing
-from dualdiff.chunks import Chunks, Windows, plan
+from dualdiff.chunks import Chunks, Windows, expanded, plan
 from dualdiff.costs import preferred
 from dualdiff.forms import IDENTITY
 from dualdiff.seeding import NOTHING, Key, LeftPlan, Seeding, Variable
@@ -160,22 +160,37 @@ class Plans:
         return own
 
     def _made(self, arguments: Arguments, start: _Start, plant: Plant) -> _Plan:
-        """`"auto"` falls back to parameter directions where the budget is too small for its choice (a kernel that mixes examples turns
-        activation directions into all parameter directions at once).
+        """Where not all directions fit at once, variables behind sites that meet a kernel that mixes examples (batch norm) have directions of
+        their own from the start: a chunk of such a site's directions would turn into all of theirs. `"auto"` falls back to those of all
+        parameters where the budget is too small for its choice.
         """
         assert self._budget is not None
         run = _abstract(self._function, arguments, start, plant, gathers=self._gathers)
         own = _preferred(self._function, arguments, start) if self._mode == "auto" and plant is seeded else None
+        errors: list[MemoryBudgetError] = []
+        first = self._tried(run, self._mode, own, errors)
+        if first is not None and first.once:
+            return first
+        if self._mode != "parameters" and plant is seeded and (behind := expanded(run, self._mode, own)):
+            second = self._tried(run, self._mode, behind | (own or frozenset()), errors)
+            if second is not None:
+                return second
+        if first is None and self._mode == "auto":
+            first = self._tried(run, "parameters", None, errors)
+        if first is None:
+            raise min(errors, key=lambda error: error.least) from None
+        return first
+
+    def _tried(
+        self, run: Callable[[Seeding], Any], mode: str, own: frozenset[Key] | None, errors: list[MemoryBudgetError]
+    ) -> _Plan | None:
+        """A plan within the budget; None, and one more of the `errors`, where there is none."""
+        assert self._budget is not None
         try:
-            return _Plan(self._mode, plan(run, self._mode, self._budget, own), own)
+            return _Plan(mode, plan(run, mode, self._budget, own), own)
         except MemoryBudgetError as error:
-            if self._mode != "auto":
-                raise
-            first = error.with_traceback(None)  # which holds this frame, and so itself, and arrays until the collector comes by
-        try:
-            return _Plan("parameters", plan(run, "parameters", self._budget), None)
-        except MemoryBudgetError as error:
-            raise min(first, error, key=lambda e: e.least) from None
+            errors.append(error.with_traceback(None))  # which holds this frame, and so itself, and arrays until the collector comes by
+            return None
 
 
 def directions(
@@ -216,6 +231,7 @@ class _Plan:
     def __init__(self, mode: str, chunks: Chunks, own: frozenset[Key] | None) -> None:
         self.mode, self.chunks, self.own = mode, chunks.alike, own
         self.sizes = chunks.met
+        self.once = chunks.runs == 1
 
     def runs(self, start: _Start, abstract: bool) -> Iterator[Run]:
         """One after the other, because there may be as many as there are parameters.

@@ -246,11 +246,12 @@ class Seeding:
     `mode` is `"parameters"`, `"activations"` or `"auto"` (per site, whichever needs fewer directions). `windows` names the directions
     of this run; `None` means all. While planning, `sizes` records, in order, every seed whose directions are carried as such and their
     number, which is what chunks are cut from; `met` every seed there is, and `merged` which site stands for the directions of which.
-    `own` are the variables that `"auto"` gives directions of their own; without it, it goes by the numbers of directions at each site.
+    `own` are the variables that have directions of their own; without it, `"auto"` goes by the numbers of directions at each site.
+    While planning, `expanded` records the variables behind sites that met a kernel that mixes examples, whose directions go on from there.
     `known` are the seeds that the plan met, with their sizes: meeting another would lose its derivative, and raises.
     """
 
-    __slots__ = ("_planted", "_sites", "known", "merged", "met", "mode", "own", "sizes", "windows")
+    __slots__ = ("_planted", "_sites", "expanded", "known", "merged", "met", "mode", "own", "sizes", "windows")
     MODES = ("auto", "activations", "parameters")
 
     def __init__(
@@ -271,6 +272,7 @@ class Seeding:
         self.sizes: dict[Key, int] | None = {} if planning else None
         self.met: dict[Key, int] = {}
         self.merged: dict[Key, Key] = {}
+        self.expanded: set[Key] = set()
         self._sites = 0
 
     def window(self, key: Key, size: int) -> Window | None:
@@ -297,10 +299,12 @@ class Seeding:
 
     def prefers_site(self, features: int, variables: list[Variable]) -> bool:
         """Whether `features` directions on a result are to replace those of the variables that it is linear in."""
-        if self.mode != "auto":
-            return self.mode == "activations"
+        if self.mode == "parameters":
+            return False
         if self.own is not None:
             return not any(variable.key in self.own for variable in variables)
+        if self.mode == "activations":
+            return True
         if features > sum([variable.elements for variable in variables]):
             return False
         if self._planted is not None:

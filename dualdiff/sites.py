@@ -186,6 +186,7 @@ def _textbook(site: Site) -> Iterator[tuple[Variable, Any]]:
         whole = variable.whole
         if whole.seeding.sizes is not None:
             whole.seeding.note(whole.key, whole.elements)
+            whole.seeding.expanded.add(whole.key)
         kernel, t = call.kernel, None
         if kernel.diagonal is not None:
             t = kernel.diagonal(call, i, None, whole.rows, False)

@@ -426,3 +426,37 @@ def test_a_view_made_without_gradients_is_still_refused_in_chunks() -> None:
     for memory in (None, "1MB"):
         with pytest.raises(GradientError, match="created in no_grad mode"):
             dualdiff.value_and_grad(changed, memory=memory)(net_of(dualdiff, 12, 8), X)
+
+
+def normed(engine: ModuleType) -> Any:
+    """Convolutions before batch norm, whose examples mix there, and layers behind that keep them apart."""
+    engine.manual_seed(0)
+    nn = engine.nn
+    layers = [nn.Conv2d(2, 4, 3, dtype=np.float64), nn.BatchNorm2d(4, dtype=np.float64), nn.Tanh(), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(64, 6, dtype=np.float64), nn.Tanh(), nn.Linear(6, 3, dtype=np.float64))
+
+
+@pytest.mark.parametrize("seeding", ["activations", "auto"])
+def test_sites_before_a_kernel_that_mixes_examples_go_down_to_one_direction(seeding: str) -> None:
+    def squares(net: Any, x: Any) -> Any:
+        return (net(x) ** 2).sum()
+
+    x = RNG.normal(size=(5, 2, 6, 6))
+    value, expected = revdiff.value_and_grad(squares)(normed(revdiff), x)
+    least = least_of(squares, normed(dualdiff), x, seeding=seeding)
+    assert least <= least_of(squares, normed(dualdiff), x, seeding="parameters")
+    gradients = sum(array.nbytes for array in expected.values())
+    largest = 8 * 5 * 4 * 4 * 4
+    assert gradients <= least < gradients + largest, "one direction beside the gradients, and not one of each element"
+    counts = []
+    for memory in (least, 4 * least, 10**9):
+        counted = Counted(squares)
+        found, gradient = dualdiff.value_and_grad(counted, seeding=seeding, memory=memory)(normed(dualdiff), x)
+        np.testing.assert_allclose(found, value, rtol=1e-13)
+        for name, array in expected.items():
+            np.testing.assert_allclose(gradient[name], array, rtol=1e-11, atol=1e-11, err_msg=name)
+        counts.append(counted.real)
+    parameters = Counted(squares)
+    dualdiff.value_and_grad(parameters, seeding="parameters", memory=4 * least)(normed(dualdiff), x)
+    assert counts[0] > counts[1] > counts[2] == 1
+    assert counts[1] <= parameters.real
