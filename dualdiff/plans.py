@@ -160,8 +160,8 @@ class Plans:
         return own
 
     def _made(self, arguments: Arguments, start: _Start, plant: Plant) -> _Plan:
-        """Where not all directions fit at once, variables behind sites that meet a kernel that mixes examples (batch norm) have directions of
-        their own from the start: a chunk of such a site's directions would turn into all of theirs. `"auto"` falls back to those of all
+        """Where not all directions fit at once, variables behind sites that meet a kernel that mixes examples (batch norm) have directions
+        of their own from the start: a chunk of such a site's directions would turn into all of theirs. `"auto"` falls back to those of all
         parameters where the budget is too small for its choice.
         """
         assert self._budget is not None
