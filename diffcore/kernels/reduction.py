@@ -187,7 +187,15 @@ def _by_slope(name: str, compute: Any, slope: Any, reads: tuple[str, ...]) -> Ke
     def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
         return (kept_of(g, call) * slope(call),)
 
-    return irregular(name, compute, pushforward=pushforward, pullback=pullback, keeps=(frozenset(reads),), examples=apart)
+    return irregular(
+        name,
+        compute,
+        pushforward=pushforward,
+        pullback=pullback,
+        keeps=(frozenset(reads),),
+        examples=apart,
+        carries_axis=axes_kept,
+    )
 
 
 var = _by_slope("var", _var, _var_slope, ("x",))
