@@ -100,6 +100,14 @@ def examples_moved(axis: int) -> GradientError:
     )
 
 
+def examples_out_of_order(row: int, example: int) -> GradientError:
+    """The error for a result of which a row depends on another example than its own."""
+    return GradientError(
+        f"jacobian: per_example=True, but row {row} of the result depends on example {example}: the function must return the examples in "
+        f"the order in which it got them; leave `per_example` out to get the whole Jacobian"
+    )
+
+
 def mixes_elements(kernel: Kernel) -> GradientError:
     """The error for a kernel that does not act element by element."""
     return GradientError(

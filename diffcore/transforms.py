@@ -55,7 +55,7 @@ class Arguments:
     def __init__(self, transform: str, args: tuple[Any, ...], argnums: int | Sequence[int]) -> None:
         self.args = args
         self.single = isinstance(argnums, int)
-        self.argnums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        self.argnums = (argnums,) if isinstance(argnums, int) else _several(transform, argnums)
         self.primals: list[Any] = []
         self._builds: list[tuple[int, Any]] = []
         self._lifted: list[Any] | None = None
@@ -170,6 +170,13 @@ def arguments_of(transform: str, args: tuple[Any, ...], argnums: int | Sequence[
         if slots.box is not None:
             return _OneNet(args, slots)
     return Arguments(transform, args, argnums)
+
+
+def _several(transform: str, argnums: Any) -> tuple[int, ...]:
+    """The positions of several arguments. Raises `TypeError` for what names none."""
+    if isinstance(argnums, tuple | list | range) and argnums and all(isinstance(number, int) for number in argnums):
+        return tuple(argnums)
+    raise TypeError(f"{transform}: `argnums` (={argnums!r}) must be the position of an argument, or a sequence of one or more positions")
 
 
 def _packed(build: Any, values: Sequence[Any]) -> Any:

@@ -13,15 +13,16 @@ from typing import Any
 
 from diffcore import tree
 from diffcore.dispatch import new_level
+from diffcore.examples import check_owners
 from diffcore.replay import Moment
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Pattern, Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
-from diffcore.structured import as_rows, batch_size, check_elements, check_options, check_rows, examples_moved, shared_by_examples
+from diffcore.structured import as_rows, batch_size, check_elements, check_options, check_rows, shared_by_examples
 from diffcore.transforms import Arguments
 from dualdiff import collecting
-from dualdiff.forms import IDENTITY, Aside, Diagonal
+from dualdiff.forms import IDENTITY, Diagonal
 from dualdiff.plans import Plans, Plant, Run, below, seeded
-from dualdiff.seeding import Elements, Features, Seeding, Variable
+from dualdiff.seeding import Elements, Family, Features, Seeding, Variable
 from dualdiff.tensor import Tensor, directions_last
 
 
@@ -111,9 +112,9 @@ def _blocks(
 def _check_examples(y: Any, level: int, batch: int) -> None:
     """Raise unless `y` has one row per example."""
     if isinstance(y, Tensor) and y.level == level:
-        for seed, form in y.tangents.items():
-            if isinstance(seed, Features) and isinstance(form, Aside):
-                raise examples_moved(form.axis)
+        for seed in y.carried or {}:
+            if isinstance(seed, Family) and seed.owners is not None:
+                check_owners(seed.owners, tuple(y.shape), batch)
     check_rows(getattr(y, "shape", ()), batch)
 
 

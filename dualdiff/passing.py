@@ -6,12 +6,12 @@ from typing import Any
 
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.record import Call, Separable
-from diffcore.structured import mixes_elements, mixes_examples
+from diffcore.structured import mixes_elements
 from dualdiff.blocks import Part, diagonal_through_matrix, in_dtype, pushed
 from dualdiff.collecting import expanded
 from dualdiff.forms import IDENTITY, Diagonal, Form, Groups, Outer, Rows, Tangents, cast, joined, together
 from dualdiff.scaling import meets, note_absent, push_given, scaled_form, sum_of_diagonals
-from dualdiff.seeding import FACTORED, OWN, Directions, Elements, Family, Features, Seed, Site, Spread, Variable, family_of, moved, shared
+from dualdiff.seeding import APART, FACTORED, OWN, Directions, Elements, Family, Features, Seed, Site, Spread, Variable, family_of, shared
 from dualdiff.sites import merged
 
 
@@ -64,15 +64,13 @@ def _push_block(call: Call, seed: Seed, forms: dict[int, Form], work: _Work) -> 
     kernel = call.kernel
     for i, form in forms.items():
         family: Seed = seed
-        if seed.examples:
+        if seed.examples and seed is not APART:
             axis = seed.axis  # type: ignore[attr-defined]
             after = kernel.axis_after(axis, i, call.shapes, call.shape, call.params)
             if after is None:
-                if seed.strict:  # type: ignore[attr-defined]
-                    raise mixes_examples(kernel)
                 _add_expanded(call, i, form.members, form, axis, work)
                 continue
-            family = moved(seed, after)  # type: ignore[arg-type]
+            family = shared(after)
         if kernel.moves and getattr(form.scale, "shape", None) in ((), call.shapes[i]) and len(forms) == 1:
             array = kernel.pushforward(call, (form.array,))  # type: ignore[misc]
             scale = kernel.pushforward(call, (form.scale,)) if form.scale.shape == call.shapes[i] else form.scale  # type: ignore[misc]
@@ -139,14 +137,12 @@ def _push_seed(call: Call, seed: Any, forms: dict[int, Form], meets: bool, resul
         if made is not None:
             work.add(family, Part(None, (seed,), made))
             continue
-        if seed.examples:
+        if family.examples and family is not APART:
             after = kernel.axis_after(0, i, call.shapes, call.shape, call.params)
             if after is None:
-                if isinstance(seed, Features):
-                    raise mixes_examples(kernel)
                 _add_expanded(call, i, (seed,), form, 0, work)
                 continue
-            family = moved(family, after)
+            family = shared(after)
         work.diagonals.setdefault((family, i), []).append((seed, form.scale))
 
 

@@ -16,16 +16,16 @@ from numpy import ndarray
 from diffcore import anomaly
 from diffcore.arrays import is_float
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.examples import Owners, met, own_rows, owners_after
 from diffcore.kernels.record import Call, Kernel
 from diffcore.ledger import Storage, did, label, state
 from diffcore.modes import Mode
-from diffcore.structured import mixes_examples
 from diffcore.watch import watch
 from dualdiff.collecting import contract_all
 from dualdiff.forms import GIVEN, IDENTITY, KINDS, Form, Groups, Rows, Tangents, arrays_in
 from dualdiff.passing import push_all
 from dualdiff.scaling import push_elementwise
-from dualdiff.seeding import ABSENT, OWN, Directions, Elements, Family, Features, Seed, Variable
+from dualdiff.seeding import ABSENT, APART, OWN, Directions, Elements, Family, Features, Seed, Variable
 from dualdiff.sites import may_be_site, planted
 
 mode = Mode()
@@ -67,8 +67,9 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
     groups = _grouped(call, carried, result)
     if groups:
         kernel, shape = call.kernel, call.shape
-        if any(_is_strict(seed) for seed in groups):
-            _check_orders(call, groups)
+        apart = any(_is_strict(seed) for seed in groups)
+        if apart:
+            owners, groups = _owned(call, groups)
         if math.prod(shape) == 1 and kernel.pullback is not None and _shrinks(call, groups) and any(map(_contracts, groups)):
             alone = Groups((seed, forms) for seed, forms in groups.items() if not _contracts(seed))
             contract_all(call, Groups((seed, forms) for seed, forms in groups.items() if _contracts(seed)), result)
@@ -79,6 +80,8 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
             push_elementwise(call, groups, result)
         else:
             push_all(call, groups, result)
+        if apart and APART in result:
+            result[Family(0, strict=True, owners=owners)] = result.pop(APART)
     if watch.count and state.ledger is not None:
         did("push", call.kernel.name)
         for form in result.values():
@@ -95,15 +98,27 @@ def _is_strict(seed: Seed) -> bool:
     return isinstance(seed, Features) or type(seed) is Family and seed.strict
 
 
-def _check_orders(call: Call, groups: Groups) -> None:
-    """Raise `GradientError` where examples that must stay apart meet in two orders."""
-    found = set()
+def _owned(call: Call, groups: Groups) -> tuple[Owners, Groups]:
+    """Whose the elements of the result are, where examples must stay apart, and the groups with their blocks as one.
+
+    Raises `GradientError` where examples mix.
+    """
+    owners: dict[int, Owners] = {}
+    joined = Groups()
+    joined.absent = groups.absent
     for seed, forms in groups.items():
-        if _is_strict(seed):
-            axis = seed.axis if type(seed) is Family else 0
-            found |= {call.kernel.axis_after(axis, i, call.shapes, call.shape, call.params) for i in forms}
-    if len(found) > 1:
-        raise mixes_examples(call.kernel)
+        if not _is_strict(seed):
+            joined[seed] = forms
+            continue
+        for i in forms:
+            known = seed.owners if type(seed) is Family else None
+            own = own_rows(call.shapes[i]) if known is None else known
+            owners[i] = met(call.kernel, owners[i], own) if i in owners else own
+        if type(seed) is Family:
+            joined.setdefault(APART, {}).update(forms)
+        else:
+            joined[seed] = forms
+    return owners_after(call.kernel, owners, call.shapes, call.shape, call.params), joined
 
 
 def _contracts(seed: Seed) -> bool:

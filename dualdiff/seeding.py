@@ -21,6 +21,7 @@ from typing import Any
 
 from diffcore.dispatch import clock
 from diffcore.errors import GradientError
+from diffcore.examples import Owners
 from diffcore.hooks import called
 from diffcore.kernels.record import Call
 from diffcore.tensor import accumulated
@@ -194,19 +195,20 @@ class Site(Seed):
 class Family(Seed):
     """The seeds whose tangents are one block of a tensor: variables (`OWN`), or sites whose examples lie along `axis`.
 
-    `FACTORED` are sites whose tangents are factors of which the block is the product; their examples lie along axis 0. With `strict`,
-    examples that mix are an error.
+    `FACTORED` are sites whose tangents are factors of which the block is the product; their examples lie along axis 0. `APART` are the
+    `Features`, whose examples must not mix; what a tensor carries says by `owners` whose its elements are.
     """
 
-    __slots__ = ("axis", "examples", "strict")
+    __slots__ = ("axis", "examples", "owners", "strict")
 
-    def __init__(self, axis: int | None, strict: bool = False) -> None:
+    def __init__(self, axis: int | None, strict: bool = False, owners: Owners | None = None) -> None:
         self.examples = axis is not None
         self.axis = axis or 0
         self.strict = strict
+        self.owners = owners
 
 
-OWN, FACTORED, ABSENT = Family(None), Family(0), Family(None)
+OWN, FACTORED, APART, ABSENT = Family(None), Family(0), Family(0, strict=True), Family(None)
 
 
 @cache
@@ -225,19 +227,9 @@ class _Nothing(dict[Key, Window]):
 NOTHING = _Nothing()
 
 
-@cache
-def _strict(axis: int) -> Family:
-    return Family(axis, strict=True)
-
-
 def family_of(seed: Seed) -> Family:
     """The family that the dense tangents of a seed belong to, examples along axis 0."""
-    return _strict(0) if isinstance(seed, Features) else shared(0) if seed.examples else OWN
-
-
-def moved(family: Family, axis: int) -> Family:
-    """The same family with its examples along another axis."""
-    return _strict(axis) if family.strict else shared(axis)
+    return APART if isinstance(seed, Features) else shared(0) if seed.examples else OWN
 
 
 class Seeding:

@@ -13,6 +13,7 @@ from typing import Any
 
 from diffcore import tree
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.examples import Owners, check_owners, own_rows, owners_after
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.record import Shape
 from diffcore.ledger import Storage, repeated
@@ -26,9 +27,7 @@ from diffcore.structured import (
     check_elements,
     check_options,
     check_rows,
-    examples_moved,
     mixes_elements,
-    mixes_examples,
     shared_by_examples,
 )
 from diffcore.tensor import own_memory
@@ -151,7 +150,7 @@ def _passes(size: int, step: int, blocks: list[list[Any]]) -> Iterator[tuple[int
 def _rows_per_example(y: Any, arguments: Arguments, leaves: Sequence[Node], level: int, chunk_size: int | None, batch: int) -> Any:
     """`[B, *out, *in]` per array with examples, from a cotangent per feature; `[B, *out, *parameter]` per parameter."""
     primals, shared = arguments.primals, shared_by_examples(arguments)
-    _check_examples(y, [leaf for leaf, s in zip(leaves, shared, strict=True) if not s], level)
+    _check_examples(y, [leaf for leaf, s in zip(leaves, shared, strict=True) if not s], level, batch)
     value = below(y, level)
     shape = tuple(value.shape)
     check_rows(shape, batch)
@@ -242,19 +241,15 @@ def sparse_jacobian(
     return differentiated
 
 
-def _check_examples(y: Any, leaves: Sequence[Node], level: int) -> None:
+def _check_examples(y: Any, leaves: Sequence[Node], level: int, batch: int) -> None:
     """Hold every operation between the variables, which have examples along axis 0, and `y` against what its kernel declares of them."""
-    axes: dict[Node, int] = dict.fromkeys(leaves, 0)
+    owners: dict[Node, Owners] = {leaf: own_rows(tuple(leaf.shape)) for leaf in leaves}
     for node in _behind(y, level):
-        shapes = _shapes(node)
-        for i, parent in enumerate(node.parents):
-            if parent in axes:
-                axis = node.kernel.axis_after(axes[parent], i, shapes, node.shape, node.params)
-                if axis is None or axes.setdefault(node, axis) != axis:
-                    raise mixes_examples(node.kernel)
-    moved = axes.get(y.carried, 0) if isinstance(y, Tensor) and y.level == level else 0
-    if moved:
-        raise examples_moved(moved)
+        own = {i: owners[parent] for i, parent in enumerate(node.parents) if parent in owners}
+        if own:
+            owners[node] = owners_after(node.kernel, own, _shapes(node), tuple(node.shape), node.params)
+    if isinstance(y, Tensor) and y.level == level and y.carried in owners:
+        check_owners(owners[y.carried], tuple(y.shape), batch)
 
 
 def _check_elements(y: Any, leaves: Sequence[Node], level: int) -> None:

@@ -236,6 +236,7 @@ def test_a_budget_too_small_states_the_least_that_works(seeding: str, budget: An
         ("3KiB", 3072),
         (" 7 B ", 7),
         ("1GB", 10**9),
+        (np.int64(4096), 4096),
     ],
 )
 def test_budgets_are_read_as_people_write_them(text: Any, count: int) -> None:
@@ -244,7 +245,10 @@ def test_budgets_are_read_as_people_write_them(text: Any, count: int) -> None:
 
 @pytest.mark.parametrize(
     "memory",
-    ["12 parsecs", "", "MB", "-5MB", "0", "0MB", "1e6", "1,000", "5 iB", "inf", 0, -1, True, False, 1.5, float("inf"), [64], b"64MB"],
+    [
+        *("12 parsecs", "", "MB", "-5MB", "0", "0MB", "0.0001KB", "1e6", "1,000", "5 iB", "inf", b"64MB"),
+        *(0, -1, True, False, 1.5, float("inf"), [64], np.int64(0), np.bool_(True)),
+    ],
 )
 def test_budgets_that_are_none_are_refused(memory: Any) -> None:
     with pytest.raises(ValueError, match=r"memory \(=.*\) must be a positive number of bytes, or a text like '64MB'"):

@@ -165,12 +165,8 @@ MIXING = {
     "mean": lambda x: x - x.mean(0),
     "sum": lambda x: x.sum(),
     "matmul": lambda x: x @ x.mT,
-    "flip": lambda x: x.flip(0),
-    "roll": lambda x: x.roll(1, 0),
     "softmax": lambda x: ops.softmax(x, 0),
     "cumsum": lambda x: x.cumsum(0),
-    "getitem": lambda x: x[[1, 0, 2, 3, 4]],
-    "reshape": lambda x: x.reshape(3, B),
     "normalise": lambda x: ops.batch_norm(x, None, None, training=True),
 }
 
@@ -181,7 +177,27 @@ def test_a_function_that_mixes_examples_is_refused(engine: ModuleType, kernel: s
         engine.jacobian(MIXING[kernel], per_example=True)(X)
 
 
+OUT_OF_ORDER = {
+    "flipped": (lambda x: x.flip(0), 0, 4),
+    "rolled": (lambda x: x.roll(1, 0), 0, 4),
+    "picked": (lambda x: x[[0, 2, 1, 3, 4]], 1, 2),
+    "the first for all": (lambda x: x[:1].expand(B, 3), 1, 0),
+    "joined": (lambda x: ops.cat([x[:2], x[3:], x[2:3]]), 2, 3),
+    "one by one": (lambda x: ops.stack([x[B - 1 - i] for i in range(B)]), 0, 4),
+    "other groups": (lambda x: x.reshape(B * 3, 1).repeat_interleave(2, 0)[: B * 3].reshape(B, 3), 1, 0),
+}
+
+
+@pytest.mark.parametrize("case", OUT_OF_ORDER)
+def test_examples_in_another_order_are_refused(engine: ModuleType, case: str) -> None:
+    f, row, example = OUT_OF_ORDER[case]
+    with pytest.raises(GradientError, match=rf"row {row} of the result depends on example {example}: .* in the order in which it got them"):
+        engine.jacobian(f, per_example=True)(X)
+
+
 def test_examples_that_end_elsewhere_are_refused(engine: ModuleType) -> None:
+    with pytest.raises(ShapeError, match=r"one row for each of the 5 examples, got shape \(3, 5\)"):
+        engine.jacobian(lambda x: x.reshape(3, B), per_example=True)(X)
     with pytest.raises(GradientError, match=r"lie along axis 1, not along axis 0: move them back, e.g. `y.movedim\(1, 0\)`"):
         engine.jacobian(lambda x: x.T * 2, per_example=True)(X[:3])
     with pytest.raises(GradientError, match="`mul` mixes the examples"):

@@ -11,8 +11,8 @@ Columns are made for as many images as `BLOCK` bytes hold, and made anew for the
 tried: the adjoint took half to three quarters of its time, but the value lost as much, since the columns then go through memory and not
 through the cache; and they take the bytes of the input as often as there are taps, where the input alone needs to be kept.
 
-Positions that are no window meet a cotangent of zero, or are dropped. Where infinities or NaN come of it, the adjoint of the weight is
-computed once more without them.
+Taps outside the input meet zeros, positions that are no window meet zeros or are dropped. An infinity or NaN times such a zero would be a
+NaN where the sum has none: where one has come of it, the sum is computed once more, tap by tap, without the zeros.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from diffcore.arrays import is_contiguous, values_of
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.arrays.observed import alike
 from diffcore.kernels.lattices import BLOCK, Sizes, gathering, gathers, gathers_input, lattice, opposite, spreads
-from diffcore.kernels.windows import Shape, Window, covers, phases, row_major
+from diffcore.kernels.windows import Shape, Window, covers, phases, reaches, row_major
 from diffcore.ledger import besides, nominally, repeated
 
 TILE = 1 << 20
@@ -93,18 +93,15 @@ class _Patches:
     """The patches of images `x` `[n, c, *size]` as columns, a block at a time, laid out for a product with `o` channels.
 
     `columns` are `[step, c, *taps, *positions]`, or `[c, *taps, step, *positions]` with `images_last`; `where` says what the positions are,
-    `dropped` whether some are no window, which with `exact` is never. `least` is the least number of positions in a block.
+    `dropped` whether some are no window. `least` is the least number of positions in a block.
     """
 
-    def __init__(
-        self, x: Any, window: Window, o: int, groups: int, *, least: int = 0, images_last: bool = False, exact: bool = False
-    ) -> None:
+    def __init__(self, x: Any, window: Window, o: int, groups: int, *, least: int = 0, images_last: bool = False) -> None:
         n, c, *extent = x.shape
         size, rank = tuple(extent), len(extent)
         inside, strided = n > 0 and covers(window, size) and is_contiguous(x), max(window.stride) > 1
         extents = size if inside and not strided else window.extents
         flat = gathering(window, extents, inside and not strided, Sizes(n, c, o, groups))[1]
-        flat = min(flat, 1) if exact else flat
         by, steps = window, (1,) * rank
         if flat == 0:
             by, steps = window.dense, window.stride
@@ -158,8 +155,14 @@ def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None)
         products = 2 * n * o * math.prod(window.counts) * inner
         with nominally(x, products + (0 if shift is None else n * o * math.prod(window.counts)), products):
             if gathers(window, size, Sizes(n, c, o, groups)):
-                return _gathered(x, weight, window, groups, shift)
-            out = _spread_back(x, _flipped(weight, groups), opposite(window, size), groups, window.counts)
+                out = _gathered(x, weight, window, groups, shift)
+                if covers(window, size) or _is_true(out, weight):
+                    return out
+                out = _by_taps(window, size, groups, x=x, weight=weight)
+            else:
+                out = _spread_back(x, _flipped(weight, groups), opposite(window, size), groups, window.counts)
+                if not _is_true(out, weight):
+                    out = _by_taps(window, size, groups, x=x, weight=weight)
             if shift is not None:
                 out += shift
             return out
@@ -214,8 +217,10 @@ def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any
     products = 2 * g.size * weight.shape[1] * window.taps
     with nominally(g, products, products):
         if spreads(window, size, Sizes(n, c, o, groups)):
-            return _spread_back(g, weight, window, groups, size)
-        return _gathered(g, _flipped(weight, groups), opposite(window, size), groups, None)
+            out = _spread_back(g, weight, window, groups, size)
+        else:
+            out = _gathered(g, _flipped(weight, groups), opposite(window, size), groups, None)
+        return out if _is_true(out, weight) else _by_taps(window, size, groups, g=g, weight=weight)
 
 
 def _spread_back(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any:
@@ -324,17 +329,45 @@ def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
             found = _flipped(_correlated(g, x, other, groups).reshape((c, o // groups, *window.size)), groups)
         if _are_finite(found) if found.size <= x.size + g.size else _are_finite(x) and _are_finite(g):
             return found
-        # An infinity or NaN times the zero of a position that is no window would be NaN for taps that never meet it.
-        return _correlated(x, g, window, groups, exact=True).reshape(shape)
+        return _by_taps(window, size, groups, x=x, g=g)
+
+
+def _by_taps(window: Window, size: Shape, groups: int, *, x: Any = None, weight: Any = None, g: Any = None) -> Any:
+    """Of the three, the one that is not given, of the two that are: a product per tap of what that meets, and of nothing else."""
+    first, second = [a for a in (x, weight, g) if a is not None]
+    n = (g if x is None else x).shape[0]
+    o = (g if weight is None else weight).shape[1 if weight is None else 0]
+    c = groups * weight.shape[1] if x is None else x.shape[1]
+    shape = (n, c, *size) if x is None else (n, o, *window.counts) if g is None else (o, c // groups, *window.size)
+    out: Any = np.zeros_like(first, dtype=np.result_type(first.dtype, second.dtype), shape=shape, order="C")
+    for tap, windows, elements in reaches(window, size):
+        counts = [at.stop - at.start for at in windows]
+        if not n or not all(counts):
+            continue
+        met: Any = None if x is None else x[:, :, *elements].reshape((n, groups, c // groups, math.prod(counts)))
+        cotangents: Any = None if g is None else g[:, :, *windows].reshape((n, groups, o // groups, math.prod(counts)))
+        matrix: Any = None if weight is None else weight[:, :, *tap].reshape((groups, o // groups, c // groups))
+        if matrix is None:
+            out[:, :, *tap] = np.matmul(cotangents, met.mT).sum(axis=0).reshape((o, c // groups))
+        elif met is None:
+            out[:, :, *elements] += np.matmul(matrix.mT, cotangents).reshape((n, c, *counts))
+        else:
+            out[:, :, *windows] += np.matmul(matrix, met).reshape((n, o, *counts))
+    return out
+
+
+def _is_true(found: Any, weight: Any) -> bool:
+    """Whether nothing in `weight` that is not finite can have met a zero that is not in the sum; the smaller array tells."""
+    return found.size < weight.size and _are_finite(found) or _are_finite(weight)
 
 
 def _are_finite(x: Any) -> bool:
-    """Whether the sum of squares is finite, which takes a third of the time of a look at every element: where it is, so are they."""
+    """Whether all elements are. Where the sum of squares is finite, so are they, and it takes a third of the time of a look at each."""
     values = values_of(x)
     if values is None:
         return True
     flat = values.ravel("K")
-    return math.isfinite(np.dot(flat, flat))
+    return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
 
 
 def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
@@ -349,19 +382,19 @@ def _correlated_as_is(x: Any, g: Any, groups: int) -> Any:
     return total
 
 
-def _correlated(x: Any, g: Any, window: Window, groups: int, *, exact: bool = False) -> Any:
+def _correlated(x: Any, g: Any, window: Window, groups: int) -> Any:
     """`[groups, o / groups, c / groups * taps]`: a product per block of images, which are put side by side."""
     total = None
     tiles = _tiles(window, x.shape[1] * window.taps * math.prod(window.counts) * x.dtype.itemsize)
     for part, cut in _some(tiles, x):
-        total = _correlate(x, g[:, :, cut], part, groups, total, window, exact)
+        total = _correlate(x, g[:, :, cut], part, groups, total, window)
     return total
 
 
-def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, whole: Window, exact: bool) -> Any:
+def _correlate(x: Any, g: Any, window: Window, groups: int, total: Any, whole: Window) -> Any:
     """`_correlated` of some windows, plus `total`."""
     (n, c), o = x.shape[:2], g.shape[1]
-    patches = _Patches(x, window, o, groups, least=TERMS, images_last=True, exact=exact)
+    patches = _Patches(x, window, o, groups, least=TERMS, images_last=True)
     step, positions = patches.step, patches.where.positions
     columns = patches.columns.reshape((groups, c // groups * window.taps, step * positions))
     new: Any = np.zeros_like if patches.dropped else np.empty_like

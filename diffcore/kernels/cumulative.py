@@ -16,7 +16,7 @@ from diffcore.kernels.elementwise import exp
 from diffcore.kernels.families import irregular, linear_map
 from diffcore.kernels.indexing import getitem, scatter_index
 from diffcore.kernels.record import Call, Kernel
-from diffcore.kernels.reduction import apart, kept_of, sum
+from diffcore.kernels.reduction import apart, axes_kept, kept_of, sum
 
 _OF_JAX = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin", "logaddexp": "cumlogsumexp"}
 
@@ -44,6 +44,7 @@ cumsum = linear_map(
     lambda xp, x, *, axis, reverse=False: _accumulate(xp, "add", x, axis, reverse),
     lambda g, call, lead: cumsum(g, axis=call.params["axis"], reverse=not call.params.get("reverse", False)),
     examples=apart,
+    carries_axis=axes_kept,
 )
 
 
@@ -124,6 +125,7 @@ cumprod = irregular(
     pullback=_pull_cumprod,
     keeps=(frozenset(("x",)),),
     examples=apart,
+    carries_axis=axes_kept,
 )
 
 
@@ -139,6 +141,7 @@ prod = irregular(
     pullback=lambda call, g, needs: (kept_of(g, call) * others(call.primals[0], call.params["axis"][0]),),
     keeps=(frozenset(("x",)),),
     examples=apart,
+    carries_axis=axes_kept,
 )
 """The product over one axis, `axis=(-1,)`."""
 
@@ -168,6 +171,7 @@ logcumsumexp = irregular(
     pullback=_pull_logcumsumexp,
     keeps=(frozenset(("x", "out")),),
     examples=apart,
+    carries_axis=axes_kept,
 )
 
 

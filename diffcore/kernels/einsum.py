@@ -118,6 +118,12 @@ def _rows_of(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict
     return bool(params["output"]) and params["inputs"][operand][:1] == params["output"][:1]
 
 
+def _axis_of_label(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    """Where the label of an axis is in the result."""
+    after = params["output"].find(params["inputs"][operand][axis])
+    return after if after >= 0 else None
+
+
 @cache
 def einsum(count: int) -> Kernel:
     """The kernel for `count` operands: `inputs` are their labels, `output` the result's."""
@@ -130,6 +136,7 @@ def einsum(count: int) -> Kernel:
         _pullback,
         keeps=tuple(frozenset(names[:i] + names[i + 1 :]) for i in range(count)),
         examples=_rows_of,
+        carries_axis=_axis_of_label,
         sites=tuple(range(1, count)),
         reads_shapes=False,
     )

@@ -241,6 +241,7 @@ def linear_map(
     view: bool = False,
     terms: Rule | None = None,
     moves: bool = False,
+    arranges: bool = False,
     uniform: Callable[[dict[str, Any]], bool] = no_params,
     merges: Callable[..., bool] = never,
     accumulate: Callable[[Call, Any, Any], Any] | None = None,
@@ -277,6 +278,7 @@ def linear_map(
         view=view,
         terms=terms,
         moves=moves,
+        arranges=arranges,
         uniform=uniform,
         merges=merges,
         accumulate=accumulate,
@@ -349,6 +351,7 @@ def linear_joint(
     pullback: Rule,
     examples: Callable[..., bool] = never,
     carries_axis: Callable[..., int | None] | None = None,
+    arranges: bool = False,
     explain: Callable[..., str | None] | None = None,
 ) -> Kernel:
     """A kernel that is linear in all its operands jointly, with both rules by hand, and of which nothing is kept.
@@ -368,6 +371,7 @@ def linear_joint(
             variadic=bool(variadic),
             examples=examples,
             carries_axis=carries_axis,
+            arranges=arranges,
             explain=explain,
         )
     )

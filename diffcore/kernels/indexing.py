@@ -118,6 +118,7 @@ getitem = linear_map(
     carries_axis=_axis_through,
     view=True,
     moves=True,
+    arranges=True,
     uniform=_by_slices,
     merges=lambda operand, shapes, shape, params: _by_slices(params),
     accumulate=_add_at,
@@ -248,7 +249,9 @@ def _rows_set(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dic
     return operand == 0 or bool(value) and value[0] == shape[0] and len(value) == len(indexed_shape(shape, params["index"]))
 
 
-set_index = linear_joint("set_index", _set_index, pushforward=_push_set_index, pullback=_pull_set_index, examples=_rows_set)
+set_index = linear_joint(
+    "set_index", _set_index, pushforward=_push_set_index, pullback=_pull_set_index, examples=_rows_set, arranges=True
+)
 """A copy of `x` with `x[index] = value`, which is broadcast. No element may be named twice: `diffcore.ops.setitem` sees to that."""
 
 
@@ -281,6 +284,10 @@ def _other_axis(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: d
     return len(shape) > 1 and params["axis"] != -len(shape) and params["indices"].shape[0] == shape[0]
 
 
+def _all_other_axes(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    return None if axis - len(shape) == params["axis"] or shapes[0][axis] != shape[axis] else axis
+
+
 def _pull_gather(g: Any, call: Call, lead: Shape) -> Any:
     axis, shape = call.params["axis"], call.shapes[0]
     params = {**call.params, "indices": _with_lead(call.params["indices"], len(lead))}
@@ -294,7 +301,9 @@ gather = linear_map(
     _pull_gather,
     lift=lambda params, lead: {**params, "indices": _with_lead(params["indices"], len(lead))},
     examples=_other_axis,
+    carries_axis=_all_other_axes,
     moves=True,
+    arranges=True,
     merges=lambda operand, shapes, shape, params: bool(params.get("unique", False)),
 )
 """`x[indices]` along `axis`. `unique` promises that no element is taken twice, as when sorting, which makes the adjoint faster."""
@@ -311,6 +320,7 @@ scatter_add = linear_map(
     _pull_scatter_add,
     lift=lambda params, lead: {**params, "indices": _with_lead(params["indices"], len(lead))},
     examples=_other_axis,
+    carries_axis=_all_other_axes,
 )
 
 

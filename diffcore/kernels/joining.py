@@ -99,6 +99,13 @@ def _explain(shapes: tuple[Shape, ...], params: dict[str, Any]) -> str | None:
 
 
 concatenate = linear_joint(
-    "concatenate", _concatenate, pushforward=_push, pullback=_pull, examples=_rows_apart, carries_axis=_axis_stays, explain=_explain
+    "concatenate",
+    _concatenate,
+    pushforward=_push,
+    pullback=_pull,
+    examples=_rows_apart,
+    carries_axis=_axis_stays,
+    arranges=True,
+    explain=_explain,
 )
 """The operands one after the other along `axis`; with `new`, stacked along a new axis, which `axis` names in the result."""

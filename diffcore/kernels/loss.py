@@ -153,6 +153,7 @@ cross_entropy = irregular(
     pullback=_pullback,
     keeps=(frozenset(("target", "softmax")), frozenset()),
     examples=lambda operand, shapes, shape, params: len(shape) > 0 and operand == 0,
+    carries_axis=lambda axis, operand, shapes, shape, params: axis if operand == 0 and axis < len(shape) else None,
     explain=_explain,
 )
 """Cross-entropy of `logits` `[n, ..., c]` and class indices `target` `[n, ...]`; `reduction` is "none", "mean" or "sum" over all of these.

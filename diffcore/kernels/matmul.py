@@ -66,6 +66,13 @@ def _rows_of_product(operand: int, shapes: tuple[Shape, ...], shape: Shape, para
     return len(shape) > 2 or operand == 0
 
 
+def _axes_of_product(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    """Rows of `a`, columns of `b`, and the batch axes of both."""
+    after = axis + len(shape) - len(shapes[operand])
+    summed = len(shapes[operand]) - (1 if operand == 0 else 2)
+    return after if axis != summed and shapes[operand][axis] == shape[after] else None
+
+
 def diagonal_in_right(a: Any, scale: Any, rows: slice, inner: Any, outer: Any, columns: int) -> Any:
     """`a @ b` for tangents of `b` that touch one element each, scaled by `scale[j]`: `[k, batch, columns]`.
 
@@ -102,6 +109,7 @@ matmul = multilinear(
     diagonal=_diagonal_matmul,
     matrix=_right_factor,
     examples=_rows_of_product,
+    carries_axis=_axes_of_product,
     sites=(1,),
     explain=_explain_matmul,
     a=_adjoint_a,

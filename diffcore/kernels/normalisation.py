@@ -153,6 +153,7 @@ normalise = irregular(
     pullback=_pullback,
     keeps=(frozenset(("x", "weight", "centre", "rstd")), frozenset(("x", "centre", "rstd")), frozenset()),
     examples=lambda operand, shapes, shape, params: operand == 0 and len(shape) > 1 and -len(shape) not in params["axis"],
+    carries_axis=lambda axis, operand, shapes, shape, params: axis if operand == 0 and axis - len(shape) not in params["axis"] else None,
     sites=(1, 2),
 )
 """`x` normalised over `axis`, times `weight`, plus `bias`, which broadcast against it or are the numbers 1 and 0.

@@ -147,10 +147,24 @@ def _first_axis_stays(operand: int, shapes: tuple[Shape, ...], shape: Shape, par
     return bool(shape) and (len(widths) < len(shape) or widths[0] == (0, 0))
 
 
-pad = linear_map("pad", _pad, _transposed, lift=lambda params, lead: {**params, "value": 0}, examples=_first_axis_stays)
+def _axes_stay(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    widths = params["widths"]
+    at = axis - len(shape) + len(widths)
+    return axis if at < 0 or widths[at] == (0, 0) else None
+
+
+pad = linear_map(
+    "pad",
+    _pad,
+    _transposed,
+    lift=lambda params, lead: {**params, "value": 0},
+    examples=_first_axis_stays,
+    carries_axis=_axes_stay,
+)
 unpad = linear_map(
     "unpad",
     _unpad,
     lambda g, call, lead: pad(g, **call.params),
     examples=_first_axis_stays,
+    carries_axis=_axes_stay,
 )

@@ -216,6 +216,10 @@ def _apart(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[s
     return len(shape) > len(params["window"].size)
 
 
+def _all_apart(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    return axis if axis < len(shape) - len(params["window"].size) else None
+
+
 def _max_forward(xp: Any, x: Any, *, window: Window) -> tuple[Any, tuple[Any]]:
     if xp is np:
         out, tap = _largest_and_tap(x, window)
@@ -246,6 +250,7 @@ max_pool = irregular(
     pullback=_max_pullback,
     keeps=(frozenset(("tap",)),),
     examples=_apart,
+    carries_axis=_all_apart,
     moves=True,
     merges=_windows_apart,
 )
@@ -312,6 +317,7 @@ pool_gather = linear_map(
     _pool_gather,
     lambda g, call, lead: pool_scatter(g, tap=call.params["tap"], window=call.params["window"], shape=_trailing(call)),
     examples=_apart,
+    carries_axis=_all_apart,
     moves=True,
     merges=_windows_apart,
 )
@@ -322,6 +328,7 @@ pool_scatter = linear_map(
     _pool_scatter,
     lambda g, call, lead: pool_gather(g, tap=call.params["tap"], window=call.params["window"]),
     examples=_apart,
+    carries_axis=_all_apart,
 )
 """The transpose of `pool_gather`: `g` `[..., *windows]` added into zeros `[..., *shape]`."""
 
@@ -373,6 +380,7 @@ window_sum = linear_map(
     _window_sum,
     lambda g, call, lead: window_spread(g, window=call.params["window"], shape=_trailing(call)),
     examples=_apart,
+    carries_axis=_all_apart,
     terms=_taps_of,
     uniform=always,
     merges=_windows_apart,
@@ -384,5 +392,6 @@ window_spread = linear_map(
     _window_spread,
     lambda g, call, lead: window_sum(g, window=call.params["window"]),
     examples=_apart,
+    carries_axis=_all_apart,
 )
 """The transpose of `window_sum`: each element of `g` `[..., *windows]` added to all elements of its window in zeros `[..., *shape]`."""

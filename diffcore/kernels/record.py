@@ -138,6 +138,8 @@ class Kernel:
     """Takes any number of operands, all named by the one name in `operands`, is linear in them jointly and keeps none of them."""
     reads_shapes: bool = True
     """Whether the pullback reads the operands' shapes."""
+    arranges: bool = False
+    """The parameters alone say which element of which operand each element of the result is, or that it is 0."""
     view: bool = False
     """Whether the result may share memory with the first operand (of which it is then a linear function)."""
     stand_in: Rule | None = None

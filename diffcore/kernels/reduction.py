@@ -54,6 +54,15 @@ def apart(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[st
     return len(shapes[operand]) > 1 and -len(shapes[operand]) not in (axes if isinstance(axes, tuple) else (axes,))
 
 
+def axes_kept(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    """A reduction carries the axes apart that it does not reduce; they move up where the others are dropped."""
+    ndim, axes = len(shapes[operand]), params["axis"]
+    gone = [a + ndim for a in (axes if isinstance(axes, tuple) else (axes,))]
+    if axis in gone:
+        return None
+    return axis if len(shape) == ndim else axis - builtins.sum(a < axis for a in gone)
+
+
 def _sum(xp: Any, x: Any, *, axis: Axes, keepdims: bool = False) -> Any:
     return x.sum(axis=axis, keepdims=keepdims)
 
@@ -71,7 +80,9 @@ def _of_each_example(call: Call, operand: int, scale: Any, rows: slice, examples
     return columns.reshape((columns.shape[0], *call.shape))
 
 
-sum = linear_map("sum", _sum, spread, examples=apart, diagonal=_of_each_example, uniform=always, merges=alone)
+sum = linear_map(
+    "sum", _sum, spread, examples=apart, carries_axis=axes_kept, diagonal=_of_each_example, uniform=always, merges=alone
+)
 
 
 def _number(call: Call) -> int:
@@ -90,6 +101,7 @@ mean = linear_map(
     lambda g, call, lead: spread(g / _number(call), call, lead),
     push=lambda t, call, lead: sum(t, **call.params) / _number(call),
     examples=apart,
+    carries_axis=axes_kept,
     uniform=always,
     merges=alone,
     diagonal=_mean_of_each_example,
@@ -123,6 +135,7 @@ def _extremum(name: str) -> Kernel:
         aux={"attained": lambda x, out, axis: equal(x, out.reshape(kept(x.shape, axis)))},
         keeps=(frozenset(("attained",)),),
         examples=apart,
+    carries_axis=axes_kept,
         merges=alone,
     )
 
@@ -174,7 +187,15 @@ def _by_slope(name: str, compute: Any, slope: Any, reads: tuple[str, ...]) -> Ke
     def pullback(call: Call, g: Any, needs: tuple[bool, ...]) -> Any:
         return (kept_of(g, call) * slope(call),)
 
-    return irregular(name, compute, pushforward=pushforward, pullback=pullback, keeps=(frozenset(reads),), examples=apart)
+    return irregular(
+        name,
+        compute,
+        pushforward=pushforward,
+        pullback=pullback,
+        keeps=(frozenset(reads),),
+        examples=apart,
+        carries_axis=axes_kept,
+    )
 
 
 var = _by_slope("var", _var, _var_slope, ("x",))

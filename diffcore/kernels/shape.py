@@ -60,8 +60,14 @@ transpose = linear_map(
     view=True,
     uniform=always,
     moves=True,
+    arranges=True,
     merges=alone,
 )
+
+
+def _axes_keep_their_size(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    after = axis + len(shape) - len(shapes[0])
+    return after if shapes[0][axis] == shape[after] else None
 
 
 def _push_broadcast(t: Any, call: Call, lead: int) -> Any:
@@ -76,8 +82,10 @@ broadcast_to = linear_map(
     lambda g, call, lead: unbroadcast(g, len(call.shape), call.shapes[0]),
     push=_push_broadcast,
     examples=lambda operand, shapes, shape, params: len(shapes[0]) == len(shape) > 0 and shapes[0][0] == shape[0],
+    carries_axis=_axes_keep_their_size,
     view=True,
     moves=True,
+    arranges=True,
     explain=lambda shapes, params: f"shape {shapes[0]} cannot be broadcast to {tuple(params['shape'])}",
 )
 
@@ -106,13 +114,19 @@ def _first_axis_untouched(operand: int, shapes: tuple[Shape, ...], shape: Shape,
     return bool(shape) and -len(shape) not in params["axes"]
 
 
+def _axes_untouched(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> int | None:
+    return None if axis - len(shape) in params["axes"] else axis
+
+
 flip = linear_map(
     "flip",
     lambda xp, x, *, axes: xp.flip(x, axes).copy(),  # as in PyTorch, whose `flip` is no view
     lambda g, call, lead: flip(g, **call.params),
     examples=_first_axis_untouched,
+    carries_axis=_axes_untouched,
     uniform=always,
     moves=True,
+    arranges=True,
     merges=alone,
 )
 roll = linear_map(
@@ -120,7 +134,9 @@ roll = linear_map(
     lambda xp, x, *, shifts, axes: xp.roll(x, shifts, axes),
     lambda g, call, lead: roll(g, shifts=tuple(-n for n in call.params["shifts"]), axes=call.params["axes"]),
     examples=_first_axis_untouched,
+    carries_axis=_axes_untouched,
     uniform=always,
     moves=True,
+    arranges=True,
     merges=alone,
 )

@@ -10,7 +10,7 @@ from diffcore.arrays import is_mutable
 from diffcore.kernels.elementwise import exp
 from diffcore.kernels.families import irregular
 from diffcore.kernels.record import Call
-from diffcore.kernels.reduction import apart, shifted
+from diffcore.kernels.reduction import apart, axes_kept, shifted
 
 
 def _softmax(xp: Any, x: Any, *, axis: int) -> Any:
@@ -44,6 +44,7 @@ softmax = irregular(
     pullback=lambda call, g, needs: (_along(call, g),),
     keeps=(frozenset(("out",)),),
     examples=apart,
+    carries_axis=axes_kept,
 )
 
 
@@ -74,4 +75,5 @@ log_softmax = irregular(
     pullback=_log_softmax_pullback,
     keeps=(frozenset(("out",)),),
     examples=apart,
+    carries_axis=axes_kept,
 )

@@ -50,6 +50,7 @@ diagonal = linear_map(
     _diagonal,
     _diagonal_transposed,
     examples=_rows_apart,
+    arranges=True,
     view=True,
 )
 """The diagonal of two axes, as the last axis of the result."""
@@ -108,7 +109,7 @@ def _other_axis(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: d
     return params["axis"] != -min(len(shapes[0]), len(shape))
 
 
-unfold = linear_map("unfold", _unfold, _unfold_transposed, examples=_other_axis, view=True)
+unfold = linear_map("unfold", _unfold, _unfold_transposed, examples=_other_axis, arranges=True, view=True)
 """Windows of `size` elements along `axis`, `step` apart; the elements of a window are a new last axis."""
 
 fold = linear_map(

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import is_float, is_traced
-from diffcore.arrays.abstract import AbstractArray
-from diffcore.dispatch import Boxed, new_level, unboxed
+from diffcore.arrays import is_float
+from diffcore.dispatch import new_level, unboxed
+from diffcore.examples import is_unknown
 from diffcore.kernels.record import Call, Kernel, Shape
 from diffcore.modes import Mode
 from diffcore.sparsity.pattern import Pattern, single
@@ -154,9 +154,9 @@ def _through(call: Call, i: int, sets: Any, carried: list[Any]) -> Any:
         return sets
     if not size or not math.prod(call.shape):
         return None
-    if kernel.view and not _is_traced(call.params):
+    if kernel.view and not is_unknown(call.params):
         return sets[np.asarray(kernel.compute(np, np.arange(size).reshape(shape), **call.params)).reshape(-1)]
-    if _is_linear(call, i) and not _is_traced([call.params, *_choices(call).values()]) and math.prod(call.shape) > 1:
+    if _is_linear(call, i) and not is_unknown([call.params, *_choices(call).values()]) and math.prod(call.shape) > 1:
         return _pushed(call, i, sets, carried)
     return _by_axes(call, i, sets)
 
@@ -193,15 +193,6 @@ def _is_affine(call: Call, carried: list[Any]) -> bool:
     return not read & {*_moving(call), *(kernel.operands[i] for i in moving)}
 
 
-def _is_traced(value: Any) -> bool:
-    """Whether parameters hold an array without values."""
-    if isinstance(value, dict):
-        return any(map(_is_traced, value.values()))
-    if isinstance(value, tuple | list):
-        return any(map(_is_traced, value))
-    return isinstance(value, Boxed | AbstractArray) or is_traced(value)
-
-
 def _pushed(call: Call, i: int, sets: Any, carried: list[Any]) -> Any:
     """The kernel itself pushes random numbers in place of the sets: no sum of these is zero, unless it is a sum of nothing."""
     import scipy.sparse
@@ -231,7 +222,7 @@ def _stand_in(x: Any, depends: bool) -> Any:
     """Positive numbers in place of an operand: magnitudes of a constant, whose zeros stay, and ones where there is no telling."""
     if not hasattr(x, "shape"):
         return x
-    if not depends and not _is_traced(x):
+    if not depends and not is_unknown(x):
         values = np.asarray(x)
         return np.abs(values).astype(np.float64) if is_float(values.dtype) else values
     return np.ones(tuple(x.shape))

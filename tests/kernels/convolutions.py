@@ -23,18 +23,22 @@ GEOMETRIES = {
 
 
 def tap_by_tap(x, weight, g, *, stride=1, padding=0, dilation=1, groups=1):
-    """The value, and for `g` the adjoints in `x` and `weight`, by the definition: one tap of one pair of channels at a time."""
+    """The value, and for `g` the adjoints in `x` and `weight`, by the definition: one tap of one pair of channels at a time.
+
+    What lies in the padding is left out of the sums, not multiplied by zero.
+    """
     rank, (o, per_group, *taps) = x.ndim - 2, weight.shape
     stride, padding, dilation = ((a,) * rank if isinstance(a, int) else a for a in (stride, padding, dilation))
-    padded = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    border = [(0, 0), (0, 0), *((p, p) for p in padding)]
+    padded, inside = np.pad(x, border), np.pad(np.ones_like(x, bool), border)
     extents = [d * (t - 1) + 1 for t, d in zip(taps, dilation, strict=True)]
     counts = [(n - e) // s + 1 for n, e, s in zip(padded.shape[2:], extents, stride, strict=True)]
     out, to_x, to_weight = np.zeros((len(x), o, *counts)), np.zeros_like(padded), np.zeros_like(weight)
     for i, j, *tap in np.ndindex(weight.shape):
         met = [slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, s, n in zip(tap, dilation, stride, counts, strict=True)]
         at = (slice(None), i // (o // groups) * per_group + j, *met)
-        out[:, i] += weight[i, j, *tap] * padded[at]
+        out[:, i] += np.where(inside[at], weight[i, j, *tap] * padded[at], 0)
         if g is not None:
             to_x[at] += weight[i, j, *tap] * g[:, i]
-            to_weight[i, j, *tap] = (g[:, i] * padded[at]).sum()
+            to_weight[i, j, *tap] = np.where(inside[at], g[:, i] * padded[at], 0).sum()
     return out, to_x[:, :, *(slice(p, p + n) for p, n in zip(padding, x.shape[2:], strict=True))], to_weight

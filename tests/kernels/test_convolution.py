@@ -63,14 +63,32 @@ def test_infinities_and_nan_stay_with_the_taps_that_meet_them(size, taps, option
     x, weight = rng.standard_normal(size), rng.standard_normal(taps)
     force(way, x.ndim - 2, options, monkeypatch)
     g = rng.standard_normal(tap_by_tap(x, weight, None, **options)[0].shape)
-    for value in (np.nan, np.inf):
-        for position in (0, x.size - 1, x.size // 2):
-            broken = x.copy()
-            broken.reshape(-1)[position] = value
+    for value, part in ((np.nan, 0.0), (np.inf, 0.4), (-np.inf, 0.9)):
+        for broken in range(3):
+            operands = [x, weight, g]
+            operands[broken] = operands[broken].copy()
+            operands[broken].reshape(-1)[int(part * operands[broken].size)] = value
             with np.errstate(invalid="ignore"):
-                expected = tap_by_tap(broken, weight, g, **options)[2]
-                found = revdiff.vjp(lambda w, x=broken: OPS[x.ndim](x, w, **options), weight)[1](g)[0]
-            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+                expected = tap_by_tap(*operands, **options)
+                found, pullback = revdiff.vjp(lambda x, w: OPS[x.ndim](x, w, **options), *operands[:2])
+                for own, wanted in zip((found, *pullback(operands[2])), expected, strict=True):
+                    np.testing.assert_allclose(own, wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"dilation": 2, "padding": 2, "groups": 2}], ids=str)
+def test_an_infinite_weight_reaches_no_more_inputs_than_in_torch(options):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(1)
+    x, weight = rng.standard_normal((2, 4, 7, 6)), rng.standard_normal((6, 4 // options.get("groups", 1), 3, 3))
+    weight[1, 1, 0, 2] = np.inf
+    inputs, weights = torch.tensor(x, requires_grad=True), torch.tensor(weight)
+    out = torch.nn.functional.conv2d(inputs, weights, **options)
+    g = rng.standard_normal(tuple(out.shape))
+    (expected,) = torch.autograd.grad(out, inputs, torch.tensor(g))
+    with np.errstate(invalid="ignore"):
+        found = revdiff.vjp(lambda x: ops.conv2d(x, weight, **options), x)[1](g)[0]
+    assert np.isfinite(found[torch.isfinite(expected).numpy()]).all()
+    assert not np.isfinite(found).all()
 
 
 def test_operands_in_any_layout():

@@ -58,3 +58,10 @@ def test_forward_jacobians_by_every_seeding(seeding: str) -> None:
     b = np.array([0.1, -0.2])
     for found, expected in zip(dualdiff.jacobian(f, (0, 1), seeding=seeding)(W, b), revdiff.jacobian(f, (0, 1))(W, b), strict=True):
         close(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("argnums", ["x", 1.0, None, (), [], ("x",), (0.0,)], ids=repr)
+@pytest.mark.parametrize("transform", ["grad", "jacobian", "value_and_grad", "hessian"])
+def test_positions_that_are_none_are_refused(engine, transform, argnums):
+    with pytest.raises(TypeError, match=r"`argnums` \(=.*\) must be the position of an argument"):
+        getattr(engine, transform)(lambda x: x * 2, argnums)(np.ones(3))
