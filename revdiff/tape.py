@@ -23,7 +23,7 @@ from diffcore.ledger import did, label, state
 from diffcore.tensor import accumulated
 from diffcore.watch import watch
 from revdiff.chains import open_chain, pull
-from revdiff.node import CHAIN, Node, leaf, mode
+from revdiff.node import CHAIN, NO_PARAMS, Node, leaf, mode
 from revdiff.residuals import residuals, settle
 
 __all__ = ["Extras", "Node", "backward", "extras_of", "leaf", "mode", "record", "replay"]
@@ -39,7 +39,9 @@ def record(
     if kernel.pullback is None or not mode.enabled or dtype.kind != "f" and not is_float(dtype):
         return None
     needs, drop, keep_out, keep_aux = kernel._plans.get(mask) or kernel.plan(mask, len(primals))
-    shapes = [getattr(x, "shape", ()) for x in primals] if kernel.reads_shapes else ()
+    shapes: Any = ()
+    if kernel.reads_shapes:  # those of variables and of results stand on their nodes; numpy would make each anew
+        shapes = [getattr(x, "shape", ()) if p is None else p.shape for x, p in zip(primals, parents)]  # noqa: B905  # as many
     if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node: Node = _new(Node)  # and filled in here: a call of the class would take as long as the rest
@@ -48,7 +50,7 @@ def record(
     node.needs = needs
     node.primals = primals
     node.out = out if keep_out else None
-    node.params = params
+    node.params = params or NO_PARAMS
     node.shapes = shapes
     node.shape = out.shape
     node.aux = aux
