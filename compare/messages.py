@@ -61,7 +61,8 @@ class Prepared(Message, frozen=True):
     `directions` are the tangent directions carried, None in reverse; `memory` the bytes that tangents are kept within by chunks of
     directions, or a checkpointed network by its schedule, None where nothing is bounded. `products` are the operations among `flops` that
     are of products and convolutions, `surplus` those that numpy's convolutions do besides; `seconds` what the step is predicted to take, by
-    a calibration of this machine where there is one.
+    a calibration of this machine where there is one. `planned_peak` is of arrays; `objects` are the bytes by which Python's objects
+    raise the peak of a step on numpy (see `compare.objects`).
     """
 
     parameters: int
@@ -75,6 +76,7 @@ class Prepared(Message, frozen=True):
     planned_peak: int
     timeline: list[Moment]
     seconds: float | None = None
+    objects: int = 0
 
 
 class Done(Message, frozen=True):

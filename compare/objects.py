@@ -127,7 +127,8 @@ class _Census(Ledger):
 def size_of(objects: Iterable[Any]) -> int:
     """Bytes of objects and of the numbers, tuples and dictionaries in them that the collector does not know, each counted once.
 
-    Abstract arrays count as the headers of numpy's, which hold shape and strides themselves.
+    Abstract arrays count as the headers of numpy's, which hold shape and strides themselves. They hand out the one tuple of their shape;
+    numpy makes it anew for every record, which lists those of its operands, so that in lists each counts by itself.
     """
     known = {id(each): each for each in objects}
     arrays = [each for each in known.values() if type(each) is AbstractArray]
@@ -141,6 +142,8 @@ def size_of(objects: Iterable[Any]) -> int:
         each = waiting.pop()
         total += sys.getsizeof(each)
         for part in gc.get_referents(each):
+            if type(each) is list and type(part) is tuple and id(part) in seen:
+                total += sys.getsizeof(part)
             if id(part) not in seen and type(part) in _PARTS and not (type(part) is int and -5 <= part <= 256):
                 seen.add(id(part))
                 waiting.append(part)

@@ -94,7 +94,7 @@ def through(x: Tensor, chain: Chain) -> Tensor | None:
                 call.kernel = kernel
                 call.primals = operands
                 call.params = NO_PARAMS
-                call.shapes = [shape, *shapes[start:stop]] if kernel.reads_shapes else ()
+                call.shapes = (shape, *shapes[start:stop]) if kernel.reads_shapes else ()
                 if kernel.aux:
                     value, aux = kernel.forward(np, *operands)
                     call.aux = aux if keep_aux is None else tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])

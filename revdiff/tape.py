@@ -39,9 +39,7 @@ def record(
     if kernel.pullback is None or not mode.enabled or dtype.kind != "f" and not is_float(dtype):
         return None
     needs, drop, keep_out, keep_aux = kernel._plans.get(mask) or kernel.plan(mask, len(primals))
-    shapes: Any = ()
-    if kernel.reads_shapes:  # those of variables and of results stand on their nodes; numpy would make each anew
-        shapes = [getattr(x, "shape", ()) if p is None else p.shape for x, p in zip(primals, parents)]  # noqa: B905  # as many
+    shapes = [getattr(x, "shape", ()) for x in primals] if kernel.reads_shapes else ()
     if keep_aux is not None:
         aux = tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
     node: Node = _new(Node)  # and filled in here: a call of the class would take as long as the rest
