@@ -40,7 +40,7 @@ def test_plans_of_deep_networks_are_what_numpy_and_python_take(strategy, name, o
 def lstm(engine, length):
     """A layer over a sequence, in one kernel."""
     net = engine.nn.LSTM(8, 16)
-    return net, (length, 8, 8) if engine is revdiff else (length, 2, 8), lambda net, x: (net(x)[0] ** 2).mean()
+    return net, (length, 64, 8) if engine is revdiff else (length, 2, 8), lambda net, x: (net(x)[0] ** 2).mean()
 
 
 def cells(engine, length):
@@ -53,10 +53,10 @@ def cells(engine, length):
             state = net(x[i], state)
         return (state[0] ** 2).mean()
 
-    return net, (length, 16, 8), loss
+    return net, (length, 64, 8), loss
 
 
-PROGRAMS = ((revdiff, lstm, 256), (revdiff, cells, 64), (dualdiff, lstm, 8))
+PROGRAMS = ((revdiff, lstm, 64), (revdiff, cells, 32), (dualdiff, lstm, 8))
 
 
 @pytest.mark.parametrize(("engine", "make", "length"), PROGRAMS, ids=lambda value: getattr(value, "__name__", value))
