@@ -187,7 +187,8 @@ class Experiment:
         phase = self._progress.phase("memory", len(workers))
         for count, (name, worker) in enumerate(workers.items(), 1):
             weighed, prepared = _expect(Weighed, worker.ask(Weigh())), self._prepared[name]
-            memories.append(records.Memory(name, weighed.peak, weighed.measured_by, prepared.planned_peak, prepared.timeline))
+            planned = prepared.planned_peak, prepared.timeline, prepared.objects
+            memories.append(records.Memory(name, weighed.peak, weighed.measured_by, *planned))
             truths += weighed.truths
             phase.advance(count)
         return memories, truths

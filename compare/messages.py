@@ -62,7 +62,8 @@ class Prepared(Message, frozen=True):
     directions, or a checkpointed network by its schedule, None where nothing is bounded; `resting` are the bytes that are there before the
     step, and `planned_peak` those at its peak, these included. `products` are the operations among `flops` that
     are of products and convolutions, `surplus` those that numpy's convolutions do besides; `seconds` what the step is predicted to take, by
-    a calibration of this machine where there is one.
+    a calibration of this machine where there is one. `planned_peak` is of arrays; `objects` are the bytes by which Python's objects
+    raise the peak of a step on numpy (see `compare.objects`).
     """
 
     parameters: int
@@ -77,6 +78,7 @@ class Prepared(Message, frozen=True):
     timeline: list[Moment]
     resting: int = 0
     seconds: float | None = None
+    objects: int = 0
 
 
 class Done(Message, frozen=True):

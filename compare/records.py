@@ -97,13 +97,17 @@ class Moment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Memory(Record, frozen=True):
-    """Bytes of one step: measured peak above the resting state, and the ledger's timeline by role (abstract run)."""
+    """Bytes of one step: measured peak above the resting state, and the ledger's timeline by role (abstract run).
+
+    `planned_peak` is of arrays, and `objects` are planned to come to that on numpy: Python's own, by which a measured peak is higher.
+    """
 
     strategy: str
     measured_peak: int | None
     measured_by: str
     planned_peak: int
     timeline: list[Moment]
+    objects: int = 0
 
 
 class Arithmetic(Record, frozen=True):

@@ -6,9 +6,12 @@ import gc
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
+import msgspec
+
 from compare import datasets, measure
 from compare.backends import BACKENDS
 from compare.messages import Array, Done, Prepared, Timed, Trained, Weighed
+from compare.objects import objects_of
 from compare.settings import DTYPES, Settings
 from compare.strategies import STRATEGIES
 from compare.training import Batch, Trainer, scores, train
@@ -26,6 +29,9 @@ class Subject:
         self._backend = BACKENDS[settings.backend]
         self._backend.use(settings.dtype)
         self._prepared = measure.counted(settings, self._strategy, settings.dtype)
+        if settings.backend == "numpy":
+            found = objects_of(settings, self._strategy, settings.dtype, self._prepared.memory)
+            self._prepared = msgspec.structs.replace(self._prepared, objects=found)
 
     @cached_property
     def _trainer(self) -> Trainer:

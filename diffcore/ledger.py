@@ -6,7 +6,8 @@ operations and each buffer books its bytes from the moment it is made until Pyth
 
 Run on abstract arrays it predicts. Run on observed ones (`diffcore.arrays.observed`), which are numpy's, it books the buffers that there
 really are; both come to the same, to the byte. A scalar of numpy's counts as the array of no axes that holds it. Not booked are Python's
-own objects (a tensor and its record are one or two KB), memory that was there before and was not observed, and what looks at values.
+own objects (tensors, records, headers of arrays; `compare.objects` counts them), memory that was there before and was not observed, and
+what looks at values.
 
 Phases: `primal` (values), `tangent` (pushing tangents forward), `adjoint` (pulling cotangents back), `recompute` (values once more, for a
 checkpoint), `update` (the optimizer's step).

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import clock
 from diffcore.kernels.record import Call, Kernel, Rule
 from diffcore.nn.chain import Chain
-from revdiff.node import CHAIN, Node, mode
+from revdiff.node import CHAIN, NO_PARAMS, Node, mode
 from revdiff.residuals import settle
 
 if TYPE_CHECKING:
     from revdiff.tensor import Tensor
 
 _new = object.__new__
-_primals, _carried, _levels, _dtypes, _kernels = map(attrgetter, ("primal", "carried", "level", "dtype", "kernel"))
-_ARRAYS, _LEAVES = {ndarray}, {None}
-_NO_PARAMS: dict[str, Any] = {}
+_primals, _carried, _levels, _dtypes, _kernels, _shapes = map(attrgetter, ("primal", "carried", "level", "dtype", "kernel", "shape"))
+_ARRAYS, _LEAVES = ({ndarray}, {AbstractArray}), {None}
 
 
 class Recorded(NamedTuple):
@@ -65,7 +65,7 @@ def through(x: Tensor, chain: Chain) -> Tensor | None:
     parameters = chain.values()
     value, what, level = x.primal, x.carried, x.level
     arrays = [*map(_primals, parameters)]
-    if {type(value), *map(type, arrays)} != _ARRAYS or {level, *map(_levels, parameters)} != {level} or value.ndim < 2:
+    if {type(value), *map(type, arrays)} not in _ARRAYS or {level, *map(_levels, parameters)} != {level} or value.ndim < 2:
         return None
     dtype = value.dtype
     if dtype.kind != "f" or {dtype, *map(_dtypes, arrays)} != {dtype}:
@@ -83,16 +83,18 @@ def through(x: Tensor, chain: Chain) -> Tensor | None:
             if plan is None:
                 plan = chain.plans[what is None] = _plan(chain, what is not None)
             calls: list[Call] = []
+            shape, shapes = value.shape, [*map(_shapes, variables)]  # each tuple once; numpy would make it anew for every call
             for kernel, start, stop, needs, drop, keep_out, keep_aux, stand_in in plan:
                 operands = [value, *arrays[start:stop]]
                 if not needs:
                     value = kernel.compute(np, value)
+                    shape = value.shape
                     continue
                 call: Call = _new(Call)
                 call.kernel = kernel
                 call.primals = operands
-                call.params = _NO_PARAMS
-                call.shapes = [y.shape for y in operands] if kernel.reads_shapes else ()
+                call.params = NO_PARAMS
+                call.shapes = (shape, *shapes[start:stop]) if kernel.reads_shapes else ()
                 if kernel.aux:
                     value, aux = kernel.forward(np, *operands)
                     call.aux = aux if keep_aux is None else tuple([a if kept else None for a, kept in zip(aux, keep_aux, strict=True)])
@@ -100,7 +102,7 @@ def through(x: Tensor, chain: Chain) -> Tensor | None:
                     value = kernel.compute(np, *operands)
                     call.aux = ()
                 call.out = (value if stand_in is None else stand_in(value)) if keep_out else None
-                call.shape = value.shape
+                call.shape = shape = value.shape
                 for i in drop:
                     operands[i] = None
                 calls.append(call)
@@ -110,8 +112,8 @@ def through(x: Tensor, chain: Chain) -> Tensor | None:
             node.aux = plan, calls
             node.needs = node.primals = node.shapes = ()
             node.out = None
-            node.params = _NO_PARAMS
-            node.shape = value.shape
+            node.params = NO_PARAMS
+            node.shape = shape
             node.dtype = dtype
             node.order = next(clock)
             if what is not None and what.kernel is not None and what.kernel.deferred:

@@ -24,6 +24,9 @@ class _Recording(Mode):
 mode = _Recording()
 """Whether operations are recorded in this thread; see `no_grad`."""
 
+NO_PARAMS: dict[str, Any] = {}
+"""Of every operation without parameters, which then needs no dictionary of its own. Nobody adds to it."""
+
 CHAIN = Kernel("chain", (), lambda xp: None)
 """Stands in a closed chain (see `revdiff.chains`) in the place of a kernel; the calls are the node's `aux`."""
 object.__setattr__(CHAIN, "deferred", True)  # its last operation's result may be

@@ -23,7 +23,7 @@ from diffcore.ledger import did, label, state
 from diffcore.tensor import accumulated
 from diffcore.watch import watch
 from revdiff.chains import open_chain, pull
-from revdiff.node import CHAIN, Node, leaf, mode
+from revdiff.node import CHAIN, NO_PARAMS, Node, leaf, mode
 from revdiff.residuals import residuals, settle
 
 __all__ = ["Extras", "Node", "backward", "extras_of", "leaf", "mode", "record", "replay"]
@@ -48,7 +48,7 @@ def record(
     node.needs = needs
     node.primals = primals
     node.out = out if keep_out else None
-    node.params = params
+    node.params = params or NO_PARAMS
     node.shapes = shapes
     node.shape = out.shape
     node.aux = aux

@@ -60,9 +60,12 @@ def resting(memory: Memory) -> int:
 
 
 def planned(memory: Memory) -> int:
-    """The planned peak above the resting state, as the measured one is: the record's own counts what rests when its timeline does."""
+    """The planned peak above the resting state, as the measured one is: the record's own counts what rests when its timeline does.
+
+    With Python's objects, which the measured one on numpy has too.
+    """
     highest = max((sum(moment.bytes.values()) for moment in memory.timeline), default=0)
-    return memory.planned_peak - (resting(memory) if memory.planned_peak >= highest else 0)
+    return memory.planned_peak + memory.objects - (resting(memory) if memory.planned_peak >= highest else 0)
 
 
 @dataclass(frozen=True)

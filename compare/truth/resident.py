@@ -40,7 +40,7 @@ class Resident(Source):
         return resident("VmHWM") - rest
 
     def planned(self, work: Work) -> int:
-        return work.above_rest
+        return work.above_rest + work.prepared.objects
 
 
 def resident(field: str) -> int:

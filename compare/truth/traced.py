@@ -7,10 +7,13 @@ from compare.truth.source import BYTES, Source, Work
 
 
 class Tracemalloc(Source):
-    """The peak of a second step after a first one under trace, so that what a step replaces is known to the trace."""
+    """The peak of a second step after a first one under trace, so that what a step replaces is known to the trace.
+
+    Python's objects are in it, and so they are in what is planned.
+    """
 
     name = "tracemalloc"
-    measures = "peak of one step above the state at rest, Python objects included"
+    measures = "peak of one step above the state at rest, Python's objects included here and in the plan"
     unit = BYTES
 
     def missing(self, work: Work) -> str:
@@ -20,4 +23,4 @@ class Tracemalloc(Source):
         return traced(work.again)
 
     def planned(self, work: Work) -> int:
-        return work.above_rest
+        return work.above_rest + work.prepared.objects

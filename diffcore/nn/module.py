@@ -255,7 +255,10 @@ class Module(Moves, metaclass=ModuleType):
 
         One that is shared appears once, under its first name, or without `remove_duplicate` under each of its names.
         """
-        return self._named("_parameters", prefix, recurse, remove_duplicate)
+        if prefix or not recurse or not remove_duplicate:
+            return self._named("_parameters", prefix, recurse, remove_duplicate)
+        slots = self._slots()  # they are remembered: a walk would take time and two sets, as large as the objects of a small step
+        return zip(slots.names, slots.now(), strict=True)
 
     def parameters(self, recurse: bool = True) -> Iterator[Any]:
         """The parameters, each once; without `recurse` this module's own alone."""

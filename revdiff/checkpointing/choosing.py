@@ -106,7 +106,7 @@ def choose(function: Any, layers: Sequence[Any], x: Any, wanted: Wishes, *, meas
 
 
 def _signature(layers: Sequence[Any], x: Any) -> Iterator[Hashable]:
-    """What a schedule depends on."""
+    """What a schedule depends on, one after the other: tuples of it would be more objects than the records of small layers."""
     for leaf in tree.flatten(x)[0]:
         if isinstance(leaf, Boxed) or is_array(leaf):
             yield tuple(leaf.shape), leaf.dtype, isinstance(leaf, Boxed) and leaf.carried is not None
@@ -115,8 +115,12 @@ def _signature(layers: Sequence[Any], x: Any) -> Iterator[Hashable]:
     for layer in layers:
         yield id(layer)
         if isinstance(layer, Module):
-            yield tuple((id(module), module.training) for module in layer.modules())
-            yield tuple((p.primal.shape, p.carried is None) for p in layer._slots().now())
+            for module in layer.modules():
+                yield id(module)
+                yield module.training
+            for parameter in layer._slots().now():
+                yield parameter.primal.shape
+                yield parameter.carried is None
 
 
 def _units(layers: Sequence[Any]) -> list[int]:

@@ -16,7 +16,8 @@ def recorded(small_run):
     def known(line):
         if isinstance(line, Memory):
             measured = {"reverse": 1000, "forward-activations": 3000}.get(line.strategy, 500)
-            return msgspec.structs.replace(line, measured_peak=measured, planned_peak=1500, timeline=[Moment("", {"parameter": 500})])
+            timeline = [Moment("", {"parameter": 500})]
+            return msgspec.structs.replace(line, measured_peak=measured, planned_peak=1400, timeline=timeline, objects=100)
         if isinstance(line, Timing):
             return msgspec.structs.replace(line, rounds=[[0.01, 0.02, 0.03]], predicted=0.04 if line.strategy == "reverse" else None)
         return line
