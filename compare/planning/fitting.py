@@ -52,7 +52,6 @@ class Fitting:
         self._thorough = thorough
         self._runs: dict[tuple[str, Task, int | None], Booked] = {}
         self._planned: dict[tuple[str, Task, int], Planned] = {}
-        self._directions: dict[tuple[str, Task], int | None] = {}
 
     def run(self, way: Way, task: Task, memory: int | None = None) -> Booked:
         """What `way` costs when the engine is told to keep to `memory`, or to nothing."""
@@ -61,22 +60,22 @@ class Fitting:
             self._runs[key] = booked(lambda book: way.prepare(task, memory, book))
         return self._runs[key]
 
+    def _values(self, way: Way, task: Task) -> Booked:
+        """What computing the values costs that `way` differentiates."""
+        key = f"values of the {way.computes}", task, None
+        if key not in self._runs:
+            self._runs[key] = booked(lambda book: way.values(task, book))
+        return self._runs[key]
+
     def plan(self, way: Way, task: Task, budget: int) -> Planned:
-        """`way` within `budget` bytes. A way that cannot be gone has no peak, and the reason."""
+        """`way` within `budget` bytes, its directions not counted. A way that cannot be gone has no peak, and the reason."""
         key = way.name, task, budget
         if key not in self._planned:
             try:
-                self._planned[key] = _record(way, budget, self._found(way, task, budget), self._directions_of(way, task))
+                self._planned[key] = _record(way, budget, self._found(way, task, budget))
             except DiffError as error:
                 self._planned[key] = Planned(way.name, way.title, way.computes, fits=False, reason=one_line(error))
         return self._planned[key]
-
-    def _directions_of(self, way: Way, task: Task) -> int | None:
-        """The directions of `way`, which a batch has no part in."""
-        key = way.name, task._replace(sizes=task.sizes._replace(batch=0))
-        if key not in self._directions:
-            self._directions[key] = way.directions(task)
-        return self._directions[key]
 
     def least(self, way: Way, task: Task) -> int | None:
         """The least budget with which `way` fits, None where it cannot be gone."""
@@ -121,7 +120,7 @@ class Fitting:
         """Tangents in chunks of directions, the primal evaluated anew for each."""
         if way.computes == ways.GRADIENT and (bounded := self._bounded(task, budget, free)) is not None:
             return bounded
-        rest = booked(lambda book: way.values(task, book)).peak.nbytes
+        rest = self._values(way, task).peak.nbytes
         result = _result(task) if way.computes == ways.JACOBIAN else 0
         if result and rest + result > budget:
             return _Done(free, account=f"the Jacobian alone takes {size(result)}")
@@ -200,7 +199,7 @@ def _result(task: Task) -> int:
     return task.sizes.batch * ways.outputs_of(task) * math.prod(task.recipe.example.shape) * FLOATS[task.recipe.dtype]
 
 
-def _record(way: Way, budget: int, done: _Done, directions: int | None) -> Planned:
+def _record(way: Way, budget: int, done: _Done) -> Planned:
     cost, peak = done.booked, done.booked.peak.nbytes
     fits = peak <= budget
     account = f": {done.account}" if done.account else ""
@@ -217,7 +216,6 @@ def _record(way: Way, budget: int, done: _Done, directions: int | None) -> Plann
         peak=cost.peak,
         resting=cost.resting,
         seconds=cost.seconds,
-        directions=directions,
         runs=done.runs,
         memory=done.memory,
         rows=done.rows,

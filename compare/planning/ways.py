@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import dualdiff
@@ -14,6 +15,7 @@ from compare.planning.sizes import Sizes
 from compare.strategies import STRATEGIES, Strategy
 from compare.training import stepping
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.ledger import unbooked
 
 GRADIENT, ESTIMATE, PRODUCT, JACOBIAN = "gradient", "estimate", "product", "Jacobian"
 """What ways compute: the gradient of the loss by all parameters, with the step that it is for; an unbiased estimate of it, with that step;
@@ -83,11 +85,7 @@ class Step(Way):
         return _training(made, differentiated)
 
     def directions(self, task: Task) -> int | None:
-        if self._strategy.seeding is None:
-            return None
-        with Book() as book:
-            made = self._made(task, self._strategy.engine(), book)
-            return self._strategy.directions(made.loss, made.net, made.inputs, made.targets)
+        return None if self._strategy.seeding is None else directions_of(task, self._strategy)
 
 
 class ForwardGradient(Way):
@@ -145,11 +143,7 @@ class HessianProduct(Way):
         self._inner = inner
 
     def directions(self, task: Task) -> int | None:
-        if self._inner != "forward":
-            return None
-        with Book() as book:
-            made = self._made(task, revdiff, book)
-            return dualdiff.directions(lambda net: made.loss(net, made.inputs, made.targets))(made.net)
+        return directions_of(task, AUTO) if self._inner == "forward" else None
 
     def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
         made = self._made(task, revdiff, book)
@@ -212,14 +206,33 @@ def outputs_of(task: Task) -> int:
     """The numbers that the network puts out for one example, or those of them that the Jacobian is of."""
     if task.rows is not None:
         return task.rows
-    found = task.recipe.outputs
-    if task.sizes not in found:
-        with Book() as book:
-            made = task.recipe.make(revdiff, task.sizes, book.role)
-            made.net.requires_grad_(False)
-            made.net.eval()
-            found[task.sizes] = math.prod(made.net(made.inputs).shape[1:])
-    return found[task.sizes]
+
+    def count(made: Made) -> int:
+        made.net.requires_grad_(False)
+        made.net.eval()
+        return math.prod(made.net(made.inputs).shape[1:])
+
+    return _counted(task, ("outputs", task.sizes._replace(batch=0)), revdiff, count)  # of any batch
+
+
+def directions_of(task: Task, strategy: Strategy) -> int:
+    """The directions that `strategy` carries for the gradient."""
+
+    def count(made: Made) -> int:
+        found = strategy.directions(made.loss, made.net, made.inputs, made.targets)
+        assert found is not None
+        return found
+
+    return _counted(task, (strategy.name, task.sizes), strategy.engine(), count)
+
+
+def _counted(task: Task, key: tuple[str, Sizes], engine: Any, count: Callable[[Made], int]) -> int:
+    """What `count` finds of the network of `task`, remembered under `key`."""
+    found = task.recipe.counts
+    if key not in found:
+        with unbooked():
+            found[key] = count(task.recipe.make(engine, task.sizes, lambda role: nullcontext()))
+    return found[key]
 
 
 AUTO = Strategy("forward-auto", "dualdiff", "auto", "forward, auto directions", "whichever of both is cheaper, for each variable")
