@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 import revdiff
 from compare.errors import one_line
 from compare.planning import ways
-from compare.planning.booking import Book, Booked, booked
-from compare.planning.recipe import FLOATS
+from compare.planning.booking import Booked, booked
+from compare.planning.recipe import FLOATS, Made
 from compare.planning.records import Way as Planned
 from compare.planning.ways import Task, Way
 from compare.report.units import counted, size
 from diffcore.errors import DiffError, MemoryBudgetError
+from diffcore.ledger import unbooked
+from revdiff.checkpointing import Action, Schedule
 from revdiff.checkpointing.choosing import is_chain
 
 TRIES = 5
@@ -50,15 +52,36 @@ class Fitting:
 
     def __init__(self, *, thorough: bool = False) -> None:
         self._thorough = thorough
-        self._runs: dict[tuple[str, Task, int | None], Booked] = {}
+        self._runs: dict[tuple[str, Task, int | Schedule | None], Booked] = {}
+        self._chains: dict[Task, Made] = {}
+        self._schedules: dict[tuple[Task, tuple[int, ...], tuple[Action, ...]], Schedule] = {}
         self._planned: dict[tuple[str, Task, int], Planned] = {}
 
-    def run(self, way: Way, task: Task, memory: int | None = None) -> Booked:
-        """What `way` costs when the engine is told to keep to `memory`, or to nothing."""
+    def run(self, way: Way, task: Task, memory: int | Schedule | None = None) -> Booked:
+        """What `way` costs when the engine is told to keep to `memory` (or to a schedule that does), or to nothing."""
+        if way is ways.CHECKPOINTS and isinstance(memory, int):
+            memory = self._schedule(task, memory)
         key = way.name, task, memory
         if key not in self._runs:
             self._runs[key] = booked(lambda book: way.prepare(task, memory, book))
         return self._runs[key]
+
+    def _chain(self, task: Task) -> Made:
+        """A network to find schedules for. Raises `DiffError` for one that has no parts which could be run again."""
+        if task not in self._chains:
+            with unbooked():
+                self._chains[task] = task.recipe.make(revdiff, task.sizes, lambda role: nullcontext())
+        made = self._chains[task]
+        if not is_chain(made.net):
+            raise DiffError("the network is no sequence of layers, of which parts could be run again")
+        return made
+
+    def _schedule(self, task: Task, memory: int) -> Schedule:
+        """The cheapest schedule of checkpoints within `memory` bytes; of those that do the same always one."""
+        made = self._chain(task)
+        with unbooked():
+            found = revdiff.checkpoint_schedule(made.net, made.inputs, memory=memory)
+        return self._schedules.setdefault((task, found.groups, tuple(found)), found)
 
     def _values(self, way: Way, task: Task) -> Booked:
         """What computing the values costs that `way` differentiates."""
@@ -168,10 +191,7 @@ class Fitting:
     def _checkpointed(self, task: Task, budget: int) -> _Done:
         """The cheapest schedule within what parameters, gradients and data leave of the budget."""
         way = ways.CHECKPOINTS
-        with Book() as book:
-            made = task.recipe.make(revdiff, task.sizes, book.role)
-            if not is_chain(made.net):
-                raise DiffError("the network is no sequence of layers, of which parts could be run again")
+        made = self._chain(task)
         free = self.run(ways.REVERSE, task)
         rest = free.resting + sum(math.prod(p.shape) * p.dtype.itemsize for p in made.net.parameters() if p.requires_grad)
         memory = max(budget - rest, 1)
@@ -183,9 +203,7 @@ class Fitting:
                 found = self.run(way, task, memory)
                 if found.peak.nbytes > budget:
                     return _Done(found, memory=memory, least=found.peak.nbytes, account="by the schedule that takes the least")
-            over = found.peak.nbytes - budget
-            with Book():
-                schedule = revdiff.checkpoint_schedule(made.net, made.inputs, memory=memory)
+            over, schedule = found.peak.nbytes - budget, self._schedule(task, memory)
             if over <= 0:
                 again = f"{schedule.recomputed} of {schedule.steps} steps run again"
                 return _Done(found, 1, memory, account=again, schedule=str(schedule))

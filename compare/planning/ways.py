@@ -38,7 +38,8 @@ Work = tuple[Any, Callable[[], object]]
 class Way:
     """One way. `prepare(task, memory, book)` makes all that is there before, and returns the work.
 
-    `memory` are the bytes that the engine is to keep to, None for none: only a way that `chunks` is told any.
+    `memory` are the bytes that the engine is to keep to, or a schedule of checkpoints that keeps to some, None for none: only a way that
+    `chunks` is told any.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Way:
     computes: str
     chunks = False
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         """The network and the work on it, booked in `book`."""
         raise NotImplementedError
 
@@ -77,7 +78,7 @@ class Step(Way):
         self._strategy = strategy
         self.name, self.title, self.chunks = strategy.name, strategy.title, strategy.bounded
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         made = self._made(task, self._strategy.engine(), book)
         differentiated = self._strategy.value_and_grad(made.loss, memory)
         if self._strategy.seeding == "auto" and memory is None:
@@ -93,7 +94,7 @@ class ForwardGradient(Way):
 
     name, title, computes = "forward-gradient", "forward gradient", ESTIMATE
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         made = self._made(task, dualdiff, book)
         estimate = dualdiff.forward_gradient(made.loss, directions=task.directions)
 
@@ -145,7 +146,7 @@ class HessianProduct(Way):
     def directions(self, task: Task) -> int | None:
         return directions_of(task, AUTO) if self._inner == "forward" else None
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         made = self._made(task, revdiff, book)
         with book.role("input"):
             vector = {name: AbstractArray(tuple(p.shape), p.dtype) for name, p in made.net.named_parameters() if p.requires_grad}
@@ -178,7 +179,7 @@ class JacobianByRows(Jacobian):
 
     name, title, _engine = "jacobian-reverse", "Jacobian by reverse rows", revdiff
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         """`memory` is here the number of cotangents that go back together."""
         made, function = self._function(task, book)
         jacobian = revdiff.jacobian(function, per_example=True, chunk_size=memory)
@@ -193,7 +194,7 @@ class JacobianByColumns(Jacobian):
 
     name, title, _engine = "jacobian-forward", "Jacobian by forward columns", dualdiff
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         made, function = self._function(task, book)
         jacobian = dualdiff.jacobian(function, per_example=True, memory=memory)
         return made.net, lambda: jacobian(made.inputs)
