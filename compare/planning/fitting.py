@@ -100,6 +100,15 @@ class Fitting:
                 self._planned[key] = Planned(way.name, way.title, way.computes, fits=False, reason=one_line(error))
         return self._planned[key]
 
+    def fits(self, way: Way, task: Task, budget: int) -> bool:
+        """Whether `plan` would find that `way` fits, found out in fewer runs where they are many."""
+        with suppress(DiffError):
+            if way.computes == ways.JACOBIAN and _result(task) > budget:  # which is there at the end, whatever the chunks
+                return False
+            if way is ways.BY_ROWS and self._result_fits(task, budget):  # with fewer rows at a time it takes no more
+                return any(self.run(way, task, rows).peak.nbytes <= budget for rows in (None, 1))
+        return self.plan(way, task, budget).fits
+
     def least(self, way: Way, task: Task) -> int | None:
         """The least budget with which `way` fits, None where it cannot be gone."""
         try:
@@ -172,11 +181,15 @@ class Fitting:
             memory += memory // 10 + 1
         return _Done(self.run(way, task), account=account)
 
+    def _result_fits(self, task: Task, budget: int) -> bool:
+        """Whether the Jacobian fits twice: rows that were computed by themselves are put together at the end."""
+        return self.run(ways.BY_ROWS, task).resting + 2 * _result(task) <= budget
+
     def _by_rows(self, task: Task, budget: int, free: Booked) -> _Done:
         """Rows of the Jacobian in chunks of cotangents, after one forward pass."""
         way, rows = ways.BY_ROWS, ways.outputs_of(task)
         result = _result(task)
-        if free.resting + 2 * result > budget:  # parts are put together at the end
+        if not self._result_fits(task, budget):
             least = min(free.peak.nbytes, free.resting + 2 * result)
             return _Done(free, least=least, account=f"the Jacobian alone takes {size(result)}")
         passes, found = 1, free

@@ -135,7 +135,7 @@ class Flips:
         task, budget = dial.at(dial.values[index])
         adviser, mine = self._adviser, self._best
         if mine is None:
-            return not any(adviser.plan(way, task, budget).fits for way in self._among)
+            return not any(adviser.fitting.fits(way, task, budget) for way in self._among)
         own: Planned | None = None
         if sign > 0 or dial.knob == "budget":  # on the way down what fits goes on to fit
             own = adviser.plan(mine, task, budget)
