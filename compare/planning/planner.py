@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import revdiff
 from msgspec.structs import replace
 
+import revdiff
 from compare import environment
 from compare.errors import InputError
 from compare.experiment import Progress, Quiet

@@ -150,7 +150,8 @@ class AbstractArray(NDArrayOperatorsMixin):
         """Whether the elements lie in row-major order without gaps."""
         if self.strides is None or 0 in self.shape:
             return True
-        return all(n == 1 or found == wanted for n, found, wanted in zip(self.shape, self.strides, row_major(self.shape, self.dtype.itemsize), strict=True))
+        whole = row_major(self.shape, self.dtype.itemsize)
+        return all(n == 1 or found == wanted for n, found, wanted in zip(self.shape, self.strides, whole, strict=True))
 
     def copy(self, order: str = "C") -> AbstractArray:
         return _copied("copy", AbstractArray(self.shape, self.dtype), self)
@@ -437,7 +438,7 @@ _BASIC = frozenset((slice, type(None), type(Ellipsis), int))
 
 def _is_basic(parts: tuple[Any, ...]) -> bool:
     """Whether an index is made up of numbers, slices and new axes."""
-    return all([type(part) in _BASIC or isinstance(part, int | np.integer) for part in parts])
+    return all(type(part) in _BASIC or isinstance(part, int | np.integer) for part in parts)
 
 
 def _sliced(x: AbstractArray, parts: tuple[Any, ...]) -> tuple[Shape, Shape | None]:

@@ -95,7 +95,7 @@ class Search:
             yield Way(c, most, ((Part(c, t, held=False), before), (Part(s, c, held), 0)), cost)
 
     def split(self, part: Part) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-        """Of the ways that run on, to every value in turn: the bytes that are held meanwhile, those that each takes itself, and its cost."""
+        """Of the ways that run on, to every value in turn: the bytes held meanwhile, those that each takes itself, and its cost."""
         s, t, held = part
         before = 0 if held else self._values[s]
         most = self._going[s][: t - s - 1] + (before + self._sizes.cotangents[t])
