@@ -75,18 +75,18 @@ class Step(Way):
     computes = GRADIENT
 
     def __init__(self, strategy: Strategy) -> None:
-        self._strategy = strategy
+        self.strategy = strategy
         self.name, self.title, self.chunks = strategy.name, strategy.title, strategy.bounded
 
     def prepare(self, task: Task, memory: Any, book: Book) -> Work:
-        made = self._made(task, self._strategy.engine(), book)
-        differentiated = self._strategy.value_and_grad(made.loss, memory)
-        if self._strategy.seeding == "auto" and memory is None:
+        made = self._made(task, self.strategy.engine(), book)
+        differentiated = self.strategy.value_and_grad(made.loss, memory)
+        if self.strategy.seeding == "auto" and memory is None:
             differentiated(made.net, made.inputs, made.targets)  # the choice by cost is made when arguments are met again
         return _training(made, differentiated)
 
     def directions(self, task: Task) -> int | None:
-        return None if self._strategy.seeding is None else directions_of(task, self._strategy)
+        return None if self.strategy.seeding is None else directions_of(task, self.strategy)
 
 
 class ForwardGradient(Way):

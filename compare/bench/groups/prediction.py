@@ -1,13 +1,15 @@
-"""Seconds of a step as they are predicted from shapes, against those that `compare run` measures, over networks, batches and strategies.
+"""Seconds of a step as they are predicted, and the way that is recommended, against what is measured, over networks and batches.
 
-Every cell is measured in interleaved rounds, like the strategies of a run, with a gauge beside each: where the machine is slower than at
-its best, as others use it, so is the gauge, and a prediction is of the machine at its best. How many hold by the clock is told too.
+Of every network and batch all ways to the gradient are planned as `compare plan` does: with all the memory there is, and within a budget
+that reverse mode does not fit. Steps are measured in interleaved rounds, like the strategies of a run, with a gauge beside each: where the
+machine is slower than at its best, as others use it, so is the gauge, and a prediction is of the machine at its best. How many hold by the
+clock is told too. A recommendation holds where no other way that fits is faster by more than a tenth, as measured.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,17 +19,26 @@ from compare.bench.contest import Contest, Heard
 from compare.bench.records import AT_LEAST, Entrant, Target
 from compare.bench.wanted import Limits, Wanted
 from compare.calibration import Calibration, calibrate, load, save
-from compare.calibration.steps import work_of_step
 from compare.calibration.stopwatch import Gauge
 from compare.calibration.store import UncalibratedError
-from compare.errors import InputError
+from compare.planning import advising, ways
+from compare.planning import seconds as planning_seconds
+from compare.planning.budget import budget
+from compare.planning.fitting import Fitting
+from compare.planning.recipe import Preset
+from compare.planning.records import Way as Planned
+from compare.planning.sizes import Sizes
+from compare.planning.ways import Task
+from compare.report.units import size
 from compare.settings import Settings
-from compare.strategies import STRATEGIES, Strategy
 from compare.training import Trainer
 
 WITHIN, CELLS, GAUGE = "predicted within 30%", "cells", "gauge"
+HOLDS, ADVICES = "recommended within 10% of the fastest", "recommendations"
 TOLERANCE, SHARE = 0.3, 0.9
 """How far a prediction may be off, in parts of what is measured, and in which part of all cells it may not be."""
+SLACK, ADVISED = 0.1, 0.95
+"""How much slower than the fastest the way may be that is recommended, and in which part of all recommendations it may not be."""
 NETWORKS: tuple[dict[str, Any], ...] = (
     {"network": "softmax"},
     {"network": "mlp"},
@@ -54,10 +65,12 @@ NETWORKS: tuple[dict[str, Any], ...] = (
 QUICK = (0, 1, 5)
 """Places of the networks that a quick look is taken at."""
 BATCHES = (16, 64, 256)
+TIGHT = 0.5
+"""Where the tight budget lies between the least that any way takes (0) and what reverse mode takes (1)."""
 LONGEST = 2.0
-"""Seconds of a step from which it is left out."""
+"""Seconds of a step from which it is not measured, if another way is predicted to take less."""
 ROUNDS, SAMPLES, SECONDS = 5, 20, 0.1
-"""The most rounds; of a strategy in one round the most steps, and the seconds after which no further one is begun."""
+"""The most rounds; of a way in one round the most steps, and the seconds after which no further one is begun."""
 WARM_UP = 3
 NAMED = 5
 """Cells that are named, the worst ones."""
@@ -78,12 +91,27 @@ class Cell:
         return _within(self.predicted, self.paced)
 
 
+@dataclass
+class Advised:
+    """A recommendation among several ways that fit: the way, and how long it takes over the fastest, as measured side by side."""
+
+    title: str
+    way: str
+    fastest: str
+    slowdown: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the way is the fastest, or nearly."""
+        return self.slowdown <= 1 + SLACK
+
+
 def _within(predicted: float, measured: float) -> bool:
     return abs(predicted - measured) <= TOLERANCE * measured
 
 
 def contests(wanted: Wanted) -> list[Contest]:
-    """One for each network and batch, and one for the share of cells that hold."""
+    """One for each network and batch, one for the share of cells that hold, and one for that of recommendations."""
     tally = Tally()
     networks = [NETWORKS[i] for i in QUICK] if wanted.quick else NETWORKS
     found = []
@@ -92,15 +120,20 @@ def contests(wanted: Wanted) -> list[Contest]:
             settings = Settings(**options, batch=batch)
             title = f"{settings.network} {settings.shape}, batch {batch}"
             found.append(Contest("prediction", title, "seconds", (), tally.measuring(title, settings)))
-    target = Target(WITHIN, CELLS, SHARE, AT_LEAST)
-    return [*found, Contest("prediction", "steps of all networks, batches and strategies", "cells", (target,), tally.summed)]
+    subject = "steps of all networks, batches and ways"
+    return [
+        *found,
+        Contest("prediction", subject, "cells", (Target(WITHIN, CELLS, SHARE, AT_LEAST),), tally.predicted),
+        Contest("prediction", f"{subject}, at two budgets", "cells", (Target(HOLDS, ADVICES, ADVISED, AT_LEAST),), tally.recommended),
+    ]
 
 
 @dataclass
 class Tally:
-    """The cells so far."""
+    """The cells and recommendations so far."""
 
     cells: list[Cell] = field(default_factory=list)
+    advices: list[Advised] = field(default_factory=list)
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -110,35 +143,38 @@ class Tally:
         except UncalibratedError:
             made = calibrate()
             save(made)
+            planning_seconds.calibration.cache_clear()
             return made
 
     def measuring(self, title: str, settings: Settings) -> Callable[[Limits, Heard], list[Entrant]]:
-        """Predict and time a step of every strategy that takes no longer than `LONGEST`."""
+        """Plan every way to the gradient at both budgets, and time its step."""
 
         def measured(limits: Limits, heard: Heard) -> list[Entrant]:
-            ready = [found for strategy in STRATEGIES.values() if (found := _ready(self.calibration, settings, strategy)) is not None]
-            rounds = min(limits.rounds, ROUNDS)
-            gauge = Gauge()
-            gauges: list[float] = []
+            best, rounds, gauge = self.calibration.gauge, min(limits.rounds, ROUNDS), Gauge()
+            plans = _plans(settings)
+            steps = _steps(settings, [each for _, planned in plans for each in planned])
             for number in range(rounds):
                 heard(number / rounds)
-                for entrant in ready:
+                for step in steps.values():
                     before = _settled(gauge)
-                    entrant.time()
-                    gauges.append((before + _settled(gauge)) / 2)
-            entrants = [Entrant(GAUGE, gauges, note=f"{self.calibration.gauge:.3g} s at its best")]
-            for place, entrant in enumerate(ready):
-                paces = [seconds / self.calibration.gauge for seconds in gauges[place :: len(ready)]]
-                paced = statistics.median(taken / max(pace, 1.0) for taken, pace in zip(entrant.taken, paces, strict=True))
-                name = entrant.strategy.name
-                self.cells.append(Cell(f"{title}, {name}", entrant.predicted, statistics.median(entrant.taken), paced))
-                entrants += [Entrant(f"{name}, predicted", [entrant.predicted]), Entrant(f"{name}, measured", entrant.taken)]
-            return entrants
+                    step.time()
+                    step.gauges.append((before + _settled(gauge)) / 2)
+            self.cells += [step.cell(title, best) for step in steps.values()]
+            for nbytes, planned in plans:
+                fitting = {each.name: steps[each.name, each.memory] for each in planned if each.fits and (each.name, each.memory) in steps}
+                advised = advising.advise(planned, ways.GRADIENT, nbytes).way
+                if len(fitting) > 1 and advised in fitting:
+                    self.advices.append(_judged(f"{title}, within {size(nbytes)}", advised, fitting, best))
+            gauges = [each for step in steps.values() for each in step.gauges]
+            return [
+                Entrant(GAUGE, gauges, note=f"{best:.3g} s at its best"),
+                *(entrant for step in steps.values() for entrant in step.entrants()),
+            ]
 
         return measured
 
-    def summed(self, limits: Limits, heard: Heard) -> list[Entrant]:
-        """How many cells hold, of how many, and which are worst."""
+    def predicted(self, limits: Limits, heard: Heard) -> list[Entrant]:
+        """How many predictions hold, of how many, and which are worst."""
         held = sum(cell.holds for cell in self.cells)
         clocked = sum(_within(cell.predicted, cell.clocked) for cell in self.cells)
         worst = sorted(self.cells, key=lambda cell: -max(cell.predicted / cell.paced, cell.paced / cell.predicted))[:NAMED]
@@ -146,39 +182,92 @@ class Tally:
         note = f"at the pace at which the machine was calibrated; {clocked} as the clock has it; worst, predicted / measured: {named}"
         return [Entrant(WITHIN, [float(held)], note=note), Entrant(CELLS, [float(len(self.cells))], note=note)]
 
+    def recommended(self, limits: Limits, heard: Heard) -> list[Entrant]:
+        """How many recommendations hold, of how many, and which are worst."""
+        held = sum(advice.holds for advice in self.advices)
+        missed = sorted((each for each in self.advices if not each.holds), key=lambda each: -each.slowdown)[:NAMED]
+        named = "; ".join(f"{each.title}: {each.way} takes {each.slowdown:.2f} of {each.fastest}" for each in missed)
+        note = f"worst: {named}" if missed else "the others too"
+        return [Entrant(HOLDS, [float(held)], note=note), Entrant(ADVICES, [float(len(self.advices))], note=note)]
+
+
+Plans = list[tuple[int, list[Planned]]]
+"""The ways as they are planned, by budget."""
+
+
+def _plans(settings: Settings) -> Plans:
+    """All ways to the gradient with the memory that there is, and within a budget that reverse mode does not fit, where others do."""
+    task, fitting = Task(Preset(settings), Sizes(settings.batch)), Fitting()
+    among = [way for way in ways.GRADIENTS if way is not ways.BY_CHOICE or ways.auto_differs(task)]
+    budgets = [budget(None).nbytes]
+    most = fitting.run(ways.REVERSE, task).peak.nbytes
+    least = min(_least(fitting, task, among), default=most)
+    if least < most:
+        budgets.append(int(least + TIGHT * (most - least)))
+    return [(nbytes, [fitting.plan(way, task, nbytes) for way in among]) for nbytes in budgets]
+
+
+def _least(fitting: Fitting, task: Task, among: Sequence[ways.Way]) -> list[int]:
+    return [nbytes for way in among if way is not ways.REVERSE and (nbytes := fitting.least(way, task)) is not None]
+
 
 @dataclass
-class _Timed:
-    """A strategy with its steps."""
+class _Step:
+    """The step of a way that keeps to `memory` bytes where that is given, and what it took in every round."""
 
-    strategy: Strategy
+    title: str
     predicted: float
-    step: Callable[[Any, Any], Any]
+    run: Callable[[Any, Any], Any]
     batches: Any
     taken: list[float] = field(default_factory=list)
+    gauges: list[float] = field(default_factory=list)
 
     def time(self) -> None:
         """One more round: the median of some steps."""
-        found = measure.timed(self.step, self.batches, samples=SAMPLES, least=1, seconds=SECONDS)
+        found = measure.timed(self.run, self.batches, samples=SAMPLES, least=1, seconds=SECONDS)
         self.taken.append(statistics.median(found))
 
+    def paced(self, best: float) -> list[float]:
+        """Seconds of every round, at the pace at which the gauge takes `best`."""
+        return [taken / max(gauge / best, 1.0) for taken, gauge in zip(self.taken, self.gauges, strict=True)]
 
-def _ready(calibration: Calibration, settings: Settings, strategy: Strategy) -> _Timed | None:
-    """The strategy, warm; None where a step cannot be made, or takes too long."""
-    try:
-        memory = measure.counted(settings, strategy, settings.dtype).memory
-    except (InputError, TypeError):
-        return None
-    predicted = calibration.seconds(work_of_step(settings, strategy, memory))
-    if predicted > LONGEST:
-        return None
+    def cell(self, title: str, best: float) -> Cell:
+        """The prediction beside what was measured."""
+        return Cell(f"{title}, {self.title}", self.predicted, statistics.median(self.taken), statistics.median(self.paced(best)))
+
+    def entrants(self) -> list[Entrant]:
+        """The same for the records."""
+        return [Entrant(f"{self.title}, predicted", [self.predicted]), Entrant(f"{self.title}, measured", self.taken)]
+
+
+def _judged(title: str, advised: str, fitting: dict[str, _Step], best: float) -> Advised:
+    """What was recommended, over the fastest: medians of ratios within a round."""
+    paced = {name: step.paced(best) for name, step in fitting.items()}
+    slowdowns = {
+        name: statistics.median(a / b for a, b in zip(paced[advised], taken, strict=True)) for name, taken in paced.items()
+    }
+    fastest = max(slowdowns, key=slowdowns.__getitem__)
+    return Advised(title, advised, fastest, slowdowns[fastest])
+
+
+def _steps(settings: Settings, planned: list[Planned]) -> dict[tuple[str, int | None], _Step]:
+    """Steps by way and memory, warm: of ways that fit, and take no longer than `LONGEST` or are the fastest."""
     split = datasets.load(settings.data, settings.model.takes, seed=settings.seed, dtype=settings.dtype)
-    trainer = Trainer(
-        settings, strategy, device="cpu", dtype=settings.dtype, compiled=True, memory=memory, examples=split.train_inputs
-    )
-    batches = datasets.batches(split, batch=settings.batch, seed=settings.seed)
-    measure.timed(trainer.step, batches, samples=WARM_UP, least=WARM_UP, seconds=LONGEST)
-    return _Timed(strategy, predicted, trainer.step, batches)
+    found: dict[tuple[str, int | None], _Step] = {}
+    for each in planned:
+        key = each.name, each.memory
+        if not each.fits or each.bound or key in found or each.seconds is None or each.seconds > LONGEST:
+            continue
+        way = ways.WAYS[each.name]
+        assert isinstance(way, ways.Step)
+        trainer = Trainer(
+            settings, way.strategy, device="cpu", dtype=settings.dtype, compiled=True, memory=each.memory, examples=split.train_inputs
+        )
+        batches = datasets.batches(split, batch=settings.batch, seed=settings.seed)
+        measure.timed(trainer.step, batches, samples=WARM_UP, least=WARM_UP, seconds=LONGEST)
+        title = each.name if each.memory is None else f"{each.name} in {size(each.memory)}"
+        found[key] = _Step(title, each.seconds, trainer.step, batches)
+    return found
 
 
 def _settled(gauge: Gauge) -> float:

@@ -8,20 +8,20 @@ import msgspec
 import numpy as np
 import pytest
 
+import compare
 from compare.bench.groups import prediction
 from compare.bench.records import AT_LEAST, Measured, Target
 from compare.bench.summary import rows_of
 from compare.bench.wanted import Limits, Wanted
 from compare.calibration import Calibration, load, path, read, save
 from compare.calibration.curves import Curve, Products, rising
-from compare.calibration.steps import work_of_step
 from compare.calibration.store import VARIABLE, this_machine
 from compare.calibration.terminal import rows
 from compare.calibration.walks import Walk
 from compare.cli import _main
 from compare.errors import InputError
+from compare.planning import seconds
 from compare.settings import Settings
-from compare.strategies import STRATEGIES
 from diffcore.ledger import Work
 
 SIZES = [1, 2, 8, 64]
@@ -266,7 +266,7 @@ def test_the_command_measures_what_is_not_known(kept, threads, capsys, monkeypat
 
 def test_cells_hold_within_the_tolerance_of_what_is_measured():
     tally = prediction.Tally([prediction.Cell(f"cell {i}", p, 2.0, 1.0) for i, p in enumerate((0.69, 0.71, 1.0, 1.29, 1.31))])
-    held, cells = tally.summed(Limits(1, 1, 0.0), lambda part: None)
+    held, cells = tally.predicted(Limits(1, 1, 0.0), lambda part: None)
     assert (held.values, cells.values) == ([3.0], [5.0])
     assert "1.31" in held.note
     assert "cell 0 0.69" in held.note
@@ -276,18 +276,45 @@ def test_cells_hold_within_the_tolerance_of_what_is_measured():
     assert row.state == "missed"
 
 
-def test_a_step_is_predicted_and_timed(kept):
+def test_recommendations_hold_that_take_a_tenth_longer_than_the_fastest_at_most():
+    advices = [prediction.Advised(f"cell {i}", "reverse", "forward", slowdown) for i, slowdown in enumerate((1.0, 1.09, 1.11))]
+    held, all_of_them = prediction.Tally(advices=advices).recommended(Limits(1, 1, 0.0), lambda part: None)
+    assert (held.values, all_of_them.values) == ([2.0], [3.0])
+    assert held.note == "worst: cell 2: reverse takes 1.11 of forward"
+
+
+def test_steps_are_planned_timed_and_judged(kept):
     save(made())
+    seconds.calibration.cache_clear()
     tally = prediction.Tally()
-    settings = Settings(network="linear", batch=4)
-    entrants = tally.measuring("linear", settings)(Limits(1, 1, 0.0), lambda part: None)
+    settings = Settings(network="mlp", batch=64, width=16, depth=2)
+    entrants = tally.measuring("mlp", settings)(Limits(1, 1, 0.0), lambda part: None)
     names = [entrant.name for entrant in entrants]
     assert names[0] == prediction.GAUGE
-    assert {"reverse, predicted", "reverse, measured", "forward-parameters, measured"} <= {*names}
-    assert [cell.title for cell in tally.cells] == [f"linear, {name[: -len(', measured')]}" for name in names if name.endswith("measured")]
-    reverse = work_of_step(settings, STRATEGIES["reverse"], None)
-    assert tally.cells[0].predicted == made().seconds(reverse)
+    assert {"reverse, predicted", "reverse, measured", "forward-activations, measured"} <= {*names}
+    assert any(name.startswith("reverse-checkpoint in ") for name in names)
+    assert [cell.title for cell in tally.cells] == [f"mlp, {name[: -len(', measured')]}" for name in names if name.endswith("measured")]
+    planned = compare.plan("mlp", 64, width=16, depth=2, flips=False)
+    assert tally.cells[0].predicted == planned.ways["reverse"].seconds
     assert all(cell.clocked > 0 and 0 < cell.paced <= cell.clocked * 1.0001 for cell in tally.cells)
-    quick = prediction.contests(Wanted(quick=True))
-    assert len(quick) == len(prediction.QUICK) * len(prediction.BATCHES) + 1
-    assert len(prediction.contests(Wanted())) == len(prediction.NETWORKS) * len(prediction.BATCHES) + 1
+    free, *_ = tally.advices
+    assert (free.title.partition(",")[0], free.way) == ("mlp", planned.best.name)
+    assert all(each.slowdown >= 1 for each in tally.advices)
+    seconds.calibration.cache_clear()
+
+
+def test_the_grid_is_measured_and_shown(kept, monkeypatch, tmp_path, capsys):
+    save(made())
+    seconds.calibration.cache_clear()
+    monkeypatch.setattr(prediction, "QUICK", (0,))
+    monkeypatch.setattr(prediction, "BATCHES", (16,))
+    assert _main(["bench", "--only", "prediction", "--quick", "--output", str(tmp_path)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "at least 0.9×" in told
+    assert "at least 0.95×" in told
+    page = (tmp_path / "bench.html").read_text()
+    assert prediction.WITHIN in page
+    assert prediction.HOLDS in page
+    seconds.calibration.cache_clear()
+    full = [len(prediction.contests(wanted)) for wanted in (Wanted(quick=True), Wanted())]
+    assert full == [1 + 2, len(prediction.NETWORKS) + 2]
