@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from revdiff.checkpointing import Schedule
 
 
 class Strategy(msgspec.Struct, frozen=True):
@@ -28,10 +31,11 @@ class Strategy(msgspec.Struct, frozen=True):
         """The engine's package, imported now."""
         return importlib.import_module(self.module)
 
-    def value_and_grad(self, loss: Callable[..., Any], memory: int | None = None) -> Callable[..., Any]:
+    def value_and_grad(self, loss: Callable[..., Any], memory: int | Schedule | None = None) -> Callable[..., Any]:
         """The engine's `value_and_grad(loss)` of this strategy, within `memory` bytes where that is given.
 
-        They bound the tangents of the forward engine, and what a checkpointed network makes; a plain reverse pass takes what it takes.
+        They bound the tangents of the forward engine, and what a checkpointed network makes, which may also be given a schedule in their
+        place; a plain reverse pass takes what it takes.
         """
         engine = self.engine()
         if self.checkpoints:
@@ -52,12 +56,12 @@ class Strategy(msgspec.Struct, frozen=True):
         return int(self.engine().directions(loss, seeding=self.seeding)(*arguments))
 
 
-def _checkpointed(loss: Callable[..., Any], engine: Any, memory: int | None) -> Callable[..., Any]:
-    """`loss` with its network checkpointed: within `memory` bytes, or between some sqrt(n) groups of its n layers.
+def _checkpointed(loss: Callable[..., Any], engine: Any, memory: int | Schedule | None) -> Callable[..., Any]:
+    """`loss` with its network checkpointed: within `memory` bytes, by a schedule, or between some sqrt(n) groups of its n layers.
 
     A network that is no `Sequential` is one layer.
     """
-    options = {"schedule": "sqrt"} if memory is None else {"memory": memory}
+    options = {"memory": memory} if isinstance(memory, int) else {"schedule": memory or "sqrt"}
     return lambda net, *data: loss(_Checkpointed(net, engine, options), *data)
 
 

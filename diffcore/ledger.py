@@ -246,6 +246,10 @@ class Ledger:
         """Count a call."""
         self.work[Work(function, of, dims)] += self.repeats
 
+    def did_work(self, work: Work) -> None:
+        """The same of work that is told already."""
+        self.work[work] += self.repeats
+
     def _made(self, role: str, nbytes: int) -> int:
         """Book a buffer that is made, and number it."""
         if self.works:
@@ -297,6 +301,16 @@ def spans(count: int, step: int, like: Any) -> Iterator[tuple[int, int]]:
         yield step, 2 * step
     if whole < count:
         yield whole, count
+
+
+@contextmanager
+def unbooked() -> Iterator[None]:
+    """What is done inside is booked in no ledger."""
+    outer, state.ledger = state.ledger, None
+    try:
+        yield
+    finally:
+        state.ledger = outer
 
 
 def repeated(count: int) -> AbstractContextManager[None]:

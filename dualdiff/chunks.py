@@ -176,16 +176,35 @@ def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added], befo
 class _Peaks(Ledger):
     """A ledger of peaks alone, which is what a plan asks for: a run under it takes less time."""
 
+    def book(self, flops: int, transcendentals: int) -> None:
+        """Operations are not asked for."""
+
+    def book_product(self, flops: int) -> None:
+        """Nor are those of products."""
+
+    def _made(self, role: str, nbytes: int) -> int:
+        self._change(role, nbytes)
+        return 0
+
     def _change(self, role: str, nbytes: int) -> None:
-        self.live[role] += nbytes
         self._total += nbytes
+        if role == "tangent":
+            self.live[role] += nbytes
         if nbytes > 0:
             self._observe(role)
 
+    def _move(self, old: str, new: str, nbytes: int) -> None:
+        if old == "tangent":
+            self.live[old] -= nbytes
+        elif new == "tangent":
+            self.live[new] += nbytes
+            self._observe(new)
+
     def _observe(self, role: str) -> None:
-        self.peak = max(self.peak, self._total)
-        if role == "tangent":
-            self.peaks[role] = max(self.peaks.get(role, 0), self.live[role])
+        if self._total > self.peak:
+            self.peak = self._total
+        if role == "tangent" and self.live[role] > self.peaks.get(role, 0):
+            self.peaks[role] = self.live[role]
 
 
 def _booked(run: Callable[[Seeding], object], seeding: Seeding) -> Ledger:

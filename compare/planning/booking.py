@@ -27,9 +27,23 @@ class Book(Ledger):
         self.resting = 0
 
     def _made(self, role: str, nbytes: int) -> int:
+        """As of any ledger, in one go: it is done for every buffer."""
         place = state.place
         self.made[state.phase, None if place is None else place.layer] += nbytes * self.repeats
-        return super()._made(role, nbytes)
+        if self.works:
+            self.did("allocate", "", nbytes)
+        self._count += 1
+        self.live[role] += nbytes
+        self._total += nbytes
+        if nbytes and self._total >= self.peak:
+            self._observe(role)
+        return self._count
+
+    def _observe(self, role: str) -> None:
+        """Only peaks are asked for, no timeline."""
+        if self._total >= self.peak:
+            self.peak, self.peak_roles = self._total, dict(self.live)
+            self.peak_at = Site(state.phase, state.kernel, state.place)
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -45,11 +59,10 @@ class Book(Ledger):
         gc.collect(1)  # cycles of what is older are of no ledger that is open
         self.before = _summed(self.entries(net))
         self.made.clear()
-        self.timeline.clear()
         if calibration() is not None:
             self.work.clear()
         self.resting = self.peak = self.alive
-        self.peak_roles = {role: count for role, count in self.live.items() if count}
+        self.peak_roles = dict(self.live)
         self.peak_at = Site("primal", "", None)
 
 
@@ -84,7 +97,8 @@ def booked(prepare: Callable[[Book], tuple[Any, Callable[[], object]]]) -> Booke
         flops[layer.phase] += layer.flops
         transcendentals[layer.phase] += layer.transcendentals
     at = book.peak_at
-    peak = Peak(book.peak, book.peak_roles, at.phase, at.kernel, *_told(at.place, paths))
+    roles = {role: count for role, count in book.peak_roles.items() if count}
+    peak = Peak(book.peak, roles, at.phase, at.kernel, *_told(at.place, paths))
     return Booked(_without_zeros(flops), _without_zeros(transcendentals), peak, book.resting, seconds_of(book), layers)
 
 

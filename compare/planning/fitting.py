@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 import revdiff
 from compare.errors import one_line
 from compare.planning import ways
-from compare.planning.booking import Book, Booked, booked
-from compare.planning.recipe import FLOATS
+from compare.planning.booking import Booked, booked
+from compare.planning.recipe import FLOATS, Made
 from compare.planning.records import Way as Planned
 from compare.planning.ways import Task, Way
 from compare.report.units import counted, size
 from diffcore.errors import DiffError, MemoryBudgetError
+from diffcore.ledger import unbooked
+from revdiff.checkpointing import Action, Schedule
 from revdiff.checkpointing.choosing import is_chain
 
 TRIES = 5
@@ -50,33 +52,62 @@ class Fitting:
 
     def __init__(self, *, thorough: bool = False) -> None:
         self._thorough = thorough
-        self._runs: dict[tuple[str, Task, int | None], Booked] = {}
+        self._runs: dict[tuple[str, Task, int | Schedule | None], Booked] = {}
+        self._chains: dict[Task, Made] = {}
+        self._schedules: dict[tuple[Task, tuple[int, ...], tuple[Action, ...]], Schedule] = {}
         self._planned: dict[tuple[str, Task, int], Planned] = {}
-        self._directions: dict[tuple[str, Task], int | None] = {}
 
-    def run(self, way: Way, task: Task, memory: int | None = None) -> Booked:
-        """What `way` costs when the engine is told to keep to `memory`, or to nothing."""
+    def run(self, way: Way, task: Task, memory: int | Schedule | None = None) -> Booked:
+        """What `way` costs when the engine is told to keep to `memory` (or to a schedule that does), or to nothing."""
+        if way is ways.CHECKPOINTS and isinstance(memory, int):
+            memory = self._schedule(task, memory)
         key = way.name, task, memory
         if key not in self._runs:
             self._runs[key] = booked(lambda book: way.prepare(task, memory, book))
         return self._runs[key]
 
+    def _chain(self, task: Task) -> Made:
+        """A network to find schedules for. Raises `DiffError` for one that has no parts which could be run again."""
+        if task not in self._chains:
+            with unbooked():
+                self._chains[task] = task.recipe.make(revdiff, task.sizes, lambda role: nullcontext())
+        made = self._chains[task]
+        if not is_chain(made.net):
+            raise DiffError("the network is no sequence of layers, of which parts could be run again")
+        return made
+
+    def _schedule(self, task: Task, memory: int) -> Schedule:
+        """The cheapest schedule of checkpoints within `memory` bytes; of those that do the same always one."""
+        made = self._chain(task)
+        with unbooked():
+            found = revdiff.checkpoint_schedule(made.net, made.inputs, memory=memory)
+        return self._schedules.setdefault((task, found.groups, tuple(found)), found)
+
+    def _values(self, way: Way, task: Task) -> Booked:
+        """What computing the values costs that `way` differentiates."""
+        key = f"values of the {way.computes}", task, None
+        if key not in self._runs:
+            self._runs[key] = booked(lambda book: way.values(task, book))
+        return self._runs[key]
+
     def plan(self, way: Way, task: Task, budget: int) -> Planned:
-        """`way` within `budget` bytes. A way that cannot be gone has no peak, and the reason."""
+        """`way` within `budget` bytes, its directions not counted. A way that cannot be gone has no peak, and the reason."""
         key = way.name, task, budget
         if key not in self._planned:
             try:
-                self._planned[key] = _record(way, budget, self._found(way, task, budget), self._directions_of(way, task))
+                self._planned[key] = _record(way, budget, self._found(way, task, budget))
             except DiffError as error:
                 self._planned[key] = Planned(way.name, way.title, way.computes, fits=False, reason=one_line(error))
         return self._planned[key]
 
-    def _directions_of(self, way: Way, task: Task) -> int | None:
-        """The directions of `way`, which a batch has no part in."""
-        key = way.name, task._replace(sizes=task.sizes._replace(batch=0))
-        if key not in self._directions:
-            self._directions[key] = way.directions(task)
-        return self._directions[key]
+    def fits(self, way: Way, task: Task, budget: int) -> bool:
+        """Whether `plan` would find that `way` fits, found out in fewer runs where they are many."""
+        with suppress(DiffError):
+            if way.computes == ways.JACOBIAN and _result(task) > budget:  # which is there at the end, whatever the chunks
+                return False
+            if way is ways.BY_ROWS and self._result_fits(task, budget):  # with fewer rows at a time it takes no more
+                return any(self.run(way, task, rows).peak.nbytes <= budget for rows in (None, 1))
+        return self.plan(way, task, budget).fits
 
     def least(self, way: Way, task: Task) -> int | None:
         """The least budget with which `way` fits, None where it cannot be gone."""
@@ -121,7 +152,7 @@ class Fitting:
         """Tangents in chunks of directions, the primal evaluated anew for each."""
         if way.computes == ways.GRADIENT and (bounded := self._bounded(task, budget, free)) is not None:
             return bounded
-        rest = booked(lambda book: way.values(task, book)).peak.nbytes
+        rest = self._values(way, task).peak.nbytes
         result = _result(task) if way.computes == ways.JACOBIAN else 0
         if result and rest + result > budget:
             return _Done(free, account=f"the Jacobian alone takes {size(result)}")
@@ -150,11 +181,15 @@ class Fitting:
             memory += memory // 10 + 1
         return _Done(self.run(way, task), account=account)
 
+    def _result_fits(self, task: Task, budget: int) -> bool:
+        """Whether the Jacobian fits twice: rows that were computed by themselves are put together at the end."""
+        return self.run(ways.BY_ROWS, task).resting + 2 * _result(task) <= budget
+
     def _by_rows(self, task: Task, budget: int, free: Booked) -> _Done:
         """Rows of the Jacobian in chunks of cotangents, after one forward pass."""
         way, rows = ways.BY_ROWS, ways.outputs_of(task)
         result = _result(task)
-        if free.resting + 2 * result > budget:  # parts are put together at the end
+        if not self._result_fits(task, budget):
             least = min(free.peak.nbytes, free.resting + 2 * result)
             return _Done(free, least=least, account=f"the Jacobian alone takes {size(result)}")
         passes, found = 1, free
@@ -169,10 +204,7 @@ class Fitting:
     def _checkpointed(self, task: Task, budget: int) -> _Done:
         """The cheapest schedule within what parameters, gradients and data leave of the budget."""
         way = ways.CHECKPOINTS
-        with Book() as book:
-            made = task.recipe.make(revdiff, task.sizes, book.role)
-            if not is_chain(made.net):
-                raise DiffError("the network is no sequence of layers, of which parts could be run again")
+        made = self._chain(task)
         free = self.run(ways.REVERSE, task)
         rest = free.resting + sum(math.prod(p.shape) * p.dtype.itemsize for p in made.net.parameters() if p.requires_grad)
         memory = max(budget - rest, 1)
@@ -184,9 +216,7 @@ class Fitting:
                 found = self.run(way, task, memory)
                 if found.peak.nbytes > budget:
                     return _Done(found, memory=memory, least=found.peak.nbytes, account="by the schedule that takes the least")
-            over = found.peak.nbytes - budget
-            with Book():
-                schedule = revdiff.checkpoint_schedule(made.net, made.inputs, memory=memory)
+            over, schedule = found.peak.nbytes - budget, self._schedule(task, memory)
             if over <= 0:
                 again = f"{schedule.recomputed} of {schedule.steps} steps run again"
                 return _Done(found, 1, memory, account=again, schedule=str(schedule))
@@ -200,7 +230,7 @@ def _result(task: Task) -> int:
     return task.sizes.batch * ways.outputs_of(task) * math.prod(task.recipe.example.shape) * FLOATS[task.recipe.dtype]
 
 
-def _record(way: Way, budget: int, done: _Done, directions: int | None) -> Planned:
+def _record(way: Way, budget: int, done: _Done) -> Planned:
     cost, peak = done.booked, done.booked.peak.nbytes
     fits = peak <= budget
     account = f": {done.account}" if done.account else ""
@@ -217,7 +247,6 @@ def _record(way: Way, budget: int, done: _Done, directions: int | None) -> Plann
         peak=cost.peak,
         resting=cost.resting,
         seconds=cost.seconds,
-        directions=directions,
         runs=done.runs,
         memory=done.memory,
         rows=done.rows,

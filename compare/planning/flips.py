@@ -52,7 +52,10 @@ class Flips:
     def _next(self, dial: Dial, sign: int) -> Flip | None:
         """The first value at which the advice is another, between now and one end of the range.
 
-        An advice does not change there and back: costs and bytes are so much for each example, layer or output, and so much beside.
+        It is taken for granted that an advice does not change there and back, as costs and bytes are so much for each example, layer or
+        output, and so much beside. Where that fails (kernels that go another way at some size, a network whose depth changes its kind),
+        the value found is still one at which the advice changes, and so is right with the value before it, but an earlier change that was
+        undone in between is missed; and where the advice at the end of the range is the same as now, none is looked for.
         """
         near, last = dial.values.index(dial.now), len(dial.values) - 1 if sign > 0 else 0
         if near == last or self._stands(dial, last, sign):
@@ -135,7 +138,7 @@ class Flips:
         task, budget = dial.at(dial.values[index])
         adviser, mine = self._adviser, self._best
         if mine is None:
-            return not any(adviser.plan(way, task, budget).fits for way in self._among)
+            return not any(adviser.fitting.fits(way, task, budget) for way in self._among)
         own: Planned | None = None
         if sign > 0 or dial.knob == "budget":  # on the way down what fits goes on to fit
             own = adviser.plan(mine, task, budget)
@@ -164,4 +167,5 @@ class Flips:
 
 
 _FAR = 8
-"""A way that costs so many times what another one costs at least is not compared with it any closer."""
+"""On the way down, a way whose bound is so many times that of the advised one is not compared with it any closer. It is no proof: what the
+advised way costs within the budget may be that much above its bound, by chunks or further runs, and then that rival is missed."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 import revdiff
 from compare import environment
 from compare.errors import InputError
@@ -85,7 +87,8 @@ class Planner:
         phase = self._progress.phase("plan", len(names))
         found = []
         for done, way in enumerate(names, 1):
-            found.append(self._fitting.plan(way, self._task, self._budget.nbytes))
+            planned = self._fitting.plan(way, self._task, self._budget.nbytes)
+            found.append(planned if planned.peak is None else replace(planned, directions=way.directions(self._task)))
             phase.advance(done)
         return found
 

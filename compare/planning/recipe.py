@@ -13,6 +13,7 @@ from compare.planning.sizes import Example, Sizes
 from compare.settings import Settings
 from compare.tasks import TASKS
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.ledger import unbooked
 from diffcore.nn.module import Module
 
 FLOATS = {"float32": 4, "float64": 8}
@@ -42,8 +43,8 @@ class Recipe:
     varies: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
-        self.outputs: dict[Sizes, int] = {}
-        """Numbers that are put out for an example, at the sizes at which they have been asked for."""
+        self.counts: dict[tuple[str, Sizes], int] = {}
+        """Numbers put out for an example and directions, by name and by the sizes at which they were asked for."""
 
     def shape(self, sizes: Sizes) -> str:
         """The architecture in a few characters."""
@@ -247,9 +248,7 @@ def _of(engine: Any, tensor: Any, is_parameter: bool) -> Any:
 
 def shape_of(net: Any, inputs: Any) -> tuple[int, ...]:
     """The shape of what `net` puts out for `inputs`, found by running it on abstract arrays outside of all ledgers. Raises `InputError`."""
-    from diffcore.ledger import Ledger
-
-    with Ledger():
+    with unbooked():
         out = net(inputs)
     if not hasattr(out, "shape"):
         raise InputError(f"the network puts out a {type(out).__name__}, and one tensor is needed")

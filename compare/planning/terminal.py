@@ -36,6 +36,7 @@ def print_plan(plan: Plan, console: Console, *, layers: bool = False, schedule: 
         "bold",
     )
     say(f"Budget: {size(header.budget)} ({header.budget_of}).")
+    told: set[str] = set()
     for computes, title in words.GROUPS.items():
         ways = plan.computing(computes)
         if ways:
@@ -43,7 +44,7 @@ def print_plan(plan: Plan, console: Console, *, layers: bool = False, schedule: 
             console.print(_row((title, "FLOPs", "time", "peak", "fits"), "bold", console), width=width)
             for way in ways:
                 console.print(_row(_cells(way), "" if way.fits else "dim", console), width=width)
-                for line in _details(way):
+                for line in _details(way, told):
                     say(line, "dim", 2)
     console.print()
     for advice in plan.advices.values():
@@ -88,8 +89,11 @@ def _cells(way: Way) -> list[str]:
     return [way.title, words.flops(way), words.seconds(way), size(way.nbytes), "yes" if way.fits else "NO"]
 
 
-def _details(way: Way) -> list[str]:
-    """What the numbers of one way are made of."""
+def _details(way: Way, told: set[str]) -> list[str]:
+    """What the numbers of one way are made of; the reason for none only where it was not `told` of another way already."""
+    if way.peak is None and way.reason in told:
+        return ["for the same reason"]
+    told.add(way.reason)
     lines = ["; ".join(filter(None, [way.reason, words.chunks(way)]))]
     if way.peak is not None:
         lines += [words.phases(way), f"peak: {words.roles(way.peak)}; at {words.place(way.peak)}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import dualdiff
@@ -14,6 +15,7 @@ from compare.planning.sizes import Sizes
 from compare.strategies import STRATEGIES, Strategy
 from compare.training import stepping
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.ledger import unbooked
 
 GRADIENT, ESTIMATE, PRODUCT, JACOBIAN = "gradient", "estimate", "product", "Jacobian"
 """What ways compute: the gradient of the loss by all parameters, with the step that it is for; an unbiased estimate of it, with that step;
@@ -36,7 +38,8 @@ Work = tuple[Any, Callable[[], object]]
 class Way:
     """One way. `prepare(task, memory, book)` makes all that is there before, and returns the work.
 
-    `memory` are the bytes that the engine is to keep to, None for none: only a way that `chunks` is told any.
+    `memory` are the bytes that the engine is to keep to, or a schedule of checkpoints that keeps to some, None for none: only a way that
+    `chunks` is told any.
     """
 
     name: str
@@ -44,7 +47,7 @@ class Way:
     computes: str
     chunks = False
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         """The network and the work on it, booked in `book`."""
         raise NotImplementedError
 
@@ -75,7 +78,7 @@ class Step(Way):
         self.strategy = strategy
         self.name, self.title, self.chunks = strategy.name, strategy.title, strategy.bounded
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         made = self._made(task, self.strategy.engine(), book)
         differentiated = self.strategy.value_and_grad(made.loss, memory)
         if self.strategy.seeding == "auto" and memory is None:
@@ -83,11 +86,7 @@ class Step(Way):
         return _training(made, differentiated)
 
     def directions(self, task: Task) -> int | None:
-        if self.strategy.seeding is None:
-            return None
-        with Book() as book:
-            made = self._made(task, self.strategy.engine(), book)
-            return self.strategy.directions(made.loss, made.net, made.inputs, made.targets)
+        return None if self.strategy.seeding is None else directions_of(task, self.strategy)
 
 
 class ForwardGradient(Way):
@@ -95,7 +94,7 @@ class ForwardGradient(Way):
 
     name, title, computes = "forward-gradient", "forward gradient", ESTIMATE
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         made = self._made(task, dualdiff, book)
         estimate = dualdiff.forward_gradient(made.loss, directions=task.directions)
 
@@ -145,13 +144,9 @@ class HessianProduct(Way):
         self._inner = inner
 
     def directions(self, task: Task) -> int | None:
-        if self._inner != "forward":
-            return None
-        with Book() as book:
-            made = self._made(task, revdiff, book)
-            return dualdiff.directions(lambda net: made.loss(net, made.inputs, made.targets))(made.net)
+        return directions_of(task, AUTO) if self._inner == "forward" else None
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         made = self._made(task, revdiff, book)
         with book.role("input"):
             vector = {name: AbstractArray(tuple(p.shape), p.dtype) for name, p in made.net.named_parameters() if p.requires_grad}
@@ -184,7 +179,7 @@ class JacobianByRows(Jacobian):
 
     name, title, _engine = "jacobian-reverse", "Jacobian by reverse rows", revdiff
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         """`memory` is here the number of cotangents that go back together."""
         made, function = self._function(task, book)
         jacobian = revdiff.jacobian(function, per_example=True, chunk_size=memory)
@@ -199,7 +194,7 @@ class JacobianByColumns(Jacobian):
 
     name, title, _engine = "jacobian-forward", "Jacobian by forward columns", dualdiff
 
-    def prepare(self, task: Task, memory: int | None, book: Book) -> Work:
+    def prepare(self, task: Task, memory: Any, book: Book) -> Work:
         made, function = self._function(task, book)
         jacobian = dualdiff.jacobian(function, per_example=True, memory=memory)
         return made.net, lambda: jacobian(made.inputs)
@@ -212,14 +207,33 @@ def outputs_of(task: Task) -> int:
     """The numbers that the network puts out for one example, or those of them that the Jacobian is of."""
     if task.rows is not None:
         return task.rows
-    found = task.recipe.outputs
-    if task.sizes not in found:
-        with Book() as book:
-            made = task.recipe.make(revdiff, task.sizes, book.role)
-            made.net.requires_grad_(False)
-            made.net.eval()
-            found[task.sizes] = math.prod(made.net(made.inputs).shape[1:])
-    return found[task.sizes]
+
+    def count(made: Made) -> int:
+        made.net.requires_grad_(False)
+        made.net.eval()
+        return math.prod(made.net(made.inputs).shape[1:])
+
+    return _counted(task, ("outputs", task.sizes._replace(batch=0)), revdiff, count)  # of any batch
+
+
+def directions_of(task: Task, strategy: Strategy) -> int:
+    """The directions that `strategy` carries for the gradient."""
+
+    def count(made: Made) -> int:
+        found = strategy.directions(made.loss, made.net, made.inputs, made.targets)
+        assert found is not None
+        return found
+
+    return _counted(task, (strategy.name, task.sizes), strategy.engine(), count)
+
+
+def _counted(task: Task, key: tuple[str, Sizes], engine: Any, count: Callable[[Made], int]) -> int:
+    """What `count` finds of the network of `task`, remembered under `key`."""
+    found = task.recipe.counts
+    if key not in found:
+        with unbooked():
+            found[key] = count(task.recipe.make(engine, task.sizes, lambda role: nullcontext()))
+    return found[key]
 
 
 AUTO = Strategy("forward-auto", "dualdiff", "auto", "forward, auto directions", "whichever of both is cheaper, for each variable")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ _TRANSCENDENTAL = frozenset(
     "power float_power arctan2 hypot logaddexp erf erfc".split()
 )
 _FREE = frozenset(("positive", "conjugate"))
+CALLS = 4096
+"""Calls whose results are remembered: a network calls a few functions on operands that are alike over and over."""
 _POWERS = {"2": np.square, "-1": np.reciprocal, "0.5": np.sqrt}
 
 
@@ -43,11 +45,13 @@ class AbstractArray(NDArrayOperatorsMixin):
     __array_priority__ = 100.0
 
     def __init__(self, shape: Shape, dtype: Any, storage: Storage | None = None, strides: Shape | None = None) -> None:
+        if not isinstance(dtype, np.dtype):
+            dtype = np.dtype(dtype)
         self.shape = shape
-        self.dtype = np.dtype(dtype)
+        self.dtype = dtype
         self.strides = strides
         self.base = storage
-        self.storage = Storage(math.prod(shape) * self.dtype.itemsize) if storage is None else storage
+        self.storage = Storage(math.prod(shape) * dtype.itemsize) if storage is None else storage
 
     @property
     def ndim(self) -> int:
@@ -146,7 +150,8 @@ class AbstractArray(NDArrayOperatorsMixin):
         """Whether the elements lie in row-major order without gaps."""
         if self.strides is None or 0 in self.shape:
             return True
-        return all(n == 1 or found == wanted for n, found, wanted in zip(self.shape, self.strides, row_major(self), strict=True))
+        whole = row_major(self.shape, self.dtype.itemsize)
+        return all(n == 1 or found == wanted for n, found, wanted in zip(self.shape, self.strides, whole, strict=True))
 
     def copy(self, order: str = "C") -> AbstractArray:
         return _copied("copy", AbstractArray(self.shape, self.dtype), self)
@@ -224,23 +229,43 @@ def _shape(value: Any) -> Shape:
     return value.shape if hasattr(value, "shape") else np.shape(value)
 
 
+Trait = tuple[Shape, Any, Shape | None]
+"""What the result of a call depends on in an operand: its shape, what numpy's promotion looks at, and its strides, if it has any."""
+
+
+def _trait(x: Any) -> Trait:
+    if type(x) is AbstractArray:
+        return x.shape, x.dtype, x.strides
+    return _shape(x), _kind(x), getattr(x, "strides", None)
+
+
 def _elementwise(ufunc: np.ufunc, inputs: Any, out: Any, options: dict[str, Any]) -> Any:
-    if options.get("where", True) is not True or ufunc.signature is not None:
+    if ufunc.signature is not None or options and options.get("where", True) is not True:
         raise UnknownCostError(f"numpy.{ufunc.__name__} with {options or ufunc.signature} has no cost rule for abstract arrays")
-    shape = _broadcast(map(_shape, inputs))
-    dtype = np.dtype(options["dtype"]) if options.get("dtype") else _resolve(ufunc, tuple(map(_kind, inputs)))
+    dtype, order = options.get("dtype"), options.get("order", "K")
+    shape, dtype, strides, flops, transcendentals = _resulting(ufunc, tuple([_trait(x) for x in inputs]), dtype, order)
+    if flops or transcendentals:
+        _book(flops, transcendentals)
+    return _walked(ufunc.__name__, inputs, AbstractArray(shape, dtype, None, strides) if out is None else _checked(out, shape))
+
+
+@lru_cache(maxsize=CALLS)
+def _resulting(ufunc: np.ufunc, traits: tuple[Trait, ...], dtype: Any, order: str) -> tuple[Shape, Any, Shape | None, int, int]:
+    """Shape, dtype and strides of what an elementwise function makes of such operands, its operations and its transcendentals."""
+    shape = _broadcast([trait[0] for trait in traits])
+    dtype = np.dtype(dtype) if dtype else _resolve(ufunc, tuple([kind for _, kind, _ in traits]))
+    strides = _strides_after(() if order == "C" else traits, shape, dtype)
     size = math.prod(shape)
     if ufunc.__name__ in _TRANSCENDENTAL:
-        _book(0, size)
-    elif ufunc.__name__ not in _FREE:
-        _book(size)
-    return _walked(ufunc.__name__, inputs, _into(out, shape, dtype, inputs, options.get("order", "K")))
+        return shape, dtype, strides, 0, size
+    return shape, dtype, strides, 0 if ufunc.__name__ in _FREE else size, 0
 
 
 def _walked(function: str, inputs: Any, out: AbstractArray) -> AbstractArray:
     """`out`, told as made of `inputs` element by element."""
-    like = next((x.dtype for x in inputs if getattr(x, "shape", ())), out.dtype)
-    walked(function, like, out.shape, (out, *inputs))
+    if state.ledger is not None and state.ledger.works:
+        like = next((x.dtype for x in inputs if getattr(x, "shape", ())), out.dtype)
+        walked(function, like, out.shape, (out, *inputs))
     return out
 
 
@@ -250,22 +275,31 @@ def _copied(function: str, target: AbstractArray, source: Any) -> AbstractArray:
     return target
 
 
-def _into(out: Any, shape: Shape, dtype: Any, inputs: Any = (), order: str = "K") -> Any:
-    if out is None:
-        return _new(() if order == "C" else inputs, shape, np.dtype(dtype))
+def _into(out: Any, shape: Shape, dtype: Any) -> Any:
+    return AbstractArray(shape, dtype) if out is None else _checked(out, shape)
+
+
+def _checked(out: Any, shape: Shape) -> Any:
+    """`out`, into which a result of `shape` goes."""
     if _shape(out) != shape:
         raise ValueError(f"non-broadcastable output operand with shape {_shape(out)} doesn't match the broadcast shape {shape}")
     return out
 
 
 def _new(inputs: Any, shape: Shape, dtype: np.dtype[Any]) -> AbstractArray:
-    """A new array for the result of an elementwise operation, its axes ordered in memory as numpy orders them after `inputs`.
+    """A new array for the result of an elementwise operation, its axes ordered in memory as numpy orders them after `inputs`."""
+    return AbstractArray(shape, dtype, None, _strides_after(tuple([_trait(x) for x in inputs]), shape, dtype))
 
-    It decides whether a later reshape copies. numpy is asked, with stand-ins of at most two elements along each axis.
+
+@lru_cache(maxsize=CALLS)
+def _strides_after(traits: tuple[Trait, ...], shape: Shape, dtype: np.dtype[Any]) -> Shape | None:
+    """The strides of a new array as numpy orders its axes after operands like these; `None` where it is contiguous.
+
+    They decide whether a later reshape copies. numpy is asked, with stand-ins of at most two elements along each axis.
     """
-    if all(getattr(x, "strides", None) is None or x.ndim < 2 for x in inputs):
-        return AbstractArray(shape, dtype)
-    return _laid_out(shape, dtype, _order([_tiny(x) for x in inputs], shape))
+    if all(strides is None or len(own) < 2 for own, _, strides in traits):
+        return None
+    return _strides(shape, dtype, _order([_tiny(trait) for trait in traits], shape))
 
 
 def _order(stand_ins: list[Any], shape: Shape) -> list[int]:
@@ -276,30 +310,43 @@ def _order(stand_ins: list[Any], shape: Shape) -> list[int]:
     return sorted(range(len(shape)), key=lambda i: (-small[i] if shape[i] > 1 else 0, i))
 
 
-def _tiny(x: Any, axes: slice = slice(None)) -> Any:
-    """`x` cut to two elements along each of some axes, with its own strides; never read."""
-    shape = tuple(min(n, 2) for n in _shape(x)[axes])
-    return as_strided(np.zeros(()), shape, strides_of(x)[axes], writeable=False) if hasattr(x, "dtype") else np.empty(shape)
+def _tiny(trait: Trait, axes: slice = slice(None)) -> Any:
+    """An operand cut to two elements along each of some axes, with its own strides; never read."""
+    shape, kind, strides = trait
+    if strides is None:
+        strides = row_major(shape, np.dtype(kind).itemsize)
+    return as_strided(_NUMBER, tuple([min(n, 2) for n in shape[axes]]), strides[axes], writeable=False)
+
+
+_NUMBER = np.zeros(())
 
 
 def _matmul(inputs: Any, out: Any) -> Any:
-    a, b = map(_shape, inputs)
+    shape, dtype, strides, (batch, m, n, terms) = _product(_trait(inputs[0]), _trait(inputs[1]))
+    if state.ledger is not None:
+        state.ledger.book_product(2 * batch * m * n * terms)
+        multiplied(dtype, batch, m, n, terms)
+    return AbstractArray(shape, dtype, None, strides) if out is None else _checked(out, shape)
+
+
+@lru_cache(maxsize=CALLS)
+def _product(first: Trait, second: Trait) -> tuple[Shape, Any, Shape | None, tuple[int, int, int, int]]:
+    """Shape, dtype and strides of a product of matrices, and how many of how many rows, columns and terms."""
+    a, b = first[0], second[0]
     if not a or not b:
         raise ValueError("matmul: an operand does not have enough dimensions (needs at least 1)")
     rows, columns = (a[-2:-1], a[-1]), (b[-1:] if len(b) > 1 else (), b[-2] if len(b) > 1 else b[0])
     if rows[1] != columns[1]:
         raise ValueError(f"matmul: {a} and {b} disagree: {rows[1]} != {columns[1]}")
     shape = (*np.broadcast_shapes(a[:-2], b[:-2]), *rows[0], *columns[0])
-    if state.ledger is not None:
-        state.ledger.book_product(2 * math.prod(shape) * rows[1])
-    dtype = _resolve(np.matmul, tuple(map(_kind, inputs)))
+    dtype = _resolve(np.matmul, (first[1], second[1]))
+    strides = None
+    if len(shape) >= 4 and (first[2] is not None or second[2] is not None):
+        stacks = slice(0, -2)  # as the stacks of matrices are ordered in the operands, so they are in the result
+        order = _order([_tiny(first, stacks), _tiny(second, stacks)], shape[stacks])
+        strides = _strides(shape, dtype, [*order, len(shape) - 2, len(shape) - 1])
     m, n = math.prod(rows[0]), math.prod(columns[0])
-    multiplied(dtype, math.prod(shape) // max(m * n, 1), m, n, rows[1])
-    if out is not None or len(shape) < 4 or all(getattr(x, "strides", None) is None for x in inputs):
-        return _into(out, shape, dtype)
-    stacks = slice(0, -2)  # as the stacks of matrices are ordered in the operands, so they are in the result
-    order = _order([_tiny(x, stacks) for x in inputs], shape[stacks])
-    return _laid_out(shape, dtype, [*order, len(shape) - 2, len(shape) - 1])
+    return shape, dtype, strides, (math.prod(shape) // max(m * n, 1), m, n, rows[1])
 
 
 def _axes(shape: Shape, axis: Any) -> set[int]:
@@ -357,15 +404,16 @@ def _layout(x: AbstractArray) -> Any:
 def strides_of(x: Any) -> Shape:
     """Bytes from one element to the next along each axis; those of what has none are of row-major order."""
     strides: Shape | None = getattr(x, "strides", None)
-    return row_major(x) if strides is None else strides
+    return row_major(x.shape, x.dtype.itemsize) if strides is None else strides
 
 
-def row_major(x: Any) -> Shape:
-    """The strides of a new array like `x`."""
-    strides, step = [0] * len(x.shape), x.dtype.itemsize
-    for i in range(len(x.shape) - 1, -1, -1):
+@lru_cache(maxsize=CALLS)
+def row_major(shape: Shape, step: int) -> Shape:
+    """The strides of a new array of elements of `step` bytes."""
+    strides = [0] * len(shape)
+    for i in range(len(shape) - 1, -1, -1):
         strides[i] = step
-        step *= x.shape[i] or 1
+        step *= shape[i] or 1
     return tuple(strides)
 
 
@@ -385,9 +433,12 @@ def _transposed(x: AbstractArray, order: Any) -> AbstractArray:
     return AbstractArray(tuple([x.shape[axis] for axis in axes]), x.dtype, x.storage, tuple([strides[axis] for axis in axes]))
 
 
+_BASIC = frozenset((slice, type(None), type(Ellipsis), int))
+
+
 def _is_basic(parts: tuple[Any, ...]) -> bool:
     """Whether an index is made up of numbers, slices and new axes."""
-    return all(type(part) is slice or part is None or part is Ellipsis or isinstance(part, int | np.integer) for part in parts)
+    return all(type(part) in _BASIC or isinstance(part, int | np.integer) for part in parts)
 
 
 def _sliced(x: AbstractArray, parts: tuple[Any, ...]) -> tuple[Shape, Shape | None]:
@@ -400,6 +451,11 @@ def _sliced(x: AbstractArray, parts: tuple[Any, ...]) -> tuple[Shape, Shape | No
         return taken.shape, taken.strides
     for part in parts if Ellipsis in parts else (*parts, Ellipsis):
         if type(part) is slice:
+            if part.start is part.stop is part.step is None:  # as most are
+                shape.append(lengths[axis])
+                strides.append(steps[axis])
+                axis += 1
+                continue
             start, stop, step = part.indices(lengths[axis])
             count = len(range(start, stop, step))
             shape.append(count)
@@ -525,11 +581,16 @@ def _like(x: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape
 
 def _laid_out(shape: Shape, dtype: Any, axes: Any) -> AbstractArray:
     """A new array whose `axes` follow each other so in memory, the last one without gaps."""
+    return AbstractArray(shape, dtype, strides=_strides(shape, dtype, axes))
+
+
+def _strides(shape: Shape, dtype: Any, axes: Any) -> Shape:
+    """The strides of an array whose `axes` follow each other so in memory, the last one without gaps."""
     strides, step = [0] * len(shape), dtype.itemsize
     for axis in reversed(axes):
         strides[axis] = step
         step *= max(shape[axis], 1)
-    return AbstractArray(shape, dtype, strides=tuple(strides))
+    return tuple(strides)
 
 
 def _full_like(x: Any, value: Any, dtype: Any = None, order: str = "K", **options: Any) -> AbstractArray:

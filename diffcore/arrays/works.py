@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from diffcore.ledger import did, state
+from diffcore.ledger import Work, did, state
 
 Shape = tuple[int, ...]
 STRIDED, STILL = 1, 2
@@ -28,24 +28,27 @@ def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> 
     ledger = state.ledger
     if ledger is None or not ledger.works:
         return
+    arrays = tuple([(x.shape, x.dtype.itemsize, getattr(x, "strides", None)) for x in operands if getattr(x, "shape", ())])
+    ledger.did_work(_walk(function, np.dtype(dtype), shape, arrays))
+
+
+@lru_cache(maxsize=4096)
+def _walk(function: str, dtype: np.dtype[Any], shape: Shape, arrays: tuple[tuple[Shape, int, Shape | None], ...]) -> Work:
+    """The walk over `arrays`, of which shapes, bytes per element and strides are given."""
     size, traffic, steps = math.prod(shape), 0, []
-    for x in operands:
-        given = getattr(x, "shape", ())
-        if not given:
-            continue
-        own = _steps(x, given)
+    for given, item, strides in arrays:
+        own = _steps(given, item, strides)
         # Of windows that overlap there is no more to be read than they span.
         span = 1 + sum((n - 1) * abs(step) for n, step in zip(given, own, strict=True))
-        traffic += min(math.prod(given), span) * x.dtype.itemsize
+        traffic += min(math.prod(given), span) * item
         if len(given) <= len(shape) and all(n in (1, m) for n, m in zip(reversed(given), reversed(shape), strict=False)):
             steps.append((0,) * (len(shape) - len(given)) + own)
-    loops, strides = _loops(shape, tuple(steps))
-    ledger.did(function, np.dtype(dtype).name, size, loops if size else 0, traffic, strides)
+    loops, manner = _loops(shape, tuple(steps))
+    return Work(function, dtype.name, (size, loops if size else 0, traffic, manner))
 
 
-def _steps(x: Any, given: Shape) -> Shape:
-    """The strides of `x`, which has the shape `given`, in elements; 0 along axes of one element."""
-    strides, item = getattr(x, "strides", None), x.dtype.itemsize
+def _steps(given: Shape, item: int, strides: Shape | None) -> Shape:
+    """Such strides of an array of the shape `given` in elements of `item` bytes; 0 along axes of one element."""
     own: list[int] = []
     if strides is None:
         step = 1
@@ -55,7 +58,7 @@ def _steps(x: Any, given: Shape) -> Shape:
         own.reverse()
     else:
         own = [s // item for s in strides]
-    return tuple(0 if n == 1 else s for n, s in zip(given, own, strict=True))
+    return tuple([0 if n == 1 else s for n, s in zip(given, own, strict=True)])
 
 
 @lru_cache(maxsize=4096)
@@ -75,18 +78,24 @@ def reduced(function: str, dtype: Any, x: Any, axes: Collection[int]) -> None:
     ledger = state.ledger
     if ledger is None or not ledger.works:
         return
-    shape = tuple(x.shape)
-    size = math.prod(shape)
-    own = _steps(x, shape)
+    strides = getattr(x, "strides", None)
+    ledger.did_work(_reduced(function, np.dtype(dtype), tuple(x.shape), x.dtype.itemsize, strides, frozenset(axes)))
+
+
+@lru_cache(maxsize=4096)
+def _reduced(
+    function: str, dtype: np.dtype[Any], shape: Shape, item: int, strides: Shape | None, axes: frozenset[int]
+) -> Work:
+    """The reduction along `axes` of an array of which shape, bytes per element and strides are given."""
+    size, own = math.prod(shape), _steps(shape, item, strides)
     left = tuple(1 if i in axes else n for i, n in enumerate(shape))
     made, step = [0] * len(shape), 1
     for axis in reversed(range(len(shape))):
         if left[axis] > 1:
             made[axis] = step
             step *= left[axis]
-    loops, strides, rows = _reduction(shape, own, tuple(made))
-    item = x.dtype.itemsize
-    ledger.did(f"{function} rows" if rows else function, np.dtype(dtype).name, size, loops, (size + math.prod(left)) * item, strides)
+    loops, strided, rows = _reduction(shape, own, tuple(made))
+    return Work(f"{function} rows" if rows else function, dtype.name, (size, loops, (size + math.prod(left)) * item, strided))
 
 
 @lru_cache(maxsize=4096)
@@ -107,4 +116,5 @@ def moved(function: str, target: Any, source: Any) -> None:
 
 def multiplied(dtype: Any, batch: int, rows: int, columns: int, terms: int) -> None:
     """Tell of so many products of matrices."""
-    did("matmul", np.dtype(dtype).name, batch, rows, columns, terms)
+    if state.ledger is not None and state.ledger.works:
+        did("matmul", np.dtype(dtype).name, batch, rows, columns, terms)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays import is_contiguous, is_mutable, namespace
+from diffcore.ledger import spans
 
 STRETCH = 1 << 15
 """Elements that are updated at a time: few enough to stay in the cache, with what is made of them."""
@@ -30,8 +31,8 @@ def by_stretches(update: Callable[..., Any], entry: dict[str, Any], value: Any, 
         return update(entry, value, gradient)
     flat, slopes = value.reshape(-1), gradient.reshape(-1)
     moments = {name: x.reshape(-1) for name, x in moments.items()}
-    for start in range(0, value.size, STRETCH):
-        at = slice(start, start + STRETCH)
+    for start, stop in spans(value.size, STRETCH, value):
+        at = slice(start, stop)
         update({**entry, **{name: x[at] for name, x in moments.items()}}, flat[at], slopes[at])
     return value
 

@@ -20,6 +20,8 @@ from revdiff.checkpointing.sizes import Sizes, measured
 KEPT = 32
 """Schedules that are kept for one network at most."""
 _kept: weakref.WeakKeyDictionary[Module, dict[Hashable, Schedule]] = weakref.WeakKeyDictionary()
+_measured: weakref.WeakKeyDictionary[Module, tuple[Hashable, dict[tuple[int, ...], Sizes]]] = weakref.WeakKeyDictionary()
+"""What steps of the layers of a network cost, for the inputs that it was last asked for: one budget after another is tried on these."""
 
 
 class Wishes(NamedTuple):
@@ -96,13 +98,24 @@ def choose(function: Any, layers: Sequence[Any], x: Any, wanted: Wishes, *, meas
             )
         return wanted.schedule
     kept = _kept.setdefault(function, {}) if isinstance(function, Module) else {}
-    signature = (wanted, measure, *_signature(layers, x))
+    setting = tuple(_signature(layers, x))
+    signature = (wanted, measure, setting)
     found = kept.get(signature)
     if found is None:
         if len(kept) >= KEPT:
             kept.clear()
-        found = kept[signature] = _chosen(layers, x, wanted, measure)
+        found = kept[signature] = _chosen(_Candidates(layers, x, _sizes_for(function, setting)), wanted, measure)
     return found
+
+
+def _sizes_for(function: Any, setting: Hashable) -> dict[tuple[int, ...], Sizes]:
+    """What is known of the steps of `function` in this setting, by the layers in each."""
+    if not isinstance(function, Module):
+        return {}
+    before = _measured.get(function)
+    if before is None or before[0] != setting:
+        before = _measured[function] = setting, {}
+    return before[1]
 
 
 def _signature(layers: Sequence[Any], x: Any) -> Iterator[Hashable]:
@@ -143,13 +156,16 @@ def _merged(units: Sequence[int], groups: Sequence[int]) -> list[int]:
 class _Candidates:
     """Schedules for some layers; what the steps of one cost is measured when it is asked for."""
 
-    def __init__(self, layers: Sequence[Any], x: Any) -> None:
-        self._layers, self._x = layers, x
+    def __init__(self, layers: Sequence[Any], x: Any, known: dict[tuple[int, ...], Sizes]) -> None:
+        self._layers, self._x, self._known = layers, x, known
         self.units = _units(layers)
 
     def measured(self, groups: Sequence[int]) -> Sizes:
         """What steps of so many layers each cost."""
-        return measured(grouped(self._layers, groups), self._layers, self._x)
+        key = tuple(groups)
+        if key not in self._known:
+            self._known[key] = measured(grouped(self._layers, groups), self._layers, self._x)
+        return self._known[key]
 
     def schedule(self, name: str, actions: Sequence[Action], groups: Sequence[int], measure: bool) -> Schedule:
         """One, with sizes if wanted."""
@@ -161,8 +177,7 @@ class _Candidates:
         return _merged(self.units, _balanced(weights, count))
 
 
-def _chosen(layers: Sequence[Any], x: Any, wanted: Wishes, measure: bool) -> Schedule:
-    candidates = _Candidates(layers, x)
+def _chosen(candidates: _Candidates, wanted: Wishes, measure: bool) -> Schedule:
     count = len(candidates.units)
     name = wanted.schedule
     assert isinstance(name, str)

@@ -9,8 +9,7 @@ while value `s` is stored, and then `s:c` from there. What a step's residuals sh
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
-from itertools import accumulate
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -56,10 +55,10 @@ class Search:
         self._sizes = sizes
         self.count = len(sizes.steps)
         self._values = [sizes.values[base] for base in sizes.bases]
-        self._before = [0, *accumulate(step.advancing.total for step in sizes.steps)]
+        self._before = np.cumsum([0, *(step.advancing.total for step in sizes.steps)])
         # running on from value s to value c takes at most `_going[s][c - s - 1]` bytes besides value s
         self._going = [
-            list(accumulate((sizes.steps[k].advance + (self._values[k] if k > s else 0) for k in range(s, self.count)), max))
+            np.maximum.accumulate([sizes.steps[k].advance + (self._values[k] if k > s else 0) for k in range(s, self.count)])
             for s in range(self.count)
         ]
 
@@ -75,8 +74,8 @@ class Search:
                 yield Part(start, start + length, held=False)
                 yield Part(start, start + length, held=True)
 
-    def ways(self, part: Part) -> Iterator[Way]:
-        """The ways through a part."""
+    def recording(self, part: Part) -> Way:
+        """The way that records the first step."""
         s, t, held = part
         step = self._sizes.steps[s]
         before = 0 if held else self._values[s]
@@ -85,26 +84,53 @@ class Search:
         after = self._values[s + 1] if step.keeps_after else 0
         most = max(before + step.record + waiting, kept + after + step.reverse)
         then = ((Part(s + 1, t, held=step.keeps_after), kept + after),) if t > s + 1 else ()
-        yield Way(-1, most, then, step.recording.total)
-        for c, going in enumerate(self._going[s][: t - s - 1], s + 1):
-            both = (Part(c, t, held=False), before), (Part(s, c, held), 0)
-            yield Way(c, before + going + waiting, both, self._before[c] - self._before[s])
+        return Way(-1, most, then, step.recording.total)
+
+    def ways(self, part: Part) -> Iterator[Way]:
+        """The ways through a part."""
+        s, t, held = part
+        yield self.recording(part)
+        before, mosts, costs = self.split(part)
+        for c, (most, cost) in enumerate(zip(mosts.tolist(), costs.tolist(), strict=True), s + 1):
+            yield Way(c, most, ((Part(c, t, held=False), before), (Part(s, c, held), 0)), cost)
+
+    def split(self, part: Part) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
+        """Of the ways that run on, to every value in turn: the bytes held meanwhile, those that each takes itself, and its cost."""
+        s, t, held = part
+        before = 0 if held else self._values[s]
+        most = self._going[s][: t - s - 1] + (before + self._sizes.cotangents[t])
+        return before, most, self._before[s + 1 : t] - self._before[s]
 
     @cached_property
-    def least(self) -> dict[Part, int]:
-        """The bytes without which there is no way through a part."""
-        least: dict[Part, int] = {}
+    def _least(self) -> NDArray[np.int64]:
+        """The bytes without which there is no way through a part, by start, stop and whether the value before it is held."""
+        least = np.zeros((self.count + 1, self.count + 1, 2), np.int64)
         for part in self.parts():
-            least[part] = min(_need(way, least) for way in self.ways(part))
+            s, t, held = part
+            before, most, _ = self.split(part)
+            needs = np.maximum(np.maximum(most, before + least[s + 1 : t, t, 0]), least[s, s + 1 : t, int(held)])
+            least[s, t, int(held)] = min(self._need(self.recording(part), least), int(needs.min(initial=_MOST)))
         return least
+
+    def least(self, part: Part) -> int:
+        """The bytes without which there is no way through a part."""
+        return int(self._least[part.start, part.stop, int(part.held)])
 
     def thriftiest(self, part: Part) -> Way:
         """The way that needs least."""
-        return min(self.ways(part), key=lambda way: _need(way, self.least))
+        return min(self.ways(part), key=lambda way: self._need(way, self._least))
+
+    def _need(self, way: Way, least: NDArray[np.int64]) -> int:
+        return max(way.most, *(held + int(least[part.start, part.stop, int(part.held)]) for part, held in way.then), 0)
 
 
-def _need(way: Way, least: dict[Part, int]) -> int:
-    return max(way.most, *(held + least[part] for part, held in way.then), 0)
+_MOST = np.iinfo(np.int64).max
+
+
+@lru_cache(maxsize=8)
+def _search(sizes: Sizes) -> Search:
+    """The search, which one budget after another is asked of."""
+    return Search(sizes)
 
 
 class Plan:
@@ -113,26 +139,39 @@ class Plan:
     def __init__(self, search: Search, budget: int) -> None:
         self._search, self._unit = search, max(budget / UNITS, 1.0)
         self.units = int(budget / self._unit) + SPARE
-        self._costs: dict[Part, NDArray[np.float64]] = {}
+        size = search.count + 1
+        self._costs = np.zeros((size, size, 2, self.units + 1))
         for part in search.parts():
-            self._costs[part] = np.min([self._cost(way) for way in search.ways(part)], axis=0)
+            self._costs[part.start, part.stop, int(part.held)] = self._cheapest(part)
 
     def _units(self, nbytes: int) -> int:
         return min(int(np.ceil(nbytes / self._unit)), self.units + 1)
 
-    def _cost(self, way: Way) -> NDArray[np.float64]:
-        """What a way costs, for every memory; infinite where there is too little."""
-        total = np.full(self.units + 1, float(way.cost))
-        for part, held in way.then:
-            taken = self._units(held)
-            total[taken:] += self._costs[part][: self.units + 1 - taken]
-            total[:taken] = np.inf
-        total[: self._units(way.most)] = np.inf
-        return total
+    def _of(self, part: Part) -> NDArray[np.float64]:
+        """What a part costs, for every memory."""
+        return self._costs[part.start, part.stop, int(part.held)]
+
+    def _cheapest(self, part: Part) -> NDArray[np.float64]:
+        """What the cheapest way through a part costs, for every memory; infinite where there is too little."""
+        s, t, held = part
+        way = self._search.recording(part)
+        best = np.full(self.units + 1, float(way.cost))
+        for rest, bytes_held in way.then:
+            _add_shifted(best, self._of(rest), self._units(bytes_held))
+        best[: self._units(way.most)] = np.inf
+        if t == s + 1:
+            return best
+        before, mosts, costs = self._search.split(part)
+        running = np.repeat(costs[:, None].astype(float), self.units + 1, axis=1)
+        _add_shifted(running, self._costs[s + 1 : t, t, 0], self._units(before))
+        running += self._costs[s, s + 1 : t, int(held)]
+        lacking = np.minimum(np.ceil(mosts / self._unit), self.units + 1)
+        running[np.arange(self.units + 1) < lacking[:, None]] = np.inf
+        return np.minimum(best, running.min(axis=0))
 
     def _way(self, part: Part, memory: int) -> Way:
         """The cheapest way with so many units; where rounding to units has left none, the one that needs least."""
-        if not np.isfinite(self._costs[part][memory]):
+        if not np.isfinite(self._of(part)[memory]):
             return self._search.thriftiest(part)
         return min(self._search.ways(part), key=lambda way: self._cost_with(way, memory))
 
@@ -141,7 +180,7 @@ class Plan:
         if memory < self._units(way.most):
             return np.inf
         left = [(part, memory - self._units(held)) for part, held in way.then]
-        return way.cost + sum(float(self._costs[part][units]) if units >= 0 else np.inf for part, units in left)
+        return way.cost + sum(float(self._of(part)[units]) if units >= 0 else np.inf for part, units in left)
 
     def actions(self, part: Part, memory: int, stored: bool = False) -> Iterator[Action]:
         """What to do for a part, standing at the value before it, which is `stored` or not."""
@@ -165,18 +204,25 @@ class Plan:
         yield from self.actions(again, whole, stored=True)
 
 
-def cheapest(sizes: Sizes, budget: int) -> list[Action]:
+def _add_shifted(total: NDArray[np.float64], costs: NDArray[np.float64], taken: int) -> None:
+    """Add what a part costs of which others hold so many units meanwhile; it is infinite where there is too little."""
+    total[..., taken:] += costs[..., : costs.shape[-1] - taken]
+    total[..., :taken] = np.inf
+
+
+@lru_cache(maxsize=32)
+def cheapest(sizes: Sizes, budget: int) -> tuple[Action, ...]:
     """The actions of the cheapest schedule that takes `budget` bytes at most. Raises `MemoryBudgetError` if there is none."""
-    search = Search(sizes)
-    least = search.least[search.whole]
+    search = _search(sizes)
+    least = search.least(search.whole)
     if budget < least:
         raise too_small(budget, least)
     plan = Plan(search, budget)
     for memory in range(plan.units, 0, -4):
-        actions = list(plan.actions(search.whole, memory))
+        actions = tuple(plan.actions(search.whole, memory))
         if max(live for _, live in sizes.walk(actions)) <= budget:
             return actions
-    return list(plan.actions(search.whole, 0))
+    return tuple(plan.actions(search.whole, 0))
 
 
 def too_small(budget: int, least: int) -> MemoryBudgetError:

@@ -7,6 +7,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import revdiff
 from compare import __main__ as entry
@@ -16,6 +17,7 @@ from compare.errors import InputError
 from compare.measure import counted
 from compare.planning import plan, seconds
 from compare.planning.planner import CONVENTIONS
+from compare.planning.result import Plan
 from compare.report.plan import render
 from compare.settings import Settings
 from compare.strategies import STRATEGIES
@@ -361,3 +363,10 @@ def test_a_plan_can_be_made_twice_and_under_the_name_of_the_package():
 
     first, second = (compare.plan("softmax", 4, memory="1GB", flips=False) for _ in range(2))
     assert str(first).splitlines()[3:] == str(second).splitlines()[3:]
+
+
+def test_a_reason_that_several_ways_share_is_told_once(mlp):
+    lines = [replace(line, peak=None, fits=False, reason="it looks at values") if line in mlp.ways.values() else line for line in mlp.lines]
+    text = str(Plan(lines))
+    assert text.count("it looks at values") == 1
+    assert text.count("for the same reason") == len(mlp.ways) - 1
