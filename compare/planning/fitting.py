@@ -27,8 +27,8 @@ SPARE = 0.05
 
 SCHEDULES = 12
 """Schedules of checkpoints that are tried, each taking less than the one before."""
-FAR = 10**4
-"""A way that costs so many times what reverse mode does, whole, is not planned in chunks."""
+FAR, ELSEWHERE = 10**3, 10**2
+"""A way that costs so many times what reverse mode does, whole, is not planned in chunks; and where an advice would flip, `ELSEWHERE`."""
 
 
 class _Done(NamedTuple):
@@ -48,10 +48,13 @@ class _Done(NamedTuple):
 
 
 class Fitting:
-    """Plans ways within budgets, and remembers every run. If `thorough`, also ways that are far too dear are planned to the end."""
+    """Plans ways of a `task` (and of others like it, more roughly) within budgets, and remembers every run.
 
-    def __init__(self, *, thorough: bool = False) -> None:
-        self._thorough = thorough
+    If `thorough`, also ways that are far too dear are planned to the end.
+    """
+
+    def __init__(self, task: Task | None = None, *, thorough: bool = False) -> None:
+        self._task, self._thorough = task, thorough
         self._runs: dict[tuple[str, Task, int | Schedule | None], Booked] = {}
         self._chains: dict[Task, Made] = {}
         self._schedules: dict[tuple[Task, tuple[int, ...], tuple[Action, ...]], Schedule] = {}
@@ -142,7 +145,7 @@ class Fitting:
         enough to know that it costs at least what it costs whole, and whether a direction in all parameters at once fits.
         """
         far = free.operations / max(self.run(ways.REVERSE, task).operations, 1)
-        if self._thorough or far < FAR:
+        if self._thorough or far < (FAR if self._task in (None, task) else ELSEWHERE):
             return None
         one = self.run(ways.ALONG, task._replace(directions=1))
         account = f"planned by bounds only, because it costs over {far:,.0f} times what reverse does; one direction at a time"

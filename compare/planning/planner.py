@@ -40,7 +40,7 @@ class Planner:
     ) -> None:
         self._task, self._budget, self._stated, self._command, self._flips = task, budget, stated, command, flips
         self._progress = progress or Quiet()
-        self._fitting = Fitting(thorough=thorough)
+        self._fitting = Fitting(task, thorough=thorough)
         self._adviser = advising.Adviser(self._fitting, task)
         self._trained = True
 
