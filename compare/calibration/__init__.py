@@ -3,7 +3,7 @@
 A ledger that is asked to (`Ledger(works=True)`) counts every numpy call of a step on abstract arrays, with how much each does and how it
 walks memory, and every operation of an engine. The calibration of a machine is a price list for these, and a prediction is their sum:
 
-    seconds = pace * sum over calls of
+    seconds = pace * sum over calls of factor * what they take, which is of a
         function that walks arrays   call + max(elements * element, bytes * traffic(bytes)), and walk + loops * loop for several loops
         product of matrices          call + products * table(rows, columns, terms)
         gather, scatter              call + elements * element
@@ -14,8 +14,9 @@ walks memory, and every operation of an engine. The calibration of a machine is 
 
 Every price is measured by itself: numpy's functions on arrays that fit the first cache, on inner loops of several lengths and on strided
 ones; `traffic` and `buffers` from the first cache to beyond the last; products on a grid from vectors to 512 squared; rules of kernels on
-rows of the table of scenarios; operations of the engines on stacks of layers of four numbers, told apart by growing them. No price is
-fitted to the networks that predictions are judged by (`python -m compare bench --only prediction`).
+rows of the table of scenarios; operations of the engines on stacks of layers of four numbers, told apart by growing them. Four
+factors (of numpy's calls, of what engines and rules do beside them, of elements, of products) are what small networks of every kind take
+over the sum of these. Nothing is fitted to the networks that predictions are judged by (`python -m compare bench --only prediction`).
 
 A core that shares its units with a busy one computes at half its speed, so that everything is timed beside a gauge and counts at the pace
 of the machine at its best (see `stopwatch`): the prediction is of a machine that has nothing else to do.

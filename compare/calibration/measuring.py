@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from compare.calibration import engines, programs, walks
+from compare.calibration import engines, probes, programs, walks
 from compare.calibration.model import VERSION, Calibration
 from compare.calibration.products import products
 from compare.calibration.stopwatch import Stopwatch
@@ -49,4 +49,6 @@ def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
     fixed |= engines.rules(watch, engines.examples("float32"), found.seconds)
     heard("engines", 0.95)
     fixed |= programs.operations(watch, found.seconds)
+    heard("small networks", 0.97)
+    found = msgspec.structs.replace(found, factors=probes.factors(watch, found))
     return msgspec.structs.replace(found, took=time.perf_counter() - start, gauge=watch.best, pace=watch.pace)

@@ -12,10 +12,12 @@ from compare.calibration.walks import LIKE, Walk
 from diffcore.arrays.works import STILL, STRIDED
 from diffcore.ledger import Work
 
-VERSION = 1
+VERSION = 2
 """Version of the format. A reader refuses every other version."""
 OVERHEADS = ("record", "push", "turn", "segment", "step revdiff", "step dualdiff", "update")
 """Operations of the engines that take time on any machine."""
+KINDS = ("numpy", "engines", "elements", "products")
+"""Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements and bytes, of multiply-adds."""
 _RULES = {"apply": "kernel"}
 """Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record` and `push`."""
 
@@ -38,18 +40,25 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     call: float
     products: dict[str, Products]
     operations: dict[str, float]
+    factors: dict[str, float] = {}
 
     def seconds(self, work: Work | Mapping[Work, int]) -> float:
         """Seconds of a call, or of as many of each as are counted."""
-        if isinstance(work, Work):
-            return self.pace * self._seconds(work)
-        return self.pace * sum(count * self._seconds(each) for each, count in work.items())
+        return sum(self.factors.get(kind, 1.0) * seconds for kind, seconds in self.kinds(work).items())
+
+    def kinds(self, work: Work | Mapping[Work, int]) -> dict[str, float]:
+        """Seconds of each of `KINDS`, as they are before factors."""
+        total = [0.0] * len(KINDS)
+        for each, count in ((work, 1),) if isinstance(work, Work) else work.items():
+            for i, seconds in enumerate(self._priced(each)):
+                total[i] += count * seconds
+        return {kind: self.pace * seconds for kind, seconds in zip(KINDS, total, strict=True)}
 
     def parts(self, work: Mapping[Work, int]) -> dict[str, float]:
         """Seconds by function, the most first."""
         found: Counter[str] = Counter()
         for each, count in work.items():
-            found[each.function] += self.pace * count * self._seconds(each)  # type: ignore[assignment]
+            found[each.function] += count * self.seconds(each)  # type: ignore[assignment]
         return dict(found.most_common())
 
     @property
@@ -64,25 +73,27 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             f"`python -m compare calibrate --force` while the machine has nothing else to do"
         )
 
-    def _seconds(self, work: Work) -> float:
+    def _priced(self, work: Work) -> tuple[float, float, float, float]:
+        """Seconds of a call at the pace of its measurement, of each of `KINDS`."""
         function, of, dims = work
         if function == "matmul":
             batch, *sizes = dims
-            return self.call + batch * self._products(of).at(*sizes)
+            return self.call, 0.0, 0.0, batch * self._products(of).at(*sizes)
         if function == "allocate":
-            return self.buffers.at(dims[0]) if dims[0] >= 1024 else 0.0
+            return 0.0, 0.0, self.buffers.at(dims[0]) if dims[0] >= 1024 else 0.0, 0.0
         if len(dims) == 4:
             return self._walked(function, of, *dims)
         if function in ("gather", "scatter"):
             walk = self._walks(of)[function]
-            return walk.call + walk.element * dims[0]
+            return walk.call, 0.0, walk.element * dims[0], 0.0
         if function == "concatenate":
             _, count, nbytes = dims
-            return self.operations["concatenate"] * max(count, 2) / 2 + nbytes * self.traffic.at(nbytes)
+            return self.operations["concatenate"] * max(count, 2) / 2, 0.0, nbytes * self.traffic.at(nbytes), 0.0
         if function in ("turn", "chain"):
-            return dims[0] * self.operations.get(function, 0.0)
+            return 0.0, dims[0] * self.operations.get(function, 0.0), 0.0, 0.0
         own = self.operations.get(f"{_RULES.get(function, function)} {of}")
-        return self.operations.get(function, 0.0) if own is None else own
+        seconds = self.operations.get(function, 0.0) if own is None else own
+        return (seconds, 0.0, 0.0, 0.0) if function in ("view", "make") else (0.0, seconds, 0.0, 0.0)
 
     def _products(self, dtype: str) -> Products:
         return self.products.get(dtype) or self.products["float32"]
@@ -90,9 +101,9 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _walks(self, dtype: str) -> dict[str, Walk]:
         return self.walks.get(dtype) or self.walks["float32"]
 
-    def _walked(self, function: str, of: str, size: int, loops: int, traffic: int, strides: int) -> float:
+    def _walked(self, function: str, of: str, size: int, loops: int, traffic: int, strides: int) -> tuple[float, float, float, float]:
         walks = self._walks(of)
         walk = walks.get(function) or walks.get(LIKE.get(function, "")) or walks["add"]
         elements = size * (walk.strided if strides == STRIDED else walk.element)
         several = walk.walk + loops * (walk.still if strides == STILL else walk.loop) if loops > 1 else 0.0
-        return walk.call + several + max(elements, traffic * self.traffic.at(max(traffic, 1)))
+        return walk.call, 0.0, several + max(elements, traffic * self.traffic.at(max(traffic, 1))), 0.0

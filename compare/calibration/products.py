@@ -9,7 +9,8 @@ import numpy as np
 from compare.calibration.curves import Products
 from compare.calibration.stopwatch import Stopwatch
 
-SIZES = (1, 2, 6, 16, 48, 128, 512)
+SIZES = {"float32": (1, 2, 6, 16, 48, 128, 512), "float64": (1, 6, 48, 512)}
+"""Rows, columns and terms. Nearly all work is done in float32; the rest is told from fewer sizes."""
 MANY = 256
 SMALL, STACK = 48**3, 16
 """Multiply-adds up to which products are timed many in a call, and how many."""
@@ -25,19 +26,20 @@ def products(watch: Stopwatch, dtype: str) -> tuple[float, Products]:
     each = max((stack(MANY) - single) / (MANY - 1), 1e-9)
     call = max(single - each, 0.0)
     found: list[float] = []
-    for m in SIZES:
-        for n in SIZES:
-            for k in SIZES:
+    sizes = SIZES[dtype]
+    for m in sizes:
+        for n in sizes:
+            for k in sizes:
                 if m * n * k > 512 * 512 * 128:
-                    found.append(found[-1] * k / SIZES[SIZES.index(k) - 1])
+                    found.append(found[-1] * k / sizes[sizes.index(k) - 1])
                     continue
                 count = STACK if m * n * k <= SMALL else 1  # the call itself must not outweigh what is measured
                 a, out = np.ones((count, m, k), dtype), np.ones((count, m, n), dtype)
                 ways = (np.ones((count, k, n), dtype), np.ones((count, n, k), dtype).mT)  # as they lie, and with the second transposed
                 taken = sum(watch.seconds(partial(np.matmul, a, b, out=out)) for b in ways) / len(ways)
                 found.append(max(taken - call, each) / count)
-    cube = np.array(found).reshape((len(SIZES),) * 3)
+    cube = np.array(found).reshape((len(sizes),) * 3)
     for axis in range(3):  # vectors, which come first, go by other routines than matrices
         matrices = cube[(slice(None),) * axis + (slice(1, None),)]
         matrices[...] = np.maximum.accumulate(matrices, axis=axis)
-    return call, Products(list(SIZES), cube.tolist())
+    return call, Products(list(sizes), cube.tolist())

@@ -45,12 +45,12 @@ def operations(watch: Stopwatch, price: Price) -> dict[str, float]:
     """Seconds of `"record"`, `"chain"`, `"push"`, `"turn"`, `"update OPTIMIZER"`, `"step ENGINE"` and `"segment"`."""
     reverse, checkpoints, forward = (STRATEGIES[name] for name in ("reverse", "reverse-checkpoint", "forward-activations"))
     pairs = {
-        "record": [_evaluated(reverse, _stack(count), apart=True) for count in (FEW, MANY)],
-        "chain": [_evaluated(reverse, _stack(count)) for count in (FEW, MANY)],
-        "push": [_evaluated(forward, _stack(count)) for count in (FEW, MANY)],
-        "turn": [_evaluated(reverse, _recurrent, steps=count) for count in (FEW, MANY)],
+        "record": [evaluated(reverse, _stack(count), apart=True) for count in (FEW, MANY)],
+        "chain": [evaluated(reverse, _stack(count)) for count in (FEW, MANY)],
+        "push": [evaluated(forward, _stack(count)) for count in (FEW, MANY)],
+        "turn": [evaluated(reverse, _recurrent, (count, SIZE, SIZE)) for count in (FEW, MANY)],
     }
-    segments = _evaluated(checkpoints, _stack(MANY))
+    segments = evaluated(checkpoints, _stack(MANY))
     updates = {name: _updated(reverse, name) for name in dict.fromkeys(OPTIMIZERS.values())}
     programs = [*(each for pair in pairs.values() for each in pair), segments, *updates.values()]
     for program, seconds in zip(programs, watch.together([each.run for each in programs]), strict=True):
@@ -104,10 +104,10 @@ def _loss_of_layers(net: Any, x: Any) -> Any:
     return (x**2).mean()
 
 
-def _evaluated(strategy: Strategy, build: Callable[..., Any], *, steps: int = 0, apart: bool = False) -> Timed:
-    """The loss of a program and its gradient, with its layers called one by one (`apart`), or on so many `steps` of a sequence."""
+def evaluated(strategy: Strategy, build: Callable[..., Any], shape: tuple[int, ...] = (SIZE, SIZE), *, apart: bool = False) -> Timed:
+    """The loss of a network on inputs of a shape, and its gradient; with its layers called one by one if `apart`."""
     engine = strategy.engine()
-    x = np.random.default_rng(0).standard_normal((steps, SIZE, SIZE) if steps else (SIZE, SIZE)).astype(np.float32)
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     differentiated = strategy.value_and_grad(_loss_of_layers if apart else _loss)
     net, shadow = (build(engine, dtype="float32", device=device) for device in (None, "meta"))
     shade = engine.tensor(x, device="meta")

@@ -180,7 +180,7 @@ class Tally:
         worst = sorted(self.cells, key=lambda cell: -max(cell.predicted / cell.paced, cell.paced / cell.predicted))[:NAMED]
         named = "; ".join(f"{cell.title} {cell.predicted / cell.paced:.2f}" for cell in worst)
         note = f"at the pace at which the machine was calibrated; {clocked} as the clock has it; worst, predicted / measured: {named}"
-        return [Entrant(WITHIN, [float(held)], note=note), Entrant(CELLS, [float(len(self.cells))], note=note)]
+        return _shares(WITHIN, held, CELLS, len(self.cells), note)
 
     def recommended(self, limits: Limits, heard: Heard) -> list[Entrant]:
         """How many recommendations hold, of how many, and which are worst."""
@@ -188,7 +188,14 @@ class Tally:
         missed = sorted((each for each in self.advices if not each.holds), key=lambda each: -each.slowdown)[:NAMED]
         named = "; ".join(f"{each.title}: {each.way} takes {each.slowdown:.2f} of {each.fastest}" for each in missed)
         note = f"worst: {named}" if missed else "the others too"
-        return [Entrant(HOLDS, [float(held)], note=note), Entrant(ADVICES, [float(len(self.advices))], note=note)]
+        return _shares(HOLDS, held, ADVICES, len(self.advices), note)
+
+
+def _shares(part: str, held: int, whole: str, count: int, note: str) -> list[Entrant]:
+    """So many of so many; a ratio is taken of numbers above 0."""
+    if not held:
+        return [Entrant(part, [], note=note, absent=f"none of {count}"), Entrant(whole, [float(count)] if count else [], note=note)]
+    return [Entrant(part, [float(held)], note=note), Entrant(whole, [float(count)], note=note)]
 
 
 Plans = list[tuple[int, list[Planned]]]

@@ -13,8 +13,10 @@ from compare.bench.groups import prediction
 from compare.bench.records import AT_LEAST, Measured, Target
 from compare.bench.summary import rows_of
 from compare.bench.wanted import Limits, Wanted
-from compare.calibration import Calibration, load, path, read, save
+from compare.calibration import Calibration, load, path, probes, read, save
 from compare.calibration.curves import Curve, Products, rising
+from compare.calibration.model import KINDS, VERSION
+from compare.calibration.programs import evaluated
 from compare.calibration.store import VARIABLE, this_machine
 from compare.calibration.terminal import rows
 from compare.calibration.walks import Walk
@@ -22,6 +24,7 @@ from compare.cli import _main
 from compare.errors import InputError
 from compare.planning import seconds
 from compare.settings import Settings
+from compare.strategies import STRATEGIES
 from diffcore.ledger import Work
 
 SIZES = [1, 2, 8, 64]
@@ -40,7 +43,7 @@ def made(**changes):
     operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "pullback tanh": 4, "pushforward tanh": 6}
     walks = {name: walk() for name in ("add", "where", "copy", "put", "gather", "scatter", "add.reduce", "maximum")} | {"exp": walk(4.0)}
     given = {
-        "version": 1,
+        "version": VERSION,
         "machine": this_machine(),
         "created": "2026-01-01T00:00:00+00:00",
         "took": 12.0,
@@ -103,6 +106,42 @@ def test_a_prediction_is_the_sum_of_its_parts():
     assert parts["chain"] < 0
     assert parts["pullback"] == pytest.approx(counted[PRICES["a rule"][0]] * 4 * US)
     assert calibration.seconds({}) == 0
+
+
+def test_factors_scale_the_prices_of_their_kinds():
+    factors = dict(zip(KINDS, (2.0, 3.0, 5.0, 7.0), strict=True))
+    scaled = made(factors=factors)
+    for work, seconds in PRICES.values():
+        own = made().kinds(work)
+        assert sum(own.values()) == pytest.approx(seconds)
+        assert scaled.kinds(work) == own
+        assert scaled.seconds(work) == pytest.approx(sum(factors[kind] * own[kind] for kind in KINDS))
+    kinds = {name: {kind for kind, seconds in made().kinds(work).items() if seconds} for name, (work, _) in PRICES.items()}
+    assert kinds["products"] == {"numpy", "products"}
+    assert kinds["strides"] == {"numpy", "elements"}
+    assert kinds["a view"] == {"numpy"}
+    assert kinds["a rule"] == kinds["what is recorded"] == {"engines"}
+
+
+def test_factors_are_those_that_bring_probes_to_what_they_take():
+    rng = np.random.default_rng(0)
+    true = np.array([0.8, 1.5, 1.1, 0.9])
+    rows = rng.dirichlet(np.ones(4), 4000) / true  # of which each adds up to 1 with the factors
+    rows /= (rows @ true)[:, None]
+    assert list(probes.fitted(rows.tolist()).values()) == pytest.approx(true.tolist(), rel=5e-3)
+    assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 4)  # nothing is told of what does not occur
+    low, *_, high = probes.BOUNDS
+    assert probes.fitted([[100.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
+    assert probes.fitted([[0.01, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
+
+
+def test_probes_are_networks_that_train():
+    for build, shapes in probes.PROBES:
+        program = evaluated(STRATEGIES["reverse"], build, shapes[0])
+        value, gradients = program.run()
+        assert value > 0
+        assert all(np.isfinite(gradient).all() for gradient in gradients.values())
+        assert sum(probes.parts(made(), program, 1e-3)) == pytest.approx(made().seconds(program.work) / 1e-3)
 
 
 # curves
