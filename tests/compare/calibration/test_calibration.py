@@ -111,12 +111,12 @@ def test_a_prediction_is_the_sum_of_its_parts():
 def test_factors_scale_the_prices_of_their_kinds():
     factors = dict(zip(KINDS, (2.0, 3.0, 5.0, 7.0), strict=True))
     scaled = made(factors=factors)
-    for work, seconds in PRICES.values():
+    for work, price in PRICES.values():
         own = made().kinds(work)
-        assert sum(own.values()) == pytest.approx(seconds)
+        assert sum(own.values()) == pytest.approx(price)
         assert scaled.kinds(work) == own
         assert scaled.seconds(work) == pytest.approx(sum(factors[kind] * own[kind] for kind in KINDS))
-    kinds = {name: {kind for kind, seconds in made().kinds(work).items() if seconds} for name, (work, _) in PRICES.items()}
+    kinds = {name: {kind for kind, price in made().kinds(work).items() if price} for name, (work, _) in PRICES.items()}
     assert kinds["products"] == {"numpy", "products"}
     assert kinds["strides"] == {"numpy", "elements"}
     assert kinds["a view"] == {"numpy"}
