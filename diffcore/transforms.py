@@ -50,12 +50,12 @@ def check_function(transform: str, name: str, value: Any, wanted: str) -> None:
 
 
 class Arguments:
-    """The arguments of one call: `primals` are the variables of the arguments at `argnums`, flattened."""
+    """The arguments of one call: `primals` are the variables of the arguments at `argnums`, flattened. Only if `any_number` may be none."""
 
-    def __init__(self, transform: str, args: tuple[Any, ...], argnums: int | Sequence[int]) -> None:
+    def __init__(self, transform: str, args: tuple[Any, ...], argnums: int | Sequence[int], *, any_number: bool = False) -> None:
         self.args = args
         self.single = isinstance(argnums, int)
-        self.argnums = (argnums,) if isinstance(argnums, int) else _several(transform, argnums)
+        self.argnums = (argnums,) if isinstance(argnums, int) else tuple(argnums) if any_number else _several(transform, argnums)
         self.primals: list[Any] = []
         self._builds: list[tuple[int, Any]] = []
         self._lifted: list[Any] | None = None

@@ -46,7 +46,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     if len(tangents) == len(primals) and any(t is None for t in tangents):
         moving = [i for i in moving if tangents[i] is not None]
         tangents = [tangents[i] for i in moving]
-    arguments = Arguments("jvp", tuple(primals), tuple(moving))
+    arguments = Arguments("jvp", tuple(primals), tuple(moving), any_number=True)
     given = arguments.unpack(tangents, "jvp: the tangents must be like the primals", missing=True)
     given = [None if t is None else _direction(t, p) for t, p in zip(given, arguments.primals, strict=True)]
     level, seed = new_level(), Directions(0)

@@ -32,7 +32,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
     **Arguments:** `primals`: arrays, or nested structures of arrays, floating point. The returned function can be called many times.
     Raises `GradientError` for integer primals and for a cotangent of another shape than the result.
     """
-    arguments = Arguments("vjp", primals, tuple(range(len(primals))))
+    arguments = Arguments("vjp", primals, range(len(primals)), any_number=True)
     out, leaves, level = run(function, arguments)
     outs, build = tree.flatten(out)
     values = [below(y, level) for y in outs]

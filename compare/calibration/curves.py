@@ -40,8 +40,20 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def rising(sizes: Sequence[float], values: Sequence[float], *, least: float = 1e-12, beyond: float = 0.0) -> Curve:
-    """The curve through what was measured, each value raised to those before it."""
-    return Curve([float(size) for size in sizes], list(accumulate((max(value, least) for value in values), max)), beyond)
+    """The curve that is nearest to what was measured among those that do not fall, in logarithms: where values fall, their means."""
+    return Curve([float(size) for size in sizes], not_falling([max(value, least) for value in values]), beyond)
+
+
+def not_falling(values: Sequence[float]) -> list[float]:
+    """The sequence nearest to `values` in logarithms that does not fall (isotonic regression by pooling adjacent violators)."""
+    pools: list[list[float]] = []
+    for value in values:
+        pools.append([math.log(value), 1])
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            mean, count = pools.pop()
+            total = pools[-1][1] + count
+            pools[-1] = [(pools[-1][0] * pools[-1][1] + mean * count) / total, total]
+    return list(accumulate((math.exp(mean) for mean, count in pools for _ in range(int(count))), max))
 
 
 class Products(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,12 +9,13 @@ import msgspec
 
 from compare.calibration.curves import Curve, Products
 from compare.calibration.walks import LIKE, Walk
+from compare.optimizers import OPTIMIZERS
 from diffcore.arrays.works import STILL, STRIDED
 from diffcore.ledger import Work
 
 VERSION = 2
 """Version of the format. A reader refuses every other version."""
-OVERHEADS = ("record", "push", "turn", "segment", "step revdiff", "step dualdiff", "update")
+OVERHEADS = ("segment", "step revdiff", "step dualdiff", "update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.values())))
 """Operations of the engines that take time on any machine."""
 KINDS = ("numpy", "engines", "elements", "products")
 """Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements and bytes, of multiply-adds."""
@@ -64,7 +65,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def warning(self) -> str:
         """One line on overheads that must be above 0 and were measured as 0; empty where there are none."""
-        missing = [name for name, seconds in self.operations.items() if name.startswith(OVERHEADS) and not seconds > 0]
+        missing = [name for name, seconds in self.operations.items() if name in OVERHEADS and not seconds > 0]
         if not missing:
             return ""
         named = ", ".join(f"`{name}`" for name in missing)

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from compare.calibration.curves import Products
+from compare.calibration.curves import Products, not_falling
 from compare.calibration.stopwatch import Stopwatch
 
 SIZES = {"float32": (1, 2, 6, 16, 48, 128, 512), "float64": (1, 6, 48, 512)}
@@ -41,5 +41,5 @@ def products(watch: Stopwatch, dtype: str) -> tuple[float, Products]:
     cube = np.array(found).reshape((len(sizes),) * 3)
     for axis in range(3):  # vectors, which come first, go by other routines than matrices
         matrices = cube[(slice(None),) * axis + (slice(1, None),)]
-        matrices[...] = np.maximum.accumulate(matrices, axis=axis)
+        matrices[...] = np.apply_along_axis(lambda line: np.array(not_falling(line)), axis, matrices)
     return call, Products(list(sizes), cube.tolist())

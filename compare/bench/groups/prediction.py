@@ -1,14 +1,16 @@
 """Seconds of a step as they are predicted, and the way that is recommended, against what is measured, over networks and batches.
 
 Of every network and batch all ways to the gradient are planned as `compare plan` does: with all the memory there is, and within a budget
-that reverse mode does not fit. Steps are measured in interleaved rounds, like the strategies of a run, with a gauge beside each: where the
-machine is slower than at its best, as others use it, so is the gauge, and a prediction is of the machine at its best. How many hold by the
-clock is told too. A recommendation holds where no other way that fits is faster by more than a tenth, as measured.
+that reverse mode does not fit. Steps are measured in interleaved rounds, like the strategies of a run, with a gauge around each: where the
+machine is slower than at its best, as others use it, so is the gauge. A prediction is of the machine at its best, so that steps in calm
+moments count; how many hold by the clock is told too. A recommendation holds where no other way that fits is faster by more than a tenth,
+as measured.
 """
 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +21,7 @@ from compare.bench.contest import Contest, Heard
 from compare.bench.records import AT_LEAST, Entrant, Target
 from compare.bench.wanted import Limits, Wanted
 from compare.calibration import Calibration, calibrate, load, save
-from compare.calibration.stopwatch import Gauge
+from compare.calibration.stopwatch import Gauge, quiet
 from compare.calibration.store import UncalibratedError
 from compare.planning import advising, ways
 from compare.planning import seconds as planning_seconds
@@ -71,6 +73,8 @@ LONGEST = 2.0
 """Seconds of a step from which it is not measured, if another way is predicted to take less."""
 ROUNDS, SAMPLES, SECONDS = 5, 20, 0.1
 """The most rounds; of a way in one round the most steps, and the seconds after which no further one is begun."""
+CALM, LEAST = 1.1, 4
+"""How much slower than at its best the gauge may be beside a step that counts, and how many of these are wanted."""
 WARM_UP = 3
 NAMED = 5
 """Cells that are named, the worst ones."""
@@ -156,9 +160,7 @@ class Tally:
             for number in range(rounds):
                 heard(number / rounds)
                 for step in steps.values():
-                    before = _settled(gauge)
-                    step.time()
-                    step.gauges.append((before + _settled(gauge)) / 2)
+                    step.time(gauge)
             self.cells += [step.cell(title, best) for step in steps.values()]
             for nbytes, planned in plans:
                 fitting = {each.name: steps[each.name, each.memory] for each in planned if each.fits and (each.name, each.memory) in steps}
@@ -229,18 +231,34 @@ class _Step:
     taken: list[float] = field(default_factory=list)
     gauges: list[float] = field(default_factory=list)
 
-    def time(self) -> None:
-        """One more round: the median of some steps."""
-        found = measure.timed(self.run, self.batches, samples=SAMPLES, least=1, seconds=SECONDS)
-        self.taken.append(statistics.median(found))
+    def time(self, gauge: Gauge) -> None:
+        """One more round of some steps, the gauge before and after each."""
+        gauge()
+        end, before = time.perf_counter() + SECONDS, gauge()
+        with quiet():
+            for number in range(SAMPLES):
+                if number and time.perf_counter() > end:
+                    break
+                inputs, targets = next(self.batches)
+                start = time.perf_counter()
+                self.run(inputs, targets)
+                self.taken.append(time.perf_counter() - start)
+                gauge()
+                after = gauge()
+                self.gauges.append(max(before, after))
+                before = after
 
-    def paced(self, best: float) -> list[float]:
-        """Seconds of every round, at the pace at which the gauge takes `best`."""
-        return [taken / max(gauge / best, 1.0) for taken, gauge in zip(self.taken, self.gauges, strict=True)]
+    def paced(self, best: float) -> float:
+        """Seconds of a step where the gauge takes `best`: of steps in calm moments; where there are few, of the calmest, in proportion."""
+        order = sorted(zip(self.gauges, self.taken, strict=True))
+        calm = [taken for gauge, taken in order if gauge <= CALM * best]
+        if len(calm) >= LEAST:
+            return statistics.median(calm)
+        return statistics.median(taken / max(gauge / best, 1.0) for gauge, taken in order[: max(LEAST, len(order) // 2)])
 
     def cell(self, title: str, best: float) -> Cell:
         """The prediction beside what was measured."""
-        return Cell(f"{title}, {self.title}", self.predicted, statistics.median(self.taken), statistics.median(self.paced(best)))
+        return Cell(f"{title}, {self.title}", self.predicted, statistics.median(self.taken), self.paced(best))
 
     def entrants(self) -> list[Entrant]:
         """The same for the records."""
@@ -248,13 +266,10 @@ class _Step:
 
 
 def _judged(title: str, advised: str, fitting: dict[str, _Step], best: float) -> Advised:
-    """What was recommended, over the fastest: medians of ratios within a round."""
+    """What was recommended, over the fastest."""
     paced = {name: step.paced(best) for name, step in fitting.items()}
-    slowdowns = {
-        name: statistics.median(a / b for a, b in zip(paced[advised], taken, strict=True)) for name, taken in paced.items()
-    }
-    fastest = max(slowdowns, key=slowdowns.__getitem__)
-    return Advised(title, advised, fastest, slowdowns[fastest])
+    fastest = min(paced, key=paced.__getitem__)
+    return Advised(title, advised, fastest, paced[advised] / paced[fastest])
 
 
 def _steps(settings: Settings, planned: list[Planned]) -> dict[tuple[str, int | None], _Step]:
@@ -276,8 +291,3 @@ def _steps(settings: Settings, planned: list[Planned]) -> dict[tuple[str, int | 
         found[key] = _Step(title, each.seconds, trainer.step, batches)
     return found
 
-
-def _settled(gauge: Gauge) -> float:
-    """The gauge, warm again after other work."""
-    gauge()
-    return statistics.median(gauge() for _ in range(3))

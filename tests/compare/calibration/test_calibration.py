@@ -14,7 +14,7 @@ from compare.bench.records import AT_LEAST, Measured, Target
 from compare.bench.summary import rows_of
 from compare.bench.wanted import Limits, Wanted
 from compare.calibration import Calibration, load, path, probes, read, save
-from compare.calibration.curves import Curve, Products, rising
+from compare.calibration.curves import Curve, Products, not_falling, rising
 from compare.calibration.model import KINDS, VERSION
 from compare.calibration.programs import evaluated
 from compare.calibration.store import VARIABLE, this_machine
@@ -153,9 +153,10 @@ def test_a_curve_goes_through_what_was_measured_and_never_falls():
     found = [curve.at(size) for size in np.geomspace(0.1, 1e5, 200)]
     assert all(a <= b * (1 + 1e-12) for a, b in itertools.pairwise(found))
     assert curve.at(0.1) == 2.0
-    assert curve.at(100) == pytest.approx(5.0)
-    assert curve.at(math.sqrt(10 * 100)) == pytest.approx(math.sqrt(2 * 5))
-    assert curve.at(1e5) == pytest.approx(500.0)
+    assert curve.at(100) == pytest.approx(math.sqrt(20))
+    assert curve.at(math.sqrt(10 * 100)) == pytest.approx((2 * 20) ** 0.25)
+    assert curve.at(1e5) == pytest.approx(100 * math.sqrt(20))
+    assert not_falling([3.0, 1.0, 2.0, 8.0]) == pytest.approx([6 ** (1 / 3)] * 3 + [8.0])
 
 
 def test_products_grow_with_each_of_their_sizes():
@@ -283,7 +284,7 @@ def test_the_command_shows_what_is_kept(kept, threads, capsys):
 def test_the_command_warns_of_overheads_that_were_measured_as_nothing(kept, threads, capsys):
     whole = made()
     assert whole.warning == ""
-    save(made(operations=whole.operations | {"record": 0.0, "update SGD": 0.0, "chain": 0.0, "pullback tanh": 0.0}))
+    save(made(operations=whole.operations | {"segment": 0.0, "update SGD": 0.0, "chain": 0.0, "pullback tanh": 0.0}))
     assert _main(["calibrate", "--json"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("compare: the calibration has an overhead of 0 for `record`, `update SGD`, which must be above 0")
