@@ -40,6 +40,6 @@ def products(watch: Stopwatch, dtype: str) -> tuple[float, Products]:
                 found.append(max(taken - call, each) / count)
     cube = np.array(found).reshape((len(sizes),) * 3)
     for axis in range(3):  # vectors, which come first, go by other routines than matrices
-        matrices = cube[(slice(None),) * axis + (slice(1, None),)]
-        matrices[...] = np.apply_along_axis(lambda line: np.array(not_falling(line)), axis, matrices)
+        matrices = np.moveaxis(cube, axis, -1)[..., 1:]
+        matrices[...] = [[not_falling(line) for line in plane] for plane in matrices]
     return call, Products(list(sizes), cube.tolist())

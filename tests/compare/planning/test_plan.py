@@ -1,370 +1,372 @@
-"""Predictions are sums of prices; calibrations are kept strictly and belong to one machine."""
+"""Plans: numbers against formulas, advice where the answer is known, flips held against planning again, and what cannot be planned."""
 
-import itertools
 import json
 import math
+import re
+import textwrap
 
-import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-import compare
-from compare.bench.groups import prediction
-from compare.bench.records import AT_LEAST, Measured, Target
-from compare.bench.summary import rows_of
-from compare.bench.wanted import Limits, Wanted
-from compare.calibration import Calibration, load, path, probes, read, save
-from compare.calibration.curves import Curve, Products, rising
-from compare.calibration.model import KINDS, VERSION
-from compare.calibration.programs import evaluated
+import revdiff
+from compare import __main__ as entry
+from compare.calibration import save
 from compare.calibration.store import VARIABLE, this_machine
-from compare.calibration.terminal import rows
-from compare.calibration.walks import Walk
-from compare.cli import _main
 from compare.errors import InputError
-from compare.planning import seconds
+from compare.measure import counted
+from compare.planning import plan, seconds
+from compare.planning.planner import CONVENTIONS
+from compare.planning.result import Plan
+from compare.report.plan import render
 from compare.settings import Settings
 from compare.strategies import STRATEGIES
-from diffcore.ledger import Work
 
-SIZES = [1, 2, 8, 64]
-US = 1e-6
+from ..calibration.test_calibration import made as calibrated
+from .conftest import build
 
-
-def walk(scale=1.0):
-    return Walk(call=1 * US * scale, walk=0.5 * US, loop=0.01 * US, still=0.02 * US, element=1e-9 * scale, strided=3e-9 * scale)
+OPERATIONS = calibrated().operations
 
 
-def made(**changes):
-    """A calibration of round numbers: products at a multiply-add per nanosecond, but no less than 10 ns."""
-    seconds = [[[max(m * n * k, 10) * 1e-9 for k in SIZES] for n in SIZES] for m in SIZES]
-    operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "update": 5, "segment": 50, "turn": 7, "chain": -1}
-    operations |= {"step revdiff": 40, "step dualdiff": 90}
-    operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "pullback tanh": 4, "pushforward tanh": 6}
-    walks = {name: walk() for name in ("add", "where", "copy", "put", "gather", "scatter", "add.reduce", "maximum")} | {"exp": walk(4.0)}
-    given = {
-        "version": VERSION,
-        "machine": this_machine(),
-        "created": "2026-01-01T00:00:00+00:00",
-        "took": 12.0,
-        "gauge": 60 * US,
-        "pace": 1.0,
-        "walks": {"float32": walks, "float64": walks},
-        "traffic": Curve([1e4, 1e6], [1e-11, 1e-10]),
-        "buffers": Curve([1e3, 1e6], [1e-7, 1e-4], beyond=1.0),
-        "call": 2 * US,
-        "products": {"float32": Products(SIZES, seconds)},
-        "operations": {name: value * US for name, value in operations.items()},
-    }
-    return Calibration(**(given | changes))
+@pytest.fixture(scope="module")
+def mlp():
+    return plan("mlp", 64, memory="1GB")
 
 
-PRICES = {
-    "a call and its elements": (Work("add", "float32", (1000, 1, 12000, 0)), 1 * US + 1000e-9),
-    "several inner loops": (Work("add", "float32", (1000, 10, 12000, 0)), 1 * US + 0.5 * US + 10 * 0.01 * US + 1000e-9),
-    "a column": (Work("add", "float32", (1000, 10, 8040, 2)), 1 * US + 0.5 * US + 10 * 0.02 * US + 1000e-9),
-    "strides": (Work("add", "float32", (1000, 1, 12000, 1)), 1 * US + 3000e-9),
-    "a dear function": (Work("exp", "float32", (1000, 1, 8000, 0)), 4 * US + 4000e-9),
-    "one like it": (Work("minimum", "float32", (10, 1, 120, 0)), 1 * US + 10e-9),
-    "memory where it is slower": (Work("add", "float32", (10, 1, 10**6, 0)), 1 * US + 10**6 * 1e-10),
-    "products": (Work("matmul", "float32", (5, 8, 8, 64)), 2 * US + 5 * 8 * 8 * 64e-9),
-    "products of another dtype": (Work("matmul", "float16", (1, 8, 8, 8)), 2 * US + 512e-9),
-    "larger products than measured": (Work("matmul", "float32", (1, 640, 64, 64)), 2 * US + 640 * 64 * 64e-9),
-    "a gather": (Work("gather", "float32", (100,)), 1 * US + 100e-9),
-    "a buffer": (Work("allocate", "", (10**6,)), 100 * US),
-    "a larger buffer": (Work("allocate", "", (10**7,)), 1000 * US),
-    "a few bytes": (Work("allocate", "", (8,)), 0.0),
-    "a join": (Work("concatenate", "float32", (10, 4, 80)), 4 * US + 80e-11),
-    "a view": (Work("view", "getitem", ()), 0.2 * US),
-    "a kernel in an engine": (Work("apply", "tanh", ()), 2 * US),
-    "a kernel in a rule": (Work("kernel", "tanh", ()), 2 * US),
-    "a rule": (Work("pullback", "tanh", ()), 4 * US),
-    "what is recorded": (Work("record", "tanh", ()), 3 * US),
-    "steps of a recurrent layer": (Work("turn", "lstm", (8,)), 8 * 7 * US),
-    "what a chain saves": (Work("chain", "revdiff", (3,)), -3 * 1 * US),
-    "a step": (Work("step", "dualdiff", ()), 90 * US),
-    "an update": (Work("update", "Adam", ()), 5 * US),
-    "what is known of nothing": (Work("pullback", "nothing", ()), 0.0),
-}
+# numbers
 
 
-@pytest.mark.parametrize("name", PRICES)
-def test_a_call_is_priced_by_the_formula(name):
-    work, seconds = PRICES[name]
-    assert made().seconds(work) == pytest.approx(seconds, rel=1e-12)
-    assert made(pace=0.5).seconds(work) == pytest.approx(seconds / 2, rel=1e-12)
+def test_a_step_costs_what_the_ledger_counts_for_a_run(mlp):
+    for name in STRATEGIES:
+        if name in mlp.ways and name != "reverse-checkpoint":
+            counts = counted(Settings(network="mlp", batch=64), STRATEGIES[name], "float32")
+            way = mlp.ways[name]
+            assert (way.flops, way.transcendentals, way.nbytes) == (counts.flops, counts.transcendentals, counts.planned_peak)
 
 
-def test_a_prediction_is_the_sum_of_its_parts():
-    counted = {work: 3 + number for number, (work, _) in enumerate(PRICES.values())}
-    expected = sum(counted[work] * seconds for work, seconds in PRICES.values())
-    calibration = made()
-    assert calibration.seconds(counted) == pytest.approx(expected, rel=1e-12)
-    parts = calibration.parts(counted)
-    assert sum(parts.values()) == pytest.approx(expected, rel=1e-12)
-    assert list(parts.values()) == sorted(parts.values(), reverse=True)
-    assert parts["chain"] < 0
-    assert parts["pullback"] == pytest.approx(counted[PRICES["a rule"][0]] * 4 * US)
-    assert calibration.seconds({}) == 0
+def test_operations_of_a_perceptron_are_those_of_the_formula(mlp):
+    n, (a, b, c) = 64, (64, 32, 10)
+    products = 2 * n * (a * b + b * c)
+    reverse = mlp.ways["reverse"]
+    assert reverse.transcendentals["primal"] == n * b + n * c + n
+    assert products < reverse.flops["primal"] < products + 8 * n * (b + c)
+    assert 2 * n * (a * b + 2 * b * c) < reverse.flops["adjoint"] < 2 * n * (a * b + 2 * b * c) + 8 * n * (a + b + c)
+    assert reverse.flops["update"] == 4 * 2410
+    assert mlp.ways["forward-parameters"].directions == 2410
+    assert mlp.ways["forward-activations"].directions == 32 + 10
 
 
-def test_factors_scale_the_prices_of_their_kinds():
-    factors = dict(zip(KINDS, (2.0, 3.0, 5.0, 7.0), strict=True))
-    scaled = made(factors=factors)
-    for work, price in PRICES.values():
-        own = made().kinds(work)
-        assert sum(own.values()) == pytest.approx(price)
-        assert scaled.kinds(work) == own
-        assert scaled.seconds(work) == pytest.approx(sum(factors[kind] * own[kind] for kind in KINDS))
-    kinds = {name: {kind for kind, price in made().kinds(work).items() if price} for name, (work, _) in PRICES.items()}
-    assert kinds["products"] == {"numpy", "products"}
-    assert kinds["strides"] == {"numpy", "elements"}
-    assert kinds["a view"] == {"numpy"}
-    assert kinds["a rule"] == kinds["what is recorded"] == {"engines"}
+def test_layers_and_phases_sum_to_the_whole(mlp):
+    for way in mlp.ways.values():
+        for phase, total in way.flops.items():
+            assert sum(layer.flops for layer in way.layers if layer.phase == phase) == total
+        assert sum(way.peak.roles.values()) == way.nbytes
+        assert way.peak.line
 
 
-def test_factors_are_those_that_bring_probes_to_what_they_take():
-    rng = np.random.default_rng(0)
-    true = np.array([0.8, 1.5, 1.1, 0.9])
-    rows = rng.dirichlet(np.ones(4), 4000) / true  # of which each adds up to 1 with the factors
-    rows /= (rows @ true)[:, None]
-    assert list(probes.fitted(rows.tolist()).values()) == pytest.approx(true.tolist(), rel=5e-3)
-    assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 4)  # nothing is told of what does not occur
-    low, *_, high = probes.BOUNDS
-    assert probes.fitted([[100.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
-    assert probes.fitted([[0.01, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
+def test_the_bytes_of_a_jacobian_are_those_of_its_arrays():
+    planned = plan(build(6, 4, 3), 5, inputs=6, memory="1GB", flips=False)
+    rows, columns = planned.ways["jacobian-reverse"], planned.ways["jacobian-forward"]
+    assert (rows.directions, columns.directions) == (3, 6)
+    assert min(rows.nbytes, columns.nbytes) > 5 * 3 * 6 * 4
 
 
-def test_probes_are_networks_that_train():
-    for build, shapes in probes.PROBES:
-        program = evaluated(STRATEGIES["reverse"], build, shapes[0])
-        value, gradients = program.run()
-        assert value > 0
-        assert all(np.isfinite(gradient).all() for gradient in gradients.values())
-        assert sum(probes.parts(made(), program, 1e-3)) == pytest.approx(made().seconds(program.work) / 1e-3)
+def test_the_conventions_are_told_with_the_numbers(mlp):
+    assert mlp.header.conventions == list(CONVENTIONS)
+    assert "A multiply-add counts 2" in CONVENTIONS[0]
 
 
-# curves
+# advice
 
 
-def test_a_curve_goes_through_what_was_measured_and_never_falls():
-    curve = rising([1, 10, 100, 1000], [2.0, 1.0, 5.0, 4.0], beyond=1.0)
-    assert curve.values == pytest.approx([math.sqrt(2), math.sqrt(2), math.sqrt(20), math.sqrt(20)])  # the means of those that fall
-    found = [curve.at(size) for size in np.geomspace(0.1, 1e5, 200)]
-    assert all(a <= b * (1 + 1e-12) for a, b in itertools.pairwise(found))
-    assert curve.at(0.1) == pytest.approx(math.sqrt(2))
-    assert curve.at(100) == pytest.approx(5.0)
-    assert curve.at(math.sqrt(10 * 100)) == pytest.approx(math.sqrt(2 * 5))
-    assert curve.at(1e5) == pytest.approx(500.0)
+@pytest.mark.parametrize(("widths", "best"), [((3, 50, 40), "jacobian-forward"), ((40, 50, 3), "jacobian-reverse")])
+def test_a_jacobian_goes_by_its_shorter_side(widths, best):
+    planned = plan(build(*widths), 8, inputs=widths[0], loss="mse", memory="1GB", flips=False)
+    assert planned.advices["Jacobian"].way == best
+    assert planned.ways[best].title[1:] in planned.advices["Jacobian"].why
 
 
-def test_products_grow_with_each_of_their_sizes():
-    products = made().products["float32"]
-    dims = [2, 3, 8, 20, 64, 100]
-    for m, n, k in itertools.product(dims, repeat=3):
-        here = products.at(m, n, k)
-        assert products.at(m + 5, n, k) >= here
-        assert products.at(m, n + 5, k) >= here
-        assert products.at(m, n, k + 5) >= here
-    assert products.at(8, 64, 2) == pytest.approx(1024e-9)
-    assert products.at(0, 1, 1) == products.at(1, 1, 1)
+def test_the_gradient_goes_in_reverse_where_that_fits(mlp):
+    assert mlp.best.name == "reverse"
+    assert mlp.best.fits
+    assert "60.6 KiB" in mlp.advices["gradient"].why
+
+
+def test_under_a_tight_budget_checkpoints_are_advised():
+    net = build(*[64] * 12, 1)
+    free = plan(net, 512, inputs=64, loss="mse", memory="1GB", flips=False).ways["reverse"].nbytes
+    planned = plan(net, 512, inputs=64, loss="mse", memory=int(0.7 * free), flips=False)
+    assert not planned.ways["reverse"].fits
+    assert planned.best.name == "reverse-checkpoint"
+    assert planned.best.nbytes <= 0.7 * free
+    assert planned.best.flops["recompute"] > 0
+    assert planned.best.schedule
+
+
+def test_what_fits_in_chunks_says_in_how_many_runs():
+    whole = plan(build(16, 8, 4), 8, inputs=16, memory="1GB", flips=False).ways["forward-parameters"]
+    planned = plan(build(16, 8, 4), 8, inputs=16, memory=whole.nbytes // 3, flips=False).ways["forward-parameters"]
+    assert planned.fits
+    assert planned.nbytes <= whole.nbytes // 3
+    assert planned.runs > 1
+    assert planned.flops["primal"] == planned.runs * whole.flops["primal"]
+
+
+# flips
+
+
+def test_the_bytes_at_which_nothing_fits_any_more(mlp):
+    (flip,) = (flip for flip in mlp.flips if flip.computes == "gradient" and flip.knob == "budget")
+    assert (flip.before, flip.to, flip.below) == ("reverse", None, True)
+    assert plan("mlp", 64, memory=flip.value + 1, flips=False).best.name == "reverse"
+    with pytest.raises(InputError, match=rf"the least is {flip.value + 1} bytes"):
+        plan("mlp", 64, memory=flip.value, flips=False)
+
+
+def test_a_batch_at_which_advice_flips_is_the_first():
+    net = build(*[32] * 10, 1)
+    asked = {"inputs": 32, "loss": "mse", "memory": "2MB"}
+    planned = plan(net, 64, **asked)
+    (flip,) = (flip for flip in planned.flips if flip.computes == "gradient" and flip.knob == "batch" and not flip.below)
+    assert flip.before == "reverse"
+    assert flip.to != "reverse"
+    assert plan(net, flip.value - 1, **asked, flips=False).best.name == "reverse"
+    assert plan(net, flip.value, **asked, flips=False).best.name == flip.to
+
+
+def test_outputs_at_which_a_jacobian_flips_are_the_first():
+    def net(nn, outputs=2):
+        return nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, outputs))
+
+    asked = {"inputs": 20, "loss": "mse", "memory": "1GB"}
+    (flip,) = (f for f in plan(net, 4, outputs=2, **asked).flips if f.computes == "Jacobian" and f.knob == "outputs" and not f.below)
+    assert (flip.before, flip.to) == ("jacobian-reverse", "jacobian-forward")
+    for outputs, best in ((flip.value - 1, "jacobian-reverse"), (flip.value, "jacobian-forward")):
+        assert plan(net, 4, outputs=outputs, **asked, flips=False).advices["Jacobian"].way == best
+
+
+# networks of the user's own
+
+
+def test_a_module_is_planned_and_left_as_it_is():
+    net = revdiff.nn.Sequential(revdiff.nn.Linear(5, 4), revdiff.nn.ReLU(), revdiff.nn.Linear(4, 2))
+    before = [p.detach().numpy().copy() for p in net.parameters()]
+    planned = plan(net, 16, inputs=5, memory="1GB", flips=False)
+    assert planned.header.parameters == sum(math.prod(p.shape) for p in net.parameters()) == 34
+    assert all((p.detach().numpy() == q).all() for p, q in zip(net.parameters(), before, strict=True))
+    assert all(way.peak is not None for way in planned.ways.values())
+    other = plan(build(5, 4, 2), 16, inputs=5, memory="1GB", flips=False)
+    assert planned.ways["reverse"].flops["update"] == other.ways["forward-activations"].flops["update"]
+
+
+def written(tmp_path, text):
+    path = tmp_path / "net.py"
+    path.write_text(textwrap.dedent(text))
+    return f"{path}:build"
 
 
 @pytest.mark.parametrize(
-    ("sizes", "values"), [([], []), ([1.0], [1.0, 2.0]), ([2.0, 1.0], [1.0, 2.0]), ([1.0, 2.0], [2.0, 1.0]), ([1.0], [0.0]), ([0.0], [1.0])]
+    ("text", "message"),
+    [
+        (
+            """
+            def build(nn):
+                class Net(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.layer = nn.Linear(4, 3)
+                    def forward(self, x):
+                        return self.layer(x) if x.sum() > 0 else self.layer(-x)
+                return Net()
+            """,
+            r"it reads a value by `bool` at .*net\.py:8 \(`return self.layer\(x\) if x.sum\(\) > 0",
+        ),
+        ("def build(nn):\n    return nn.Linear(4, 3, 5, 6, 7, 8, 9)\n", r"net\.py:2"),
+        ("def build(nn):\n    return 3\n", r"returned int, and a network \(a Module\) is needed"),
+        ("def build(nn:\n", r"net\.py"),
+        ("def other(nn):\n    pass\n", r"build"),
+        ("raise ValueError('no')\n", r"net\.py:1"),
+        ("def build(nn):\n    return nn.Linear(9, 3)\n", r"linear"),
+        ("import sys\ndef build(nn):\n    sys.exit(5)\n", r"net\.py:3 \(`sys.exit\(5\)`\): SystemExit: 5"),
+        ("import revdiff\ndef build(nn):\n    return revdiff.nn.Linear(4, 3)\n", r"`weight` is of revdiff: make it of the `nn` that"),
+    ],
+    ids=["reads a value", "a call that cannot be", "no network", "no Python", "no build", "fails", "other inputs", "exits", "one engine"],
 )
-def test_what_is_no_curve_is_refused(sizes, values):
-    with pytest.raises(ValueError, match=r"must|needs"):
-        Curve(sizes, values)
-
-
-@pytest.mark.parametrize("seconds", [[], [[[1.0]]], [[[1.0, -1.0], [1.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]]]])
-def test_what_is_no_cube_of_products_is_refused(seconds):
-    with pytest.raises(ValueError, match="must"):
-        Products([1, 2], seconds)
-
-
-# the file
-
-
-@pytest.fixture
-def kept(tmp_path, monkeypatch):
-    target = tmp_path / "folder" / "calibration.json"
-    monkeypatch.setenv(VARIABLE, str(target))
-    return target
-
-
-def test_round_trip(kept):
-    assert path() == kept
-    assert save(made()) == kept
-    assert load() == read() == made()
-    assert json.loads(kept.read_text())["operations"]["record"] == 3 * US
-
-
-def test_it_is_kept_in_the_cache_of_the_user(tmp_path, monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert path() == tmp_path / "diffmodes" / "calibration.json"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which the specification says to ignore
-    assert path().is_absolute()
-
-
-@pytest.mark.parametrize("name", ["processor", "cores", "threads", "numpy", "BLAS", "diffmodes"])
-def test_one_of_another_machine_is_not_used(kept, name):
-    save(made(machine=this_machine() | {name: "another one"}))
-    with pytest.raises(InputError, match=rf"of another {name} \('another one', here .*compare calibrate"):
-        load()
-    assert read().machine[name] == "another one"
-
-
-def changed(**changes):
-    return json.dumps(msgspec.to_builtins(made()) | changes).encode()
-
-
-BAD = {
-    "nothing": b"",
-    "no JSON": b"{",
-    "no text": b"\xff\xfe",
-    "another object": b'{"a": 1}',
-    "an unknown field": changed(colour="red"),
-    "a number that is text": changed(call="2"),
-    "a curve that falls": changed(traffic={"sizes": [1, 2], "values": [2.0, 1.0], "beyond": 0.0}),
-    "a cube with a hole": changed(products={"float32": {"sizes": [1, 2], "seconds": [[[1.0]]]}}),
-    "another version": changed(version=99),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_what_is_no_calibration_is_told_in_one_line(kept, name):
-    kept.parent.mkdir()
-    kept.write_bytes(BAD[name])
-    with pytest.raises(InputError, match="compare calibrate") as caught:
-        load()
-    assert str(kept) in str(caught.value)
-    assert "`python -m compare calibrate`" in str(caught.value)
+def test_a_file_that_cannot_be_planned_is_told_in_one_line(tmp_path, capsys, text, message):
+    with pytest.raises(InputError, match=message) as caught:
+        plan(written(tmp_path, text), 2, inputs=4, memory="1GB", flips=False)
     assert "\n" not in str(caught.value)
 
 
-def test_a_machine_that_is_not_calibrated(kept):
-    with pytest.raises(InputError, match=r"not calibrated: run `python -m compare calibrate`"):
-        load()
-    kept.mkdir(parents=True)
-    with pytest.raises(InputError, match="cannot read calibration"):
-        load()
+def passing(forward):
+    """A `build` of a linear layer and what `forward` makes of its result."""
+
+    def made(nn):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(4, 3)
+
+            def forward(self, x):
+                return forward(self.layer(x))
+
+        return Net()
+
+    return made
 
 
-def test_what_is_shown():
-    shown = rows(made(pace=0.5))
-    assert shown["a call of numpy's"] == "0.5 us"
-    assert shown["a step in reverse mode"] == "20.0 us"
-    assert shown["products of 512x512, float32"] == "4 GFLOP/s"
+@pytest.mark.parametrize(
+    ("forward", "said"),
+    [
+        (lambda y: y * y.max().item(), "item"),
+        (lambda y: y * float(y.sum()), "float"),
+        (lambda y: y if bool(y.sum()) else -y, "bool"),
+        (lambda y: y[:, : int(y.sum())], "int"),
+        (lambda y: y * y[y > 0].sum(), "x[mask]"),
+        (lambda y: y.masked_select(y > 0), "masked_select"),
+        (lambda y: y * np.asarray(y.detach()), "np.asarray"),
+        (lambda y: y * len(f"{y.sum():.3f}"), "format"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_read_of_values_is_told_by_the_name_that_it_was_written_with(forward, said):
+    with pytest.raises(InputError, match=rf"reads a value by `{re.escape(said)}` at .*test_plan\.py:\d+ \(`\(lambda y: ") as caught:
+        plan(passing(forward), 2, inputs=4, memory="1GB", flips=False)
+    assert "\n" not in str(caught.value)
 
 
-# the command
+@pytest.mark.parametrize("forward", [lambda y: y.sum(), lambda y: y.mean(0)], ids=["scalar", "no batch"])
+def test_a_network_without_an_axis_of_examples_is_told_what_is_wanted(forward):
+    with pytest.raises(InputError, match=r"a tensor of shape \((3,)?\) for a batch of 5: its first axis must be that of the examples"):
+        plan(passing(forward), 5, inputs=4, loss="mse", memory="1GB", flips=False)
 
 
-@pytest.fixture
-def threads(monkeypatch):
-    monkeypatch.setattr("compare.environment.limit_threads", lambda: None)
+def test_a_network_of_torch_is_told_that_ours_is_wanted():
+    torch = pytest.importorskip("torch")
+    for network in (torch.nn.Linear(4, 3), lambda nn: torch.nn.Linear(4, 3)):
+        with pytest.raises(InputError, match=r"torch's Linear, and a Module of `revdiff.nn` or `dualdiff.nn` is needed"):
+            plan(network, 2, inputs=4, memory="1GB", flips=False)
 
 
-def test_the_command_shows_what_is_kept(kept, threads, capsys):
-    save(made())
-    assert _main(["calibrate"]) == 0
-    out = capsys.readouterr().out
-    assert "a step in reverse mode" in out
-    assert "40.0 us" in out
-    assert _main(["calibrate", "--json"]) == 0
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_network_with_nothing_to_train_has_a_jacobian(frozen):
+    def made(nn):
+        net = nn.Sequential(nn.Linear(4, 3), nn.Tanh()) if frozen else nn.Sequential(nn.Tanh())
+        return net.requires_grad_(False)
+
+    planned = plan(made, 2, inputs=4, memory="1GB", flips=False)
+    assert {way.computes for way in planned.ways.values()} == {"Jacobian"} == set(planned.advices)
+    assert planned.best is None
+    assert "no parameters that require grad: there is no gradient to plan" in " ".join(str(planned).split())
+    assert render(planned.lines)
+
+
+@pytest.mark.parametrize("kept", ["none", "of another machine", "with an overhead of 0", "whole"])
+def test_what_is_missing_in_a_calibration_is_told(kept, tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "calibration.json"))
+    if kept != "none":
+        changes = {
+            "of another machine": {"machine": this_machine() | {"processor": "an abacus"}},
+            "with an overhead of 0": {"operations": OPERATIONS | {"segment": 0.0}},
+        }
+        save(calibrated(**changes.get(kept, {})))
+    seconds.calibration.cache_clear()
+    planned = plan("softmax", 4, memory="1GB", flips=False)
+    assert planned.header.ranked_by == ("operations" if kept in ("none", "of another machine") else "seconds")
+    assert len(planned.header.notes) == (kept != "whole")
+    note = "".join(planned.header.notes)
+    said = {
+        "none": ["ranked by operations", "this machine is not calibrated: run `python -m compare calibrate`"],
+        "of another machine": ["ranked by operations", "of another processor ('an abacus', here", "run `python -m compare calibrate`"],
+        "with an overhead of 0": ["an overhead of 0 for `segment`, which must be above 0", "`python -m compare calibrate --force`"],
+    }
+    assert all(text in note for text in said.get(kept, []))
+    assert "\n" not in note
+    assert note.partition(" (")[0] in " ".join(str(planned).split())
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"memory": "lots"}, r"`memory` \(='lots'\) must be a positive number of bytes"),
+        ({"memory": 0}, r"`memory` \(=0\) must be a positive number"),
+        ({"memory": "1KB"}, r"`memory` \(=1000 B\) is below .* the least is \d+ bytes"),
+        ({"network": "mpl"}, r"unknown network 'mpl'.*Perhaps you meant 'mlp'"),
+        ({"batch": 0}, r"`batch` \(=0\) must be a whole number from 1"),
+        ({"directions": 0}, r"`directions` \(=0\) must be a whole number from 1"),
+        ({"network": "nowhere.py:build", "inputs": 3}, r"nowhere\.py"),
+        ({"network": build(3, 2)}, r"`inputs` is needed"),
+        ({"network": build(3, 2), "inputs": 3, "loss": "crossentropy"}, r"unknown loss"),
+        ({"inputs": 3}, r"`inputs` \(=3\) cannot be set: mlp has its own"),
+        ({"network": 3, "inputs": 3}, r"`network` is of type int"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_impossible_wishes_are_told_in_one_line(wishes, message):
+    with pytest.raises(InputError, match=message) as caught:
+        plan(**({"memory": "1GB", "batch": 4, "flips": False} | wishes))
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+# the command line
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as done:
+        entry.main(["plan", *words])
+    return done.value.code
+
+
+def test_the_command_prints_a_table_of_80_columns(capsys):
+    assert run("--network", "mlp", "--batch", "8", "--memory", "1GB", "--no-flips") == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    for said in ("reverse", "forward, activation directions", "is the fastest that fits", "compare calibrate"):
+        assert said in text
+
+
+def test_the_command_prints_json_and_leaves_a_page_and_its_records(capsys, tmp_path):
+    assert run("--network", "mlp", "--batch", "8", "--memory", "1GB", "--no-flips", "--json", "--output", str(tmp_path)) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["path"] == str(kept)
-    assert told["operations"]["record"] == 3 * US
+    assert {way["name"] for way in told["ways"]} >= {"reverse", "forward-activations", "forward-parameters", "jacobian-reverse"}
+    page = next(tmp_path.glob("*.html")).read_text()
+    assert not re.search(r"(src|href)=.https?:|url\(https?:|@import", page)
+    records = next(tmp_path.glob("*.jsonl"))
+    first = page
+    with pytest.raises(SystemExit) as done:
+        entry.main(["report", str(records)])
+    assert done.value.code == 0
+    assert next(tmp_path.glob("*.html")).read_text() == first
 
 
-def test_the_command_warns_of_overheads_that_were_measured_as_nothing(kept, threads, capsys):
-    whole = made()
-    assert whole.warning == ""
-    save(made(operations=whole.operations | {"record": 0.0, "update SGD": 0.0, "chain": 0.0, "pullback tanh": 0.0}))
-    assert _main(["calibrate", "--json"]) == 0
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("compare: the calibration has an overhead of 0 for `segment`, `update SGD`, which must be above 0")
-    assert line.endswith("run `python -m compare calibrate --force` while the machine has nothing else to do")
+def test_a_budget_below_the_least_ends_with_2(capsys):
+    assert run("--network", "mlp", "--memory", "1KB") == 2
+    assert "the least is" in capsys.readouterr().err
 
 
-def test_the_command_measures_what_is_not_known(kept, threads, capsys, monkeypatch):
-    calls = []
+def test_frozen_parameters_are_constants():
+    def frozen(nn):
+        net = nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 2))
+        net[0].requires_grad_(False)
+        return net
 
-    def measured(heard):
-        heard("everything", 0.5)
-        calls.append(1)
-        return made(pace=0.25)
-
-    monkeypatch.setattr("compare.calibration.measuring.calibrate", measured)
-    assert _main(["calibrate"]) == 0
-    assert load() == made(pace=0.25)
-    assert _main(["calibrate"]) == 0
-    assert len(calls) == 1
-    assert _main(["calibrate", "--force"]) == 0
-    assert len(calls) == 2
-    kept.write_bytes(b"{")
-    assert _main(["calibrate"]) == 0
-    assert load() == made(pace=0.25)
-    capsys.readouterr()
+    planned = plan(frozen, 4, inputs=8, memory="1GB", flips=False)
+    assert planned.best.name == "reverse"
+    assert planned.ways["forward-parameters"].directions == 6 * 2 + 2
+    assert planned.ways["reverse"].flops["update"] == 4 * (6 * 2 + 2)
+    assert all(way.peak is not None for way in planned.ways.values())
 
 
-# the grid
+def test_a_plan_can_be_made_twice_and_under_the_name_of_the_package():
+    import compare
+
+    first, second = (compare.plan("softmax", 4, memory="1GB", flips=False) for _ in range(2))
+    assert str(first).splitlines()[3:] == str(second).splitlines()[3:]
 
 
-def test_cells_hold_within_the_tolerance_of_what_is_measured():
-    tally = prediction.Tally([prediction.Cell(f"cell {i}", p, 2.0, 1.0) for i, p in enumerate((0.69, 0.71, 1.0, 1.29, 1.31))])
-    held, cells = tally.predicted(Limits(1, 1, 0.0), lambda part: None)
-    assert (held.values, cells.values) == ([3.0], [5.0])
-    assert "1.31" in held.note
-    assert "cell 0 0.69" in held.note
-    measured = Measured("prediction", "all", "cells", [held, cells], [Target(prediction.WITHIN, prediction.CELLS, 0.9, AT_LEAST)])
-    (row,) = rows_of(measured)
-    assert row.ratio == 0.6
-    assert row.state == "missed"
-
-
-def test_recommendations_hold_that_take_a_tenth_longer_than_the_fastest_at_most():
-    advices = [prediction.Advised(f"cell {i}", "reverse", "forward", slowdown) for i, slowdown in enumerate((1.0, 1.09, 1.11))]
-    held, all_of_them = prediction.Tally(advices=advices).recommended(Limits(1, 1, 0.0), lambda part: None)
-    assert (held.values, all_of_them.values) == ([2.0], [3.0])
-    assert held.note == "worst: cell 2: reverse takes 1.11 of forward"
-
-
-def test_steps_are_planned_timed_and_judged(kept):
-    save(made())
-    seconds.calibration.cache_clear()
-    tally = prediction.Tally()
-    settings = Settings(network="mlp", batch=64, width=16, depth=2)
-    entrants = tally.measuring("mlp", settings)(Limits(1, 1, 0.0), lambda part: None)
-    names = [entrant.name for entrant in entrants]
-    assert names[0] == prediction.GAUGE
-    assert {"reverse, predicted", "reverse, measured", "forward-activations, measured"} <= {*names}
-    assert any(name.startswith("reverse-checkpoint in ") for name in names)
-    assert [cell.title for cell in tally.cells] == [f"mlp, {name[: -len(', measured')]}" for name in names if name.endswith("measured")]
-    planned = compare.plan("mlp", 64, width=16, depth=2, flips=False)
-    assert tally.cells[0].predicted == planned.ways["reverse"].seconds
-    assert all(cell.clocked > 0 and 0 < cell.paced <= cell.clocked * 1.0001 for cell in tally.cells)
-    free, *_ = tally.advices
-    assert (free.title.partition(",")[0], free.way) == ("mlp", planned.best.name)
-    assert all(each.slowdown >= 1 for each in tally.advices)
-    seconds.calibration.cache_clear()
-
-
-def test_the_grid_is_measured_and_shown(kept, monkeypatch, tmp_path, capsys):
-    save(made())
-    seconds.calibration.cache_clear()
-    monkeypatch.setattr(prediction, "QUICK", (0,))
-    monkeypatch.setattr(prediction, "BATCHES", (16,))
-    assert _main(["bench", "--only", "prediction", "--quick", "--output", str(tmp_path)]) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert "at least 0.9×" in told
-    assert "at least 0.95×" in told
-    page = (tmp_path / "bench.html").read_text()
-    assert prediction.WITHIN in page
-    assert prediction.HOLDS in page
-    seconds.calibration.cache_clear()
-    full = [len(prediction.contests(wanted)) for wanted in (Wanted(quick=True), Wanted())]
-    assert full == [1 + 2, len(prediction.NETWORKS) + 2]
+def test_a_reason_that_several_ways_share_is_told_once(mlp):
+    lines = [replace(line, peak=None, fits=False, reason="it looks at values") if line in mlp.ways.values() else line for line in mlp.lines]
+    text = str(Plan(lines))
+    assert text.count("it looks at values") == 1
+    assert text.count("for the same reason") == len(mlp.ways) - 1
