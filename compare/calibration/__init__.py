@@ -18,8 +18,9 @@ rows of the table of scenarios; operations of the engines on stacks of layers of
 factors (of numpy's calls, of what engines and rules do beside them, of elements, of products) are what small networks of every kind take
 over the sum of these. Nothing is fitted to the networks that predictions are judged by (`python -m compare bench --only prediction`).
 
-A core that shares its units with a busy one computes at half its speed, so that everything is timed beside a gauge and counts at the pace
-of the machine at its best (see `stopwatch`): the prediction is of a machine that has nothing else to do.
+A core that shares its units with a busy one computes at half its speed, for milliseconds or minutes. So everything is timed beside a gauge,
+and prices are told by moments in which that is at its best. What they come to together counts at the pace that the machine usually had
+while it was calibrated (see `stopwatch`): that is what whoever runs a step will see, as long as the machine is used as much.
 
 Steps on jax are one compiled program each, whose passes over memory are XLA's choice: they are not predicted.
 """

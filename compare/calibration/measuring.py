@@ -51,4 +51,4 @@ def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
     fixed |= programs.operations(watch, found.seconds)
     heard("small networks", 0.97)
     found = msgspec.structs.replace(found, factors=probes.factors(watch, found))
-    return msgspec.structs.replace(found, took=time.perf_counter() - start, gauge=watch.best, pace=watch.pace)
+    return msgspec.structs.replace(found, took=time.perf_counter() - start, gauge=watch.usual, pace=watch.pace)

@@ -26,7 +26,7 @@ _RULES = {"apply": "kernel"}
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a machine takes for what programs consist of; `seconds` adds it up.
 
-    All seconds count at the `pace` of the machine at its best, at which the gauge (see `compare.calibration.stopwatch`) takes `gauge`.
+    All seconds count at the `pace` that the machine usually had, at which the gauge (see `compare.calibration.stopwatch`) takes `gauge`.
     """
 
     version: int

@@ -54,7 +54,10 @@ class Gauge:
 
 
 class Stopwatch:
-    """`seconds(work)` as the machine takes when the gauge takes `unit`; `best` is the gauge's best time so far."""
+    """`seconds(work)` as the machine takes when the gauge takes `unit`; its `best` time so far, and the `usual` one, in the middle.
+
+    The ratio of two works is told best where the machine has nothing else to do, and how fast it is where it does what it usually does.
+    """
 
     def __init__(self) -> None:
         self.gauge = Gauge()
@@ -64,11 +67,17 @@ class Stopwatch:
         while time.perf_counter() < end:
             self.best = min(self.best, self.gauge())
         self.unit = self.best
+        self._met: list[float] = []
+
+    @property
+    def usual(self) -> float:
+        """What the gauge took in the middle, over all that has been timed."""
+        return statistics.median(self._met) if self._met else self.best
 
     @property
     def pace(self) -> float:
-        """What `seconds` were too long, now that the gauge has been seen at its best."""
-        return self.best / self.unit
+        """By what `seconds` are to be multiplied for the machine as it usually was."""
+        return self.usual / self.unit
 
     def seconds(self, work: Callable[[], object]) -> float:
         """Seconds of one repetition of `work`, which is warm."""
@@ -86,11 +95,15 @@ class Stopwatch:
                 found.append((max(before, after), taken / count / (before + after) * 2))
                 calm += max(before, after) <= CALM * self.best
                 before = after
-        self.best = min(self.best, *(gauge for gauge, _ in found))
+        self._note([gauge for gauge, _ in found])
         found.sort()
         kept = sorted(ratio for _, ratio in found[: max(3, calm)])
         return kept[len(kept) // 2] * self.unit
 
+    def _note(self, gauges: Sequence[float]) -> None:
+        """Remember what the gauge took."""
+        self.best = min(self.best, *gauges)
+        self._met.append(statistics.median(gauges))
 
     def together(self, works: Sequence[Callable[[], object]]) -> list[float]:
         """Seconds of each of `works`, done in turn, so that each finds the caches as other work has left them."""
@@ -111,7 +124,7 @@ class Stopwatch:
                 found.append((max(before, after), [(each - taken[0]) / (before + after) * 2 for each in taken[1:]]))
                 calm += max(before, after) <= CALM * self.best
                 before = after
-        self.best = min(self.best, *(gauge for gauge, _ in found))
+        self._note([gauge for gauge, _ in found])
         found.sort(key=lambda pair: pair[0])
         kept = [ratios for _, ratios in found[: max(TURNS // 2, calm)]]
         return [max(statistics.median(ratios), 0.0) * self.unit for ratios in zip(*kept, strict=True)]

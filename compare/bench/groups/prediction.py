@@ -2,8 +2,8 @@
 
 Of every network and batch all ways to the gradient are planned as `compare plan` does: with all the memory there is, and within a budget
 that reverse mode does not fit. Steps are measured in interleaved rounds, like the strategies of a run, with a gauge around each: where the
-machine is slower than at its best, as others use it, so is the gauge. A prediction is of the machine at its best, so that steps in calm
-moments count; how many hold by the clock is told too. A recommendation holds where no other way that fits is faster by more than a tenth,
+machine is slower than it was when it was calibrated, as others use it more, so is the gauge, and a prediction is of the machine as it was:
+steps beside which the gauge is as it was then count. How many hold by the clock is told too. A recommendation holds where no other way that fits is faster by more than a tenth,
 as measured.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -68,13 +68,13 @@ QUICK = (0, 1, 5)
 """Places of the networks that a quick look is taken at."""
 BATCHES = (16, 64, 256)
 TIGHT = 0.5
-"""Where the tight budget lies between the least that any way takes (0) and what reverse mode takes (1)."""
+"""Where the tight budget lies between the least that checkpoints take (0) and what reverse mode does (1)."""
 LONGEST = 2.0
 """Seconds of a step from which it is not measured, if another way is predicted to take less."""
 ROUNDS, SAMPLES, SECONDS = 5, 20, 0.1
 """The most rounds; of a way in one round the most steps, and the seconds after which no further one is begun."""
-CALM, LEAST = 1.1, 4
-"""How much slower than at its best the gauge may be beside a step that counts, and how many of these are wanted."""
+ALIKE, LEAST = 1.15, 4
+"""By what factor the gauge may differ beside a step that counts as it is, and how many of these are wanted."""
 WARM_UP = 3
 NAMED = 5
 """Cells that are named, the worst ones."""
@@ -82,7 +82,7 @@ NAMED = 5
 
 @dataclass
 class Cell:
-    """What was predicted of a step, and what was measured: as the clock has it, and at the pace of the machine at its best."""
+    """What was predicted of a step, and what was measured: as the clock has it, and at the pace at which the machine was calibrated."""
 
     title: str
     predicted: float
@@ -91,7 +91,7 @@ class Cell:
 
     @property
     def holds(self) -> bool:
-        """Whether the prediction is within the tolerance of what was measured at the machine's best pace."""
+        """Whether the prediction is within the tolerance of what was measured at that pace."""
         return _within(self.predicted, self.paced)
 
 
@@ -154,22 +154,22 @@ class Tally:
         """Plan every way to the gradient at both budgets, and time its step."""
 
         def measured(limits: Limits, heard: Heard) -> list[Entrant]:
-            best, rounds, gauge = self.calibration.gauge, min(limits.rounds, ROUNDS), Gauge()
+            usual, rounds, gauge = self.calibration.gauge, min(limits.rounds, ROUNDS), Gauge()
             plans = _plans(settings)
             steps = _steps(settings, [each for _, planned in plans for each in planned])
             for number in range(rounds):
                 heard(number / rounds)
                 for step in steps.values():
                     step.time(gauge)
-            self.cells += [step.cell(title, best) for step in steps.values()]
+            self.cells += [step.cell(title, usual) for step in steps.values()]
             for nbytes, planned in plans:
                 fitting = {each.name: steps[each.name, each.memory] for each in planned if each.fits and (each.name, each.memory) in steps}
                 advised = advising.advise(planned, ways.GRADIENT, nbytes).way
                 if len(fitting) > 1 and advised in fitting:
-                    self.advices.append(_judged(f"{title}, within {size(nbytes)}", advised, fitting, best))
+                    self.advices.append(_judged(f"{title}, within {size(nbytes)}", advised, fitting, usual))
             gauges = [each for step in steps.values() for each in step.gauges]
             return [
-                Entrant(GAUGE, gauges, note=f"{best:.3g} s at its best"),
+                Entrant(GAUGE, gauges, note=f"{usual:.3g} s in the calibration"),
                 *(entrant for step in steps.values() for entrant in step.entrants()),
             ]
 
@@ -205,19 +205,14 @@ Plans = list[tuple[int, list[Planned]]]
 
 
 def _plans(settings: Settings) -> Plans:
-    """All ways to the gradient with the memory that there is, and within a budget that reverse mode does not fit, where others do."""
+    """All ways to the gradient with the memory that there is, and within a budget that only checkpoints or chunks fit."""
     task, fitting = Task(Preset(settings), Sizes(settings.batch)), Fitting()
     among = [way for way in ways.GRADIENTS if way is not ways.BY_CHOICE or ways.auto_differs(task)]
     budgets = [budget(None).nbytes]
-    most = fitting.run(ways.REVERSE, task).peak.nbytes
-    least = min(_least(fitting, task, among), default=most)
-    if least < most:
+    most, least = fitting.run(ways.REVERSE, task).peak.nbytes, fitting.least(ways.CHECKPOINTS, task)
+    if least is not None and least < most:
         budgets.append(int(least + TIGHT * (most - least)))
     return [(nbytes, [fitting.plan(way, task, nbytes) for way in among]) for nbytes in budgets]
-
-
-def _least(fitting: Fitting, task: Task, among: Sequence[ways.Way]) -> list[int]:
-    return [nbytes for way in among if way is not ways.REVERSE and (nbytes := fitting.least(way, task)) is not None]
 
 
 @dataclass
@@ -248,26 +243,24 @@ class _Step:
                 self.gauges.append(max(before, after))
                 before = after
 
-    def paced(self, best: float) -> float:
-        """Seconds of a step where the gauge takes `best`: of steps in calm moments; where there are few, of the calmest, in proportion."""
-        order = sorted(zip(self.gauges, self.taken, strict=True))
-        calm = [taken for gauge, taken in order if gauge <= CALM * best]
-        if len(calm) >= LEAST:
-            return statistics.median(calm)
-        return statistics.median(taken / max(gauge / best, 1.0) for gauge, taken in order[: max(LEAST, len(order) // 2)])
+    def paced(self, usual: float) -> float:
+        """Seconds of a step where the gauge takes about as long as `usual`; where there are few such steps, of all in proportion."""
+        pairs = list(zip(self.gauges, self.taken, strict=True))
+        alike = [taken for gauge, taken in pairs if usual / ALIKE <= gauge <= usual * ALIKE]
+        return statistics.median(alike if len(alike) >= LEAST else [taken * usual / gauge for gauge, taken in pairs])
 
-    def cell(self, title: str, best: float) -> Cell:
+    def cell(self, title: str, usual: float) -> Cell:
         """The prediction beside what was measured."""
-        return Cell(f"{title}, {self.title}", self.predicted, statistics.median(self.taken), self.paced(best))
+        return Cell(f"{title}, {self.title}", self.predicted, statistics.median(self.taken), self.paced(usual))
 
     def entrants(self) -> list[Entrant]:
         """The same for the records."""
         return [Entrant(f"{self.title}, predicted", [self.predicted]), Entrant(f"{self.title}, measured", self.taken)]
 
 
-def _judged(title: str, advised: str, fitting: dict[str, _Step], best: float) -> Advised:
+def _judged(title: str, advised: str, fitting: dict[str, _Step], usual: float) -> Advised:
     """What was recommended, over the fastest."""
-    paced = {name: step.paced(best) for name, step in fitting.items()}
+    paced = {name: step.paced(usual) for name, step in fitting.items()}
     fastest = min(paced, key=paced.__getitem__)
     return Advised(title, advised, fastest, paced[advised] / paced[fastest])
 
