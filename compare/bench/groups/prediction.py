@@ -2,9 +2,9 @@
 
 Of every network and batch all ways to the gradient are planned as `compare plan` does: with all the memory there is, and within a budget
 that reverse mode does not fit. Steps are measured in interleaved rounds, like the strategies of a run, with a gauge around each: where the
-machine is slower than it was when it was calibrated, as others use it more, so is the gauge, and a prediction is of the machine as it was:
-steps beside which the gauge is as it was then count. How many hold by the clock is told too. A recommendation holds where no other way that fits is faster by more than a tenth,
-as measured.
+machine is slower than it was when it was calibrated, as others use it more, so is the gauge, and a prediction is of the machine as it was.
+So those steps count beside which the gauge is as it was then; how many hold by the clock is told too. A recommendation holds where no
+other way that fits is faster by more than a tenth, as measured.
 """
 
 from __future__ import annotations
