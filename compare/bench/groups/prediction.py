@@ -273,6 +273,8 @@ def _steps(settings: Settings, planned: list[Planned]) -> dict[tuple[str, int | 
         key = each.name, each.memory
         if not each.fits or each.bound or key in found or each.seconds is None or each.seconds > LONGEST:
             continue
+        if each.name == ways.CHECKPOINTS.name and "recompute" not in each.flops:  # it is reverse mode by another name
+            continue
         way = ways.WAYS[each.name]
         assert isinstance(way, ways.Step)
         trainer = Trainer(
