@@ -205,14 +205,23 @@ Plans = list[tuple[int, list[Planned]]]
 
 
 def _plans(settings: Settings) -> Plans:
-    """All ways to the gradient with the memory that there is, and within a budget that only checkpoints or chunks fit."""
+    """All ways to the gradient with the memory that there is; within a budget that reverse mode does not fit those that may be the fastest.
+
+    A way costs in chunks at least what it costs whole: one that is dearer whole than checkpoints need not be planned in chunks.
+    """
     task, fitting = Task(Preset(settings), Sizes(settings.batch)), Fitting()
     among = [way for way in ways.GRADIENTS if way is not ways.BY_CHOICE or ways.auto_differs(task)]
     budgets = [budget(None).nbytes]
     most, least = fitting.run(ways.REVERSE, task).peak.nbytes, fitting.least(ways.CHECKPOINTS, task)
     if least is not None and least < most:
         budgets.append(int(least + TIGHT * (most - least)))
-    return [(nbytes, [fitting.plan(way, task, nbytes) for way in among]) for nbytes in budgets]
+    plans = [(budgets[0], [fitting.plan(way, task, budgets[0]) for way in among])]
+    for nbytes in budgets[1:]:
+        checkpoints = fitting.plan(ways.CHECKPOINTS, task, nbytes)
+        adviser = advising.Adviser(fitting, task)
+        rivals = [way for way in among if way is not ways.CHECKPOINTS and adviser.least_cost(way, task) < advising.cost(checkpoints)]
+        plans.append((nbytes, [checkpoints, *(fitting.plan(way, task, nbytes) for way in rivals)]))
+    return plans
 
 
 @dataclass
