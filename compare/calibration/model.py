@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from compare.calibration.curves import Curve, Products
 from compare.calibration.walks import LIKE, Walk
@@ -17,10 +18,16 @@ VERSION = 2
 """Version of the format. A reader refuses every other version."""
 OVERHEADS = ("segment", "step revdiff", "step dualdiff", "update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.values())))
 """Operations of the engines that take time on any machine."""
-KINDS = ("numpy", "engines", "elements", "products")
-"""Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements and bytes, of multiply-adds."""
+KINDS = ("numpy", "engines", "elements", "memory", "products")
+"""Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements in the caches, of elements and bytes where
+a call touches more than `STREAM` bytes, and of multiply-adds."""
+STREAM = 1 << 20
 _RULES = {"apply": "kernel"}
 """Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record` and `push`."""
+
+
+Prices = tuple[float, float, float, float, float]
+"""Seconds of each of `KINDS`."""
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,27 +81,30 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             f"`python -m compare calibrate --force` while the machine has nothing else to do"
         )
 
-    def _priced(self, work: Work) -> tuple[float, float, float, float]:
+    def _priced(self, work: Work) -> Prices:
         """Seconds of a call at the pace of its measurement, of each of `KINDS`."""
         function, of, dims = work
         if function == "matmul":
             batch, *sizes = dims
-            return self.call, 0.0, 0.0, batch * self._products(of).at(*sizes)
+            return self.call, 0.0, 0.0, 0.0, batch * self._products(of).at(*sizes)
+        if function == "far":
+            near, away = dims
+            return 0.0, 0.0, 0.0, max(self.traffic.at(away) - self.traffic.at(near), 0.0), 0.0
         if function == "allocate":
-            return 0.0, 0.0, self.buffers.at(dims[0]) if dims[0] >= 1024 else 0.0, 0.0
+            return _moving(0.0, self.buffers.at(dims[0]) if dims[0] >= 1024 else 0.0, dims[0])
         if len(dims) == 4:
             return self._walked(function, of, *dims)
         if function in ("gather", "scatter"):
             walk = self._walks(of)[function]
-            return walk.call, 0.0, walk.element * dims[0], 0.0
+            return _moving(walk.call, walk.element * dims[0], dims[0] * np.dtype(of).itemsize)
         if function == "concatenate":
             _, count, nbytes = dims
-            return self.operations["concatenate"] * max(count, 2) / 2, 0.0, nbytes * self.traffic.at(nbytes), 0.0
+            return _moving(self.operations["concatenate"] * max(count, 2) / 2, nbytes * self.traffic.at(nbytes), nbytes)
         if function in ("turn", "chain"):
-            return 0.0, dims[0] * self.operations.get(function, 0.0), 0.0, 0.0
+            return 0.0, dims[0] * self.operations.get(function, 0.0), 0.0, 0.0, 0.0
         own = self.operations.get(f"{_RULES.get(function, function)} {of}")
         seconds = self.operations.get(function, 0.0) if own is None else own
-        return (seconds, 0.0, 0.0, 0.0) if function in ("view", "make") else (0.0, seconds, 0.0, 0.0)
+        return (seconds, 0.0, 0.0, 0.0, 0.0) if function in ("view", "make") else (0.0, seconds, 0.0, 0.0, 0.0)
 
     def _products(self, dtype: str) -> Products:
         return self.products.get(dtype) or self.products["float32"]
@@ -102,9 +112,14 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _walks(self, dtype: str) -> dict[str, Walk]:
         return self.walks.get(dtype) or self.walks["float32"]
 
-    def _walked(self, function: str, of: str, size: int, loops: int, traffic: int, strides: int) -> tuple[float, float, float, float]:
+    def _walked(self, function: str, of: str, size: int, loops: int, traffic: int, strides: int) -> Prices:
         walks = self._walks(of)
         walk = walks.get(function) or walks.get(LIKE.get(function, "")) or walks["add"]
         elements = size * (walk.strided if strides == STRIDED else walk.element)
         several = walk.walk + loops * (walk.still if strides == STILL else walk.loop) if loops > 1 else 0.0
-        return walk.call, 0.0, several + max(elements, traffic * self.traffic.at(max(traffic, 1))), 0.0
+        return _moving(walk.call, several + max(elements, traffic * self.traffic.at(max(traffic, 1))), traffic)
+
+
+def _moving(call: float, seconds: float, nbytes: int) -> Prices:
+    """A call of numpy's, and `seconds` for what it does with so many bytes."""
+    return (call, 0.0, 0.0, seconds, 0.0) if nbytes > STREAM else (call, 0.0, seconds, 0.0, 0.0)

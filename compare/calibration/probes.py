@@ -48,7 +48,7 @@ def _attention(engine: Any, **options: Any) -> Any:
 
 
 PROBES: tuple[tuple[Callable[..., Any], tuple[tuple[int, ...], ...]], ...] = (
-    (_rows, ((24, 20), (512, 20))),
+    (_rows, ((24, 20), (96, 20), (512, 20))),
     (_images, ((12, 2, 12, 12), (48, 2, 12, 12))),
     (_series, ((10, 8, 6), (10, 48, 6))),
     (_attention, ((6, 9, 16), (24, 9, 16))),

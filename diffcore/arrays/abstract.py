@@ -323,10 +323,11 @@ _NUMBER = np.zeros(())
 
 def _matmul(inputs: Any, out: Any) -> Any:
     shape, dtype, strides, (batch, m, n, terms) = _product(_trait(inputs[0]), _trait(inputs[1]))
+    made = AbstractArray(shape, dtype, None, strides) if out is None else _checked(out, shape)
     if state.ledger is not None:
         state.ledger.book_product(2 * batch * m * n * terms)
-        multiplied(dtype, batch, m, n, terms)
-    return AbstractArray(shape, dtype, None, strides) if out is None else _checked(out, shape)
+        multiplied(dtype, batch, m, n, terms, (*inputs, made))
+    return made
 
 
 @lru_cache(maxsize=CALLS)

@@ -5,6 +5,10 @@ element, and so do strided ones. Which they are numpy says itself: its iterator 
 
 Dims of what walks elements (elementwise, reductions, copies): elements, inner loops, bytes read and written, and whether an operand is
 `STRIDED` in the inner loops or stands `STILL` in them. Of `matmul`: products, rows, columns, terms. Of `allocate`: bytes.
+
+A call on a part of a large buffer, as loops over chunks make them, finds that part where the whole buffer is: not in a cache that holds
+what the call alone touches. `far` counts the bytes that are fetched so; its dims are the bytes that the call touches, and those of the
+buffer (or, of matrices, which are taken to be in the second cache, of all operands), as powers of 2.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ from diffcore.ledger import Work, did, state
 
 Shape = tuple[int, ...]
 STRIDED, STILL = 1, 2
+NEAR, MATRICES = 1 << 15, 1 << 18
+"""Bytes of a buffer that is near whatever is done, and of matrices."""
 
 
 def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> None:
@@ -29,7 +35,21 @@ def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> 
     if ledger is None or not ledger.works:
         return
     arrays = tuple([(x.shape, x.dtype.itemsize, getattr(x, "strides", None)) for x in operands if getattr(x, "shape", ())])
-    ledger.did_work(_walk(function, np.dtype(dtype), shape, arrays))
+    work = _walk(function, np.dtype(dtype), shape, arrays)
+    ledger.did_work(work)
+    _fetched(operands, work.dims[2])
+
+
+def _fetched(operands: Sequence[Any], touched: int, least: int = 0) -> None:
+    """Tell of bytes that lie further away than those `touched` by a call alone: parts of larger buffers, or of `least` bytes in all."""
+    ledger = state.ledger
+    assert ledger is not None
+    for x in operands:
+        storage = getattr(x, "storage", None)
+        away = max(getattr(storage, "nbytes", 0), least)
+        if away > NEAR and away > touched:
+            dims = 1 << touched.bit_length(), 1 << away.bit_length()
+            ledger.work[Work("far", "", dims)] += min(x.nbytes, max(away, touched)) * ledger.repeats
 
 
 @lru_cache(maxsize=4096)
@@ -79,7 +99,9 @@ def reduced(function: str, dtype: Any, x: Any, axes: Collection[int]) -> None:
     if ledger is None or not ledger.works:
         return
     strides = getattr(x, "strides", None)
-    ledger.did_work(_reduced(function, np.dtype(dtype), tuple(x.shape), x.dtype.itemsize, strides, frozenset(axes)))
+    work = _reduced(function, np.dtype(dtype), tuple(x.shape), x.dtype.itemsize, strides, frozenset(axes))
+    ledger.did_work(work)
+    _fetched((x,), work.dims[2])
 
 
 @lru_cache(maxsize=4096)
@@ -114,7 +136,9 @@ def moved(function: str, target: Any, source: Any) -> None:
         walked(function, target.dtype, tuple(target.shape), (target, source))
 
 
-def multiplied(dtype: Any, batch: int, rows: int, columns: int, terms: int) -> None:
-    """Tell of so many products of matrices."""
+def multiplied(dtype: Any, batch: int, rows: int, columns: int, terms: int, operands: Sequence[Any] = ()) -> None:
+    """Tell of so many products of matrices, of `operands`."""
     if state.ledger is not None and state.ledger.works:
         did("matmul", np.dtype(dtype).name, batch, rows, columns, terms)
+        touched = sum(getattr(x, "nbytes", 0) for x in operands)
+        _fetched(operands, min(touched, MATRICES), touched)

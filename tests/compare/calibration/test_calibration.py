@@ -68,6 +68,7 @@ PRICES = {
     "a dear function": (Work("exp", "float32", (1000, 1, 8000, 0)), 4 * US + 4000e-9),
     "one like it": (Work("minimum", "float32", (10, 1, 120, 0)), 1 * US + 10e-9),
     "memory where it is slower": (Work("add", "float32", (10, 1, 10**6, 0)), 1 * US + 10**6 * 1e-10),
+    "a byte of a far buffer": (Work("far", "", (10**4, 10**6)), 9e-11),
     "products": (Work("matmul", "float32", (5, 8, 8, 64)), 2 * US + 5 * 8 * 8 * 64e-9),
     "products of another dtype": (Work("matmul", "float16", (1, 8, 8, 8)), 2 * US + 512e-9),
     "larger products than measured": (Work("matmul", "float32", (1, 640, 64, 64)), 2 * US + 640 * 64 * 64e-9),
@@ -110,7 +111,7 @@ def test_a_prediction_is_the_sum_of_its_parts():
 
 
 def test_factors_scale_the_prices_of_their_kinds():
-    factors = dict(zip(KINDS, (2.0, 3.0, 5.0, 7.0), strict=True))
+    factors = dict(zip(KINDS, (2.0, 3.0, 5.0, 7.0, 11.0), strict=True))
     scaled = made(factors=factors)
     for work, price in PRICES.values():
         own = made().kinds(work)
@@ -120,20 +121,22 @@ def test_factors_scale_the_prices_of_their_kinds():
     kinds = {name: {kind for kind, price in made().kinds(work).items() if price} for name, (work, _) in PRICES.items()}
     assert kinds["products"] == {"numpy", "products"}
     assert kinds["strides"] == {"numpy", "elements"}
+    assert kinds["a buffer"] == {"elements"}
+    assert kinds["a larger buffer"] == kinds["a byte of a far buffer"] == {"memory"}
     assert kinds["a view"] == {"numpy"}
     assert kinds["a rule"] == kinds["what is recorded"] == {"engines"}
 
 
 def test_factors_are_those_that_bring_probes_to_what_they_take():
     rng = np.random.default_rng(0)
-    true = np.array([0.8, 1.5, 1.1, 0.9])
-    rows = rng.dirichlet(np.ones(4), 4000) / true  # of which each adds up to 1 with the factors
+    true = np.array([0.8, 1.5, 1.1, 1.3, 0.9])
+    rows = rng.dirichlet(np.ones(5), 4000) / true  # of which each adds up to 1 with the factors
     rows /= (rows @ true)[:, None]
     assert list(probes.fitted(rows.tolist()).values()) == pytest.approx(true.tolist(), rel=5e-3)
-    assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 4)  # nothing is told of what does not occur
-    low, *_, high = probes.BOUNDS
-    assert probes.fitted([[100.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
-    assert probes.fitted([[0.01, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
+    assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 5)  # nothing is told of what does not occur
+    low, high = probes.BOUNDS
+    assert probes.fitted([[100.0, 0.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
+    assert probes.fitted([[0.01, 0.0, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
 
 
 def test_probes_are_networks_that_train():
