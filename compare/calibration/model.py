@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
-import numpy as np
 
 from compare.calibration.curves import Curve, Products
 from compare.calibration.walks import LIKE, Walk
@@ -22,6 +21,8 @@ KINDS = ("numpy", "engines", "elements", "memory", "products")
 """Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements in the caches, of elements and bytes where
 a call touches more than `STREAM` bytes, and of multiply-adds."""
 STREAM = 1 << 20
+WIDE = ("float64", "int64")
+"""Dtypes of 8 bytes."""
 _RULES = {"apply": "kernel"}
 """Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record` and `push`."""
 
@@ -96,7 +97,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self._walked(function, of, *dims)
         if function in ("gather", "scatter"):
             walk = self._walks(of)[function]
-            return _moving(walk.call, walk.element * dims[0], dims[0] * np.dtype(of).itemsize)
+            return _moving(walk.call, walk.element * dims[0], dims[0] * (8 if of in WIDE else 4))
         if function == "concatenate":
             _, count, nbytes = dims
             return _moving(self.operations["concatenate"] * max(count, 2) / 2, nbytes * self.traffic.at(nbytes), nbytes)

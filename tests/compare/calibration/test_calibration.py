@@ -133,7 +133,7 @@ def test_factors_are_those_that_bring_probes_to_what_they_take():
     rows = rng.dirichlet(np.ones(5), 4000) / true  # of which each adds up to 1 with the factors
     rows /= (rows @ true)[:, None]
     assert list(probes.fitted(rows.tolist()).values()) == pytest.approx(true.tolist(), rel=5e-3)
-    assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 5)  # nothing is told of what does not occur
+    assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 5)
     low, high = probes.BOUNDS
     assert probes.fitted([[100.0, 0.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
     assert probes.fitted([[0.01, 0.0, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
