@@ -1,8 +1,7 @@
 """What the engines' own work takes: an operation, a parameter's update, a step, a checkpointed segment, a step of a recurrent layer.
 
 It is told from small programs, stacks of layers of a few numbers, by what they take beside their numpy calls and their kernels' rules, and
-by what longer stacks take more. All programs are timed in turn, so that each meets the caches as in a step of training. They are none of
-the networks that are compared.
+by what longer stacks take more. Each is run over and over, as a step of training is. They are none of the networks that are compared.
 """
 
 from __future__ import annotations
@@ -53,8 +52,8 @@ def operations(watch: Stopwatch, price: Price) -> dict[str, float]:
     segments = evaluated(checkpoints, _stack(MANY))
     updates = {name: _updated(reverse, name) for name in dict.fromkeys(OPTIMIZERS.values())}
     programs = [*(each for pair in pairs.values() for each in pair), segments, *updates.values()]
-    for program, seconds in zip(programs, watch.together([each.run for each in programs]), strict=True):
-        program.seconds = seconds
+    for program in programs:
+        program.seconds = watch.seconds(program.run)
     found: dict[str, float] = dict.fromkeys(("record", "chain", "push", "turn", "update", "segment", "step"), 0.0)
 
     def beside(program: Timed) -> float:
