@@ -49,7 +49,7 @@ def test_a_smaller_budget_changes_the_advice_at_the_byte(tight):
 
 
 def test_a_larger_budget_gives_the_reverse_pass_back(tight):
-    planned = plan(deep, 512, depth=6, memory=int(0.9 * tight.ways["reverse"].nbytes), **ASKED)
+    planned = plan(build(*[8] * 7), 512, memory=int(0.9 * tight.ways["reverse"].nbytes), **ASKED)  # the same network, without a knob
     assert planned.best.name == "reverse-checkpoint"
     (up,) = (flip for flip in flips_of(planned, "gradient", "budget") if not flip.below)
     assert (up.value, up.to) == (tight.ways["reverse"].nbytes, "reverse")
