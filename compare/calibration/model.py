@@ -53,7 +53,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def seconds(self, work: Work | Mapping[Work, int]) -> float:
         """Seconds of a call, or of as many of each as are counted."""
-        return sum(self.factors.get(kind, 1.0) * seconds for kind, seconds in self.kinds(work).items())
+        found = sum(self.factors.get(kind, 1.0) * seconds for kind, seconds in self.kinds(work).items())
+        return found if isinstance(work, Work) else max(found, 0.0)
 
     def kinds(self, work: Work | Mapping[Work, int]) -> dict[str, float]:
         """Seconds of each of `KINDS`, as they are before factors."""

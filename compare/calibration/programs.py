@@ -67,13 +67,13 @@ def operations(watch: Stopwatch, price: Price) -> dict[str, float]:
         few, many = pairs[function]
         return (beside(many) - beside(few)) / max(many.count(function) - few.count(function), 1)
 
-    # What is told of rules by themselves may be more than they take one after another: then an operation's own part is below 0.
+    # What is told of rules by themselves may be more than they take in a step: then what is an operation's own, or a step's, is below 0.
     found["record"] = grown("record")
     found["chain"] = min(grown("chain"), 0.0)  # what it saves
     found["turn"], found["push"] = grown("turn"), grown("push")
-    found["step revdiff"] = max(beside(pairs["record"][0]), 0.0)
-    found["step dualdiff"] = max(beside(pairs["push"][0]), 0.0)
-    found["segment"] = max((beside(segments) - found["step revdiff"]) / max(segments.count("segment"), 1), 0.0)
+    found["step revdiff"] = beside(pairs["record"][0])
+    found["step dualdiff"] = beside(pairs["push"][0])
+    found["segment"] = (beside(segments) - found["step revdiff"]) / max(segments.count("segment"), 1)
     found |= {f"update {name}": max(beside(each) / max(each.count("update"), 1), 0.0) for name, each in updates.items()}
     found["update"] = found["update SGD"]
     return found
