@@ -6,7 +6,7 @@ walks memory, and every operation of an engine. The calibration of a machine is 
     seconds = pace * sum over calls of factor * what they take, which is of a
         function that walks arrays   call + max(elements * element, bytes * traffic(bytes)), and walk + loops * loop for several loops
         product of matrices          call + products * table(rows, columns, terms)
-        gather, scatter              call + elements * element
+        gather, scatter, draw        call + elements * element
         byte of a far buffer         traffic(buffer) - traffic(call), where a call touches a part of it
         new buffer                   buffers(bytes)
         view, new array              call

@@ -13,7 +13,7 @@ from compare.optimizers import OPTIMIZERS
 from diffcore.arrays.works import STILL, STRIDED
 from diffcore.ledger import Work
 
-VERSION = 2
+VERSION = 3
 """Version of the format. A reader refuses every other version."""
 OVERHEADS = ("segment", "step revdiff", "step dualdiff", "update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.values())))
 """Operations of the engines that take time on any machine."""
@@ -96,7 +96,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return _moving(0.0, self.buffers.at(dims[0]) if dims[0] >= 1024 else 0.0, dims[0])
         if len(dims) == 4:
             return self._walked(function, of, *dims)
-        if function in ("gather", "scatter"):
+        if function in ("gather", "scatter", "draw"):
             walk = self._walks(of)[function]
             return _moving(walk.call, walk.element * dims[0], dims[0] * (8 if of in WIDE else 4))
         if function == "concatenate":

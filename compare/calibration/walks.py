@@ -40,15 +40,17 @@ UFUNCS = (
     "add subtract multiply divide maximum minimum power greater equal"
 ).split()
 """Ufuncs of floating numbers that are timed."""
+SPECIAL = ("erf", "erfc")
+"""Those of scipy's."""
 OF_BITS = ("bitwise_and", "logical_and", "invert")
 """Ufuncs that are timed on whole numbers of as many bytes."""
 LIKE = {
     **dict.fromkeys("not_equal less less_equal greater_equal".split(), "greater"),
     **dict.fromkeys("bitwise_or bitwise_xor left_shift right_shift logical_or logical_xor".split(), "bitwise_and"),
-    **dict.fromkeys("exp2 sinh cosh arctan arcsin arccos tan erf".split(), "tanh"),
+    **dict.fromkeys("exp2 sinh cosh arctan arcsin arccos tan".split(), "tanh"),
     **dict.fromkeys("log2 log10 arcsinh arccosh arctanh".split(), "log1p"),
     **dict.fromkeys("true_divide floor_divide remainder fmod".split(), "divide"),
-    **dict.fromkeys("float_power arctan2 hypot logaddexp erfc cbrt".split(), "power"),
+    **dict.fromkeys("float_power arctan2 hypot logaddexp cbrt".split(), "power"),
     **dict.fromkeys("isfinite isinf logical_not signbit".split(), "isnan"),
     **dict.fromkeys("clip round isclose nan_to_num".split(), "clip"),
     **dict.fromkeys("minimum.reduce logical_or.reduce logical_and.reduce".split(), "maximum.reduce"),
@@ -65,9 +67,13 @@ LIKE = {
 
 def times(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
     """Every function that is timed, on elements of `dtype`."""
+    from scipy import special
+
     found: dict[str, Walk] = {}
     for name in UFUNCS:
         found[name] = _walk(watch, _ufunc(getattr(np, name), dtype), dtype)
+    for name in SPECIAL:
+        found[name] = _walk(watch, _ufunc(getattr(special, name), dtype), dtype)
     bits = {4: "int32", 8: "int64"}[np.dtype(dtype).itemsize]
     for name in OF_BITS:
         found[name] = _walk(watch, _ufunc(getattr(np, name), bits), bits)
@@ -76,7 +82,7 @@ def times(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
     return found
 
 
-def _ufunc(ufunc: np.ufunc, dtype: str) -> Callable[..., Any]:
+def _ufunc(ufunc: Any, dtype: str) -> Callable[..., Any]:
     kind = np.dtype(dtype)
     made = ufunc.resolve_dtypes((*[kind] * ufunc.nin, None))[-1]
     if made != kind:
@@ -147,7 +153,8 @@ def buffers(watch: Stopwatch) -> Curve:
 
 
 def scattered(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
-    """Gathers and scatters by positions, views, new arrays, and joins."""
+    """Gathers and scatters by positions, and random numbers."""
+    rng = np.random.default_rng(0)
     x, index = _numbers((NEAR,), dtype), np.random.default_rng(0).permutation(NEAR)
     few, out = index[:1], np.empty((NEAR,), dtype)
 
@@ -159,6 +166,7 @@ def scattered(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
     return {
         "gather": both(lambda at: x[at]),
         "scatter": both(lambda at: out.__setitem__(at, x[: len(at)])),
+        "draw": both(lambda at: rng.random(len(at), dtype=np.float32)),
     }
 
 

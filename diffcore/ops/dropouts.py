@@ -16,6 +16,7 @@ from diffcore.arrays.abstract import AbstractArray
 from diffcore.arrays.observed import observed_beside
 from diffcore.errors import DTypeError, GradientError, ShapeError
 from diffcore.kernels import elementwise as _e
+from diffcore.ledger import did
 from diffcore.ops.activation import SELU_ALPHA, SELU_SCALE, number
 from diffcore.ops.axes import Tensor
 from diffcore.ops.comparison import array_of
@@ -109,6 +110,7 @@ def _kept(input: Tensor, p: float, axes: int, generator: Any = None) -> Any:
     x = array_of(input)
     shape = (*x.shape[:axes], *(1,) * (len(x.shape) - axes))
     if isinstance(x, AbstractArray):
+        did("draw", "float32", math.prod(shape))
         return AbstractArray(shape, np.float32) >= p  # as it is drawn
     if generator is None and is_traced(x) and not random.is_keyed():
         raise GradientError(

@@ -42,7 +42,8 @@ def made(**changes):
     operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "update": 5, "segment": 50, "turn": 7, "chain": -1}
     operations |= {"step revdiff": 40, "step dualdiff": 90}
     operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "pullback tanh": 4, "pushforward tanh": 6}
-    walks = {name: walk() for name in ("add", "where", "copy", "put", "gather", "scatter", "add.reduce", "maximum")} | {"exp": walk(4.0)}
+    names = ("add", "where", "copy", "put", "gather", "scatter", "draw", "add.reduce", "maximum")
+    walks = {name: walk() for name in names} | {"exp": walk(4.0)}
     given = {
         "version": VERSION,
         "machine": this_machine(),
@@ -73,6 +74,7 @@ PRICES = {
     "products of another dtype": (Work("matmul", "float16", (1, 8, 8, 8)), 2 * US + 512e-9),
     "larger products than measured": (Work("matmul", "float32", (1, 640, 64, 64)), 2 * US + 640 * 64 * 64e-9),
     "a gather": (Work("gather", "float32", (100,)), 1 * US + 100e-9),
+    "random numbers": (Work("draw", "float32", (100,)), 1 * US + 100e-9),
     "a buffer": (Work("allocate", "", (10**6,)), 100 * US),
     "a larger buffer": (Work("allocate", "", (10**7,)), 1000 * US),
     "a few bytes": (Work("allocate", "", (8,)), 0.0),
