@@ -64,6 +64,23 @@ def test_a_call_is_told_by_how_it_walks(name):
     assert found[work] == 1, found
 
 
+def test_parts_of_a_large_buffer_are_fetched_from_where_it_lies():
+    large = abstract(1 << 14, 8)  # 2**19 bytes
+    part = large[:64]
+    found = told(lambda: np.add(part, large[64:128], out=abstract(64, 8)), "far")
+    assert {work.dims: count for work, count in found.items()} == {(1 << 13, 1 << 20): 2 * 2048}
+    assert told(lambda: np.exp(large), "far") == {}  # all of it: what the call touches is told by itself
+    assert told(lambda: np.exp(abstract(64, 8)[:2]), "far") == {}  # near whatever is done
+    found = told(lambda: large.T[:, :1024] @ abstract(1024, 4), "far")
+    assert {work.dims: count for work, count in found.items()} == {(1 << 16, 1 << 20): 4 * 8 * 1024}
+    assert told(lambda: part @ abstract(8, 4), "matmul") == {Work("matmul", F4, (1, 64, 4, 8)): 1}
+
+
+def test_random_numbers_are_told():
+    x = revdiff.tensor(abstract(6, 5))
+    assert told(lambda: revdiff.nn.functional.dropout(x, 0.5), "draw") == {Work("draw", F4, (30,)): 1}
+
+
 def test_nothing_is_counted_unless_wanted():
     with Ledger() as ledger:
         abstract(3) + 1

@@ -15,8 +15,8 @@ from diffcore.ledger import Work
 
 VERSION = 3
 """Version of the format. A reader refuses every other version."""
-OVERHEADS = ("segment", "step revdiff", "step dualdiff", "update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.values())))
-"""Operations of the engines that take time on any machine."""
+OVERHEADS = ("update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.values())))
+"""Operations that take time on any machine. (What is told of others is what is left beside rules, which may be less than nothing.)"""
 KINDS = ("numpy", "engines", "elements", "memory", "products")
 """Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements in the caches, of elements and bytes where
 a call touches more than `STREAM` bytes, and of multiply-adds."""

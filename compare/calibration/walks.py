@@ -155,7 +155,7 @@ def buffers(watch: Stopwatch) -> Curve:
 def scattered(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
     """Gathers and scatters by positions, and random numbers."""
     rng = np.random.default_rng(0)
-    x, index = _numbers((NEAR,), dtype), np.random.default_rng(0).permutation(NEAR)
+    x, index = _numbers((NEAR,), dtype), rng.permutation(NEAR)
     few, out = index[:1], np.empty((NEAR,), dtype)
 
     def both(program: Callable[[Any], Any]) -> Walk:

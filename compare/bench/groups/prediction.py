@@ -70,7 +70,7 @@ BATCHES = (16, 64, 256)
 TIGHT = 0.5
 """Where the tight budget lies between the least that checkpoints take (0) and what reverse mode does (1)."""
 LONGEST = 2.0
-"""Seconds of a step from which it is not measured, if another way is predicted to take less."""
+"""Seconds that a step may be predicted to take; longer ones are not measured, and so are no rivals of what is recommended."""
 ROUNDS, SAMPLES, SECONDS = 5, 20, 0.1
 """The most rounds; of a way in one round the most steps, and the seconds after which no further one is begun."""
 ALIKE, LEAST = 1.15, 4
@@ -211,14 +211,12 @@ def _plans(settings: Settings) -> Plans:
     """
     task, fitting = Task(Preset(settings), Sizes(settings.batch)), Fitting()
     among = [way for way in ways.GRADIENTS if way is not ways.BY_CHOICE or ways.auto_differs(task)]
-    budgets = [budget(None).nbytes]
+    whole = budget(None).nbytes
+    plans = [(whole, [fitting.plan(way, task, whole) for way in among])]
     most, least = fitting.run(ways.REVERSE, task).peak.nbytes, fitting.least(ways.CHECKPOINTS, task)
     if least is not None and least < most:
-        budgets.append(int(least + TIGHT * (most - least)))
-    plans = [(budgets[0], [fitting.plan(way, task, budgets[0]) for way in among])]
-    for nbytes in budgets[1:]:
-        checkpoints = fitting.plan(ways.CHECKPOINTS, task, nbytes)
-        adviser = advising.Adviser(fitting, task)
+        nbytes = int(least + TIGHT * (most - least))
+        checkpoints, adviser = fitting.plan(ways.CHECKPOINTS, task, nbytes), advising.Adviser(fitting, task)
         rivals = [way for way in among if way is not ways.CHECKPOINTS and adviser.least_cost(way, task) < advising.cost(checkpoints)]
         plans.append((nbytes, [checkpoints, *(fitting.plan(way, task, nbytes) for way in rivals)]))
     return plans

@@ -267,7 +267,7 @@ def test_what_is_missing_in_a_calibration_is_told(kept, tmp_path, monkeypatch):
     if kept != "none":
         changes = {
             "of another machine": {"machine": this_machine() | {"processor": "an abacus"}},
-            "with an overhead of 0": {"operations": OPERATIONS | {"segment": 0.0}},
+            "with an overhead of 0": {"operations": OPERATIONS | {"update": 0.0}},
         }
         save(calibrated(**changes.get(kept, {})))
     seconds.calibration.cache_clear()
@@ -278,7 +278,7 @@ def test_what_is_missing_in_a_calibration_is_told(kept, tmp_path, monkeypatch):
     said = {
         "none": ["ranked by operations", "this machine is not calibrated: run `python -m compare calibrate`"],
         "of another machine": ["ranked by operations", "of another processor ('an abacus', here", "run `python -m compare calibrate`"],
-        "with an overhead of 0": ["an overhead of 0 for `segment`, which must be above 0", "`python -m compare calibrate --force`"],
+        "with an overhead of 0": ["an overhead of 0 for `update`, which must be above 0", "`python -m compare calibrate --force`"],
     }
     assert all(text in note for text in said.get(kept, []))
     assert "\n" not in note
