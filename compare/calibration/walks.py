@@ -21,7 +21,7 @@ TRAFFIC = tuple(1 << n for n in range(15, 29))
 CORE, ROUND = 1 << 20, 1 << 26
 """Bytes of which a core finds most in its own cache again, and bytes that are touched before what is larger than that is touched again."""
 APART, SPREAD = 1 << 15, 32
-"""Elements that are scattered over a large buffer, and how many of its elements there are to one: each is in a line of memory of its own."""
+"""Elements that are scattered over a large buffer, of how many one: each lies in a line of memory of its own."""
 SCATTERED = ("gather", "scatter", "gather far", "scatter far", "draw")
 """Functions that take as long for every element wherever it lies."""
 BUFFERS = tuple(1 << n for n in range(10, 28))
