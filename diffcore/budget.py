@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
+from diffcore.whole import whole
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 def parse_bytes(memory: int | str) -> int:
     """Bytes from an integer or a text such as `"64MB"` or `"1.5 GiB"`. Raises `ValueError` naming the text and the units."""
-    if isinstance(memory, int | np.integer) and not isinstance(memory, bool) and memory > 0:
-        return int(memory)
+    nbytes = whole(memory, least=1)
+    if nbytes is not None:
+        return nbytes
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?i?B?)\s*", str(memory), re.IGNORECASE)
     unit = None if not isinstance(memory, str) or match is None else _UNITS.get(match[2].upper())
     if match is None or unit is None or float(match[1]) * unit < 1:
