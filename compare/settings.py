@@ -200,9 +200,9 @@ def _bytes(memory: int | str) -> int:
     from diffcore.budget import parse_bytes
 
     try:
-        return parse_bytes(int(memory) if isinstance(memory, str) and memory.isdecimal() else memory)
+        return parse_bytes(memory)
     except ValueError as error:
-        raise InputError(str(error).replace("memory (", "`memory` (", 1) + f", or {AUTO!r}") from None
+        raise InputError(f"{error}, or {AUTO!r}") from None
 
 
 def slug(data: str) -> str:

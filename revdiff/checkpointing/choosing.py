@@ -193,12 +193,12 @@ def _chosen(candidates: _Candidates, wanted: Wishes, measure: bool) -> Schedule:
     if name == "optimal":
         assert wanted.memory is not None
         return _optimal(candidates, wanted.memory)
+    if wanted.segments is not None and wanted.segments > count:
+        raise ValueError(f"checkpoint: `segments` (={wanted.segments}) must be at most {count}, the layers that can be parted")
     if wanted.memory is not None:
         return _within(candidates, wanted)
     if name == "segments":
         assert wanted.segments is not None
-        if wanted.segments > count:
-            raise ValueError(f"checkpoint: `segments` (={wanted.segments}) must be at most {count}, the layers that can be parted")
         groups = named.as_pytorch(count, wanted.segments)
     elif name == "sqrt":
         groups = named.evenly(count, round(count**0.5))
