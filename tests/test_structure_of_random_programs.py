@@ -18,15 +18,21 @@ LARGEST = 96
 
 
 class Program(NamedTuple):
-    """Steps one after another, each with the positions of the values it takes; called, the last value."""
+    """Steps one after another, each with the positions of the values it takes; called, the last value, and no step that it does not need:
+
+    forward mode asks of every operation whether it keeps examples apart, since it does not know what comes of it.
+    """
 
     x: np.ndarray
     steps: list[tuple[str, Callable[..., Any], tuple[int, ...]]]
 
     def __call__(self, x: Any) -> Any:
+        wanted = {len(self.steps)}
+        for i in range(len(self.steps), 0, -1):
+            wanted |= set(self.steps[i - 1][2]) if i in wanted else set()
         values = [x]
-        for _, step, taken in self.steps:
-            values.append(step(*(values[i] for i in taken)))
+        for i, (_, step, taken) in enumerate(self.steps, 1):
+            values.append(step(*(values[j] for j in taken)) if i in wanted else None)
         return values[-1]
 
 
