@@ -20,7 +20,7 @@ Heard = Callable[[str, float], None]
 
 
 def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
-    """Measure this machine, in some twenty seconds, more while others use it."""
+    """Measure this machine, in about a minute, more while others use it."""
     start, watch = time.perf_counter(), Stopwatch()
     tables, multiplied = {}, {}
     for i, dtype in enumerate(("float32", "float64")):
