@@ -16,6 +16,7 @@ import numpy as np
 
 from diffcore.arrays import is_mutable
 from diffcore.kernels.families import times
+from diffcore.kernels.placed import Placed
 from diffcore.kernels.record import Call
 from diffcore.ledger import spans
 from diffcore.seeds import concatenate, divided_of, one_hot_of, zeros_of
@@ -153,6 +154,10 @@ def _segment(call: Call, parts: list[Part], segment: _Segment, out: Any) -> Any:
             forms[part.operand] = form
     made = _pushed(call, forms, n, out) if forms else None
     for form in ready:
+        if made is None and out is not None and type(form) is Placed:
+            form.into(out)
+            made = out
+            continue
         dense = in_dtype(whole(form, call.shape), call.out)
         if out is None:
             made = dense if made is None else made + dense
@@ -167,11 +172,13 @@ def _segment(call: Call, parts: list[Part], segment: _Segment, out: Any) -> Any:
 
 
 def _is_array(form: Form) -> bool:
-    return type(form) is not Rows and type(form) is not Outer
+    return type(form) not in (Rows, Outer, Placed)
 
 
 def whole(form: Form, shape: tuple[int, ...]) -> Any:
     """A form of a tensor of `shape` as one array `[k, *shape]`."""
+    if type(form) is Placed:
+        return form.array()
     return form.dense() if type(form) is Rows else form.array(shape[0]) if type(form) is Outer else form
 
 

@@ -20,6 +20,7 @@ from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import fill
 from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
+from diffcore.kernels.placed import Placed
 from diffcore.ops import permute
 from diffcore.seeds import array_under, concatenate, eye_of, ones_of, range_of
 from dualdiff.seeding import Family, Seed, Site, Spread, Variable
@@ -168,6 +169,8 @@ def arrays_in(form: Form) -> list[Any]:
         return [x for x in (form.right, form.left, form.scale) if hasattr(x, "dtype")]
     if isinstance(form, Rows):
         return [form.array, form.scale] if hasattr(form.scale, "dtype") else [form.array]
+    if isinstance(form, Placed):
+        return [form.values]
     return [] if isinstance(form, frozenset) else [form]
 
 

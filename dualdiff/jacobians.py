@@ -108,6 +108,7 @@ def _blocks(
                 _check_examples(y, level, batch)
             _add_columns(row, y, seeds, level, taken)
         values = [below(y, level) for y in outs]
+        outs = y = variables = None  # or their tangents would live until the end of the next run
     return rows, values, build
 
 

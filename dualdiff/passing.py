@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from diffcore.kernels.broadcast import fill
+from diffcore.kernels.placed import Placed
 from diffcore.kernels.record import Call, Separable
 from diffcore.structured import mixes_elements
 from dualdiff.blocks import Part, diagonal_through_matrix, in_dtype, pushed
@@ -175,6 +176,8 @@ def _through(call: Call, operand: int, form: Diagonal, seed: Any) -> Any:
         made = Outer((seed,), *made)
         if not seed.examples:
             made = made.array(shape[0])
+    if type(made) is Placed:
+        return made._replace(values=in_dtype(made.values, call.out))
     return made if made is None or type(made) is Outer else in_dtype(made, call.out)
 
 

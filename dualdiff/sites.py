@@ -13,6 +13,7 @@ from typing import Any
 from diffcore.aliasing import changes, check_saved
 from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
+from diffcore.kernels.placed import Placed
 from diffcore.kernels.record import Call
 from diffcore.ops import permute
 from dualdiff.forms import Diagonal, Form, dense, in_front, in_place
@@ -190,6 +191,7 @@ def _textbook(site: Site) -> Iterator[tuple[Variable, Any]]:
         kernel, t = call.kernel, None
         if kernel.diagonal is not None:
             t = kernel.diagonal(call, i, None, whole.rows, False)
+            t = t.array() if type(t) is Placed else t
         if t is None:
             tangents: list[Any] = [None] * len(call.shapes)
             tangents[i] = dense(Diagonal(), whole, call.primals[i], call.shapes[i])

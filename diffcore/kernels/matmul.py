@@ -10,10 +10,10 @@ import numpy as np
 from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.families import multilinear
-from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.layout import MANY, in_order
+from diffcore.kernels.placed import Placed
 from diffcore.kernels.record import Call, Shape
-from diffcore.seeds import divided_of, one_hot_of, range_of
+from diffcore.seeds import divided_of, one_hot_of
 
 
 def _product(xp: Any, a: Any, b: Any) -> Any:
@@ -82,7 +82,7 @@ def _axes_of_product(axis: int, operand: int, shapes: tuple[Shape, ...], shape: 
 
 
 def diagonal_in_right(a: Any, scale: Any, rows: slice, inner: Any, outer: Any, columns: int) -> Any:
-    """`a @ b` for tangents of `b` that touch one element each, scaled by `scale[j]`: `[k, batch, columns]`.
+    """`a @ b` for tangents of `b` that touch one element each, scaled by `scale[j]`: `[k, batch, columns]`, `Placed` where it can be.
 
     They are the `rows` of all elements, (`inner[j]`, `outer[j]`).
     """
@@ -95,8 +95,8 @@ def diagonal_in_right(a: Any, scale: Any, rows: slice, inner: Any, outer: Any, c
     k, batch = picked.shape
     if columns == 1:
         return picked.reshape((k, batch, 1))
-    if is_mutable(picked):  # zeros but for one column of each direction, which takes a fraction of multiplying by them
-        return scatter_index(picked, index=(range_of(a, 0, k), slice(None), outer), shape=(k, batch, columns), unique=True)
+    if is_mutable(picked):  # to be put into zeros, which takes a fraction of multiplying by them
+        return Placed(picked, outer, columns)
     return picked.reshape((k, batch, 1)) * one_hot_of(a, outer, columns).reshape((k, 1, columns))
 
 

@@ -108,8 +108,8 @@ class Kernel:
     partials: tuple[Any, ...] = ()
     """Elementwise kernels: per operand the partial derivative as a function of the call, or a number."""
     diagonal: Rule | None = None
-    """`diagonal(call, operand, scale, rows, examples)`: pushes those `rows` of a diagonal tangent, to a dense one, or to a `Separable` one
-    where examples share the directions; `None` where there is no short cut. `scale` is `None` for ones."""
+    """`diagonal(call, operand, scale, rows, examples)`: pushes those `rows` of a diagonal tangent, to a dense or `Placed` one, or to a
+    `Separable` one where examples share the directions; `None` where there is no short cut. `scale` is `None` for ones."""
     matrix: Rule | None = None
     """`matrix(call, operand)`: the matrix `[i, o]` that the last axis of this operand is multiplied by, whatever its other axes, so that
     directions fold into those; `None` where there is none."""
