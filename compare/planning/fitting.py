@@ -16,6 +16,7 @@ from compare.planning.ways import Task, Way
 from compare.report.units import counted, size
 from diffcore.errors import DiffError, MemoryBudgetError
 from diffcore.ledger import unbooked
+from diffcore.recalled import Recalled
 from revdiff.checkpointing import Action, Schedule
 from revdiff.checkpointing.choosing import is_chain
 
@@ -55,6 +56,7 @@ class Fitting:
 
     def __init__(self, task: Task | None = None, *, thorough: bool = False) -> None:
         self._task, self._thorough = task, thorough
+        self._recalled = Recalled()
         self._runs: dict[tuple[str, Task, int | Schedule | None], Booked] = {}
         self._chains: dict[Task, Made] = {}
         self._schedules: dict[tuple[Task, tuple[int, ...], tuple[Action, ...]], Schedule] = {}
@@ -66,7 +68,7 @@ class Fitting:
             memory = self._schedule(task, memory)
         key = way.name, task, memory
         if key not in self._runs:
-            self._runs[key] = booked(lambda book: way.prepare(task, memory, book))
+            self._runs[key] = booked(lambda book: way.prepare(task, memory, book), self._recalled)
         return self._runs[key]
 
     def _chain(self, task: Task) -> Made:
@@ -90,7 +92,7 @@ class Fitting:
         """What computing the values costs that `way` differentiates."""
         key = f"values of the {way.computes}", task, None
         if key not in self._runs:
-            self._runs[key] = booked(lambda book: way.values(task, book))
+            self._runs[key] = booked(lambda book: way.values(task, book), self._recalled)
         return self._runs[key]
 
     def plan(self, way: Way, task: Task, budget: int) -> Planned:

@@ -1,0 +1,256 @@
+"""Calls of kernels on shapes, remembered: what a call came to once, it comes to whenever it meets operands like those.
+
+A network calls a few kernels on the same shapes over and over, and a plan runs the network many times. What the ledger is told in such a
+call (operations, the buffers that come and go, what is left) depends on the shapes, dtypes and strides of the operands, on which of them
+share memory, and on the parameters; all of these are the key. So a call is run under a ledger of its own, what that has booked is told
+to the one that is open as one deed, and told again when the call is met again. The peak comes to the same byte: within a call nothing
+older is freed, so the most that is alive is what was alive before, and the most that the call itself had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from diffcore.arrays import namespace
+from diffcore.arrays.abstract import AbstractArray
+from diffcore.kernels.record import Kernel, registered
+from diffcore.ledger import Deed, Ledger, Storage, state
+
+CALLS = 1 << 14
+"""Calls that are remembered at most."""
+
+_new = object.__new__
+_PLAIN = frozenset((int, float, bool, str, type(None), type))
+
+
+class _Unlike(Exception):
+    """Something of which it cannot be told whether another is alike."""
+
+
+class _Leaf(NamedTuple):
+    """An array of a result: of the memory of operand `of`, or of the made buffer `made`; `owned` if the buffer was made for it."""
+
+    of: int | None
+    made: int
+    shape: tuple[int, ...]
+    dtype: Any
+    strides: tuple[int, ...] | None
+    owned: bool
+
+
+class _Same(NamedTuple):
+    """A result that is an operand itself."""
+
+    operand: int
+
+
+class _Call(NamedTuple):
+    """What a call came to: the deed, the bytes and roles of the buffers that are left, its result, and what it reported into lists."""
+
+    deed: Deed
+    buffers: tuple[tuple[int, str], ...]
+    result: Any
+    reports: tuple[tuple[str, Any], ...]
+
+
+class Recalled:
+    """The calls that ledgers with this for their `recalled` have met."""
+
+    def __init__(self) -> None:
+        self._calls: dict[Hashable, _Call | None] = {}
+        self._kernels = registered()
+
+    def result(self, kernel: Kernel, compute: Callable[..., Any], operands: Any, params: dict[str, Any]) -> Any:
+        """What `compute` makes of `operands`, booked in the open ledger."""
+        ledger: Any = state.ledger
+        try:
+            key, reports = self._key(ledger, kernel, compute, operands, params)
+        except _Unlike:
+            return compute(namespace(operands), *operands, **params)
+        if key not in self._calls:
+            if len(self._calls) >= CALLS:
+                self._calls.clear()
+            result, self._calls[key] = _recorded(ledger, compute, operands, params, reports)
+            return result
+        call = self._calls[key]
+        if call is None:
+            return compute(np, *operands, **params)
+        ledger.redo(call.deed)
+        buffers = [_booked(nbytes, role, ledger) for nbytes, role in call.buffers]
+        for name, report in call.reports:
+            params[name][:] = _built(report, operands, buffers)
+        return _built(call.result, operands, buffers)
+
+    def _key(
+        self, ledger: Any, kernel: Kernel, compute: Callable[..., Any], operands: Any, params: dict[str, Any]
+    ) -> tuple[Hashable, list[str]]:
+        """What the call depends on, and the names of the lists that it reports into. Raises `_Unlike`."""
+        if self._kernels.get(kernel.name) is not kernel:  # one of a user's own, which may do anything
+            raise _Unlike
+        key: list[Any] = [compute, state.role, ledger.compiled, ledger.works, ledger._nominal > 0]
+        storages: list[Any] = []
+        for x in operands:
+            if x.__class__ is AbstractArray:
+                key.append((x.shape, x.dtype, x.strides, x.base is None))
+                storages.append(x.storage)
+            elif x.__class__ in _PLAIN:
+                key.append((x.__class__, x))
+            else:
+                raise _Unlike
+        if not storages:
+            raise _Unlike
+        if len(storages) > 1:
+            key.append(tuple([storages.index(storage) for storage in storages]))
+        if ledger.works:
+            key.append(tuple([storage.nbytes for storage in storages]))
+        reports = []
+        for name, value in params.items():
+            if value.__class__ is list and not value:
+                reports.append(name)
+                key.append((name, list))
+            else:
+                key.append((name, _frozen(value)))
+        return tuple(key), reports
+
+
+def _frozen(value: Any) -> Hashable:
+    """A parameter with its types, so that 1, 1.0 and True are not alike."""
+    if value.__class__ in _PLAIN:
+        return value.__class__, value
+    if isinstance(value, tuple):
+        return tuple([_frozen(part) for part in value])
+    if isinstance(value, np.dtype):
+        return value
+    raise _Unlike
+
+
+def _booked(nbytes: int, role: str, ledger: Ledger) -> Storage:
+    """A buffer that is booked already."""
+    storage: Storage = _new(Storage)
+    storage.nbytes, storage.role, storage.ledger, storage.number = nbytes, role, ledger, 0
+    return storage
+
+
+def _built(template: Any, operands: Any, buffers: list[Storage]) -> Any:
+    """A result anew."""
+    kind = template.__class__
+    if kind is _Leaf:
+        storage = buffers[template.made] if template.of is None else operands[template.of].storage
+        array = AbstractArray(template.shape, template.dtype, storage, template.strides)
+        if template.owned:
+            array.base = None
+        return array
+    if kind is tuple:
+        return tuple([_built(part, operands, buffers) for part in template])
+    if kind is list:
+        return [_built(part, operands, buffers) for part in template]
+    return operands[template.operand] if kind is _Same else template
+
+
+def _recorded(
+    ledger: Ledger, compute: Callable[..., Any], operands: Any, params: dict[str, Any], reports: list[str]
+) -> tuple[Any, _Call | None]:
+    """The result of a call that is met for the first time, and what to remember of it; None where it is not the like of any other."""
+    recorder = _Recorder(ledger)
+    try:
+        result = compute(np, *operands, **params)
+    finally:
+        deed = recorder.close()
+    buffers: list[Storage] = []
+    try:
+        template = _template(result, operands, buffers)
+        reported = tuple((name, _template(params[name], operands, buffers)) for name in reports)
+    except _Unlike:
+        return result, None
+    if sum(storage.nbytes for storage in buffers) != sum(nbytes for _, nbytes in deed.left):
+        return result, None  # something else holds a buffer
+    for storage in buffers:
+        storage.ledger = ledger
+    return result, _Call(deed, tuple((storage.nbytes, storage.role) for storage in buffers), template, reported)
+
+
+def _template(result: Any, operands: Any, buffers: list[Storage]) -> Any:
+    """What `_built` makes a result like this of."""
+    kind = result.__class__
+    if kind is tuple or kind is list:
+        return kind([_template(part, operands, buffers) for part in result])
+    if kind is AbstractArray:
+        for i, x in enumerate(operands):
+            if x is result:
+                return _Same(i)
+        of = next((i for i, x in enumerate(operands) if getattr(x, "storage", None) is result.storage), None)
+        if of is None and result.storage not in buffers:
+            buffers.append(result.storage)
+        made = 0 if of is not None else buffers.index(result.storage)
+        return _Leaf(of, made, result.shape, result.dtype, result.strides, result.base is None)
+    if kind in _PLAIN:
+        return result
+    raise _Unlike
+
+
+class _Recorder(Ledger):
+    """Books one call. Once it is closed, what is still to come (buffers that are freed later) goes to the ledger that it stands in for."""
+
+    def __init__(self, outer: Any) -> None:
+        super().__init__(compiled=outer.compiled, works=outer.works)
+        self.recalled = outer.recalled
+        self._nominal = outer._nominal
+        self._open, self._for = True, outer
+        self._counts = False
+        self._made_bytes = 0
+        state.ledger = self
+
+    def close(self) -> Deed:
+        """Tell the other ledger."""
+        outer, self._open, phase = self._for, False, state.phase
+        state.ledger = outer
+        deed = Deed(
+            self._counts,
+            self.flops[phase],
+            self.transcendentals[phase],
+            self.products.total(),
+            self.surplus[phase],
+            tuple(self.work.items()),
+            self._made_bytes,
+            self._count,
+            self.peak,
+            tuple(self.peak_roles.items()),
+            tuple((role, nbytes) for role, nbytes in self.live.items() if nbytes),
+        )
+        outer.redo(deed)
+        return deed
+
+    def book(self, flops: int, transcendentals: int) -> None:
+        if not self._nominal:
+            self._counts = True
+            self.flops[state.phase] += flops * self.repeats
+            self.transcendentals[state.phase] += transcendentals * self.repeats
+
+    def redo(self, deed: Deed) -> None:
+        self._made_bytes += deed.made * self.repeats
+        super().redo(deed)
+
+    def _made(self, role: str, nbytes: int) -> int:
+        if not self._open:
+            return self._for._made(role, nbytes)
+        self._made_bytes += nbytes * self.repeats
+        return super()._made(role, nbytes)
+
+    def _change(self, role: str, nbytes: int) -> None:
+        if not self._open:
+            self._for._change(role, nbytes)
+        else:
+            super()._change(role, nbytes)
+
+    def _move(self, old: str, new: str, nbytes: int) -> None:
+        if not self._open:
+            self._for._move(old, new, nbytes)
+        else:
+            super()._move(old, new, nbytes)
+
+    def _observe(self, role: str) -> None:
+        if self._total >= self.peak:
+            self.peak, self.peak_roles = self._total, dict(self.live)
