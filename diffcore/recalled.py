@@ -57,11 +57,20 @@ class _Call(NamedTuple):
 
 
 class Recalled:
-    """The calls that ledgers with this for their `recalled` have met."""
+    """The calls that ledgers with this for their `recalled` have met.
+
+    `work` names what is being run, for whoever remembers more of it than calls: equal names stand for the same program on the same shapes.
+    """
 
     def __init__(self) -> None:
+        self.work: Hashable = None
         self._calls: dict[Hashable, _Call | None] = {}
+        self._of_work: dict[Hashable, dict[Any, Any]] = {}
         self._kernels = registered()
+
+    def of_work(self) -> dict[Any, Any]:
+        """What is remembered of the work that is being run; empty and kept nowhere where that has no name."""
+        return {} if self.work is None else self._of_work.setdefault(self.work, {})
 
     def result(self, kernel: Kernel, compute: Callable[..., Any], operands: Any, params: dict[str, Any]) -> Any:
         """What `compute` makes of `operands`, booked in the open ledger."""

@@ -13,7 +13,7 @@ then run, and where one takes too much its like are packed tighter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from diffcore.errors import MemoryBudgetError
 from diffcore.ledger import Deed, Ledger, state
@@ -55,6 +55,14 @@ class _Added(NamedTuple):
     company: int
 
 
+class _Weighed(NamedTuple):
+    """What runs of a function came to, whatever the budget: the primal pass, the seeds that are met, and what chunks add."""
+
+    primal: int
+    seeding: Seeding
+    added: dict[tuple[tuple[Key, Window], ...], _Added]
+
+
 class Alike(NamedTuple):
     """Windows of so many `runs` one after the other: of the first run; those of each further one lie behind those of the one before."""
 
@@ -89,17 +97,22 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
     the least budget that would do.
     """
     recalled = _recalled()
-    primal = _booked(run, Seeding(mode, {}, own=own), recalled).peak
-    seeding = Seeding(mode, NOTHING, planning=True, own=own)
-    _booked(run, seeding, recalled)  # apart from a ledger that is open: a plan is no part of the work
-
+    before: dict[Any, _Weighed] = recalled.of_work()
+    if (mode, own) not in before:
+        primal = _booked(run, Seeding(mode, {}, own=own), recalled).peak
+        seeding = Seeding(mode, NOTHING, planning=True, own=own)
+        _booked(run, seeding, recalled)  # apart from a ledger that is open: a plan is no part of the work
+        before[mode, own] = _Weighed(primal, seeding, {})
+    primal, seeding, weighed = before[mode, own]
     known: dict[_Kind, _Added] = {}
 
     def added(windows: Windows) -> _Added:
-        kind = _kind(windows)
+        kind, chunk = _kind(windows), tuple(windows.items())
         if kind not in known:
-            ledger = _booked(run, Seeding(mode, _with_merged(windows, seeding), own=own), recalled)
-            known[kind] = _Added(ledger.peak - primal, max(ledger.peak - primal, ledger.peaks.get("tangent", 0)))
+            if chunk not in weighed:
+                ledger = _booked(run, Seeding(mode, _with_merged(windows, seeding), own=own), recalled)
+                weighed[chunk] = _Added(ledger.peak - primal, max(ledger.peak - primal, ledger.peaks.get("tangent", 0)))
+            known[kind] = weighed[chunk]
         return known[kind]
 
     sizes = {key: size for key, size in (seeding.sizes or {}).items() if size}
