@@ -26,7 +26,7 @@ _new = object.__new__
 _PLAIN = frozenset((int, float, bool, str, type(None), type))
 
 
-class _Unlike(Exception):
+class Unlike(Exception):
     """Something of which it cannot be told whether another is alike."""
 
 
@@ -48,12 +48,11 @@ class _Same(NamedTuple):
 
 
 class _Call(NamedTuple):
-    """What a call came to: the deed, the bytes and roles of the buffers that are left, its result, and what it reported into lists."""
+    """What a call came to: the deed, the bytes and roles of the buffers that are left, and the tree of what it made."""
 
     deed: Deed
     buffers: tuple[tuple[int, str], ...]
-    result: Any
-    reports: tuple[tuple[str, Any], ...]
+    made: Any
 
 
 class Recalled:
@@ -77,63 +76,92 @@ class Recalled:
         ledger: Any = state.ledger
         try:
             key, reports = self._key(ledger, kernel, compute, operands, params)
-        except _Unlike:
+        except Unlike:
             return compute(namespace(operands), *operands, **params)
-        if key not in self._calls:
-            if len(self._calls) >= CALLS:
-                self._calls.clear()
-            result, self._calls[key] = _recorded(ledger, compute, operands, params, reports)
+        known, found = self.again(ledger, key, operands)
+        if not known:
+            recorder = None if found is NEVER else Recorder(ledger)
+            try:
+                result = compute(np, *operands, **params)
+            finally:
+                deed = None if recorder is None else recorder.close()
+            if deed is not None:
+                self.remember(ledger, key, operands, deed, (result, *[tuple(params[name]) for name in reports]))
             return result
-        call = self._calls[key]
+        for name, report in zip(reports, found[1:], strict=True):
+            params[name][:] = report
+        return found[0]
+
+    def again(self, ledger: Any, key: Hashable, arrays: Any) -> tuple[bool, Any]:
+        """Whether a call is known, which is then booked, and the tree of what it made anew; `NEVER` of one that is not to be remembered."""
+        call = self._calls.get(key, _MISSING)
         if call is None:
-            return compute(np, *operands, **params)
+            return False, NEVER
+        if call is _MISSING:
+            return False, None
         ledger.redo(call.deed)
-        buffers = [_booked(nbytes, role, ledger) for nbytes, role in call.buffers]
-        for name, report in call.reports:
-            params[name][:] = _built(report, operands, buffers)
-        return _built(call.result, operands, buffers)
+        return True, _built(call.made, arrays, [_booked(nbytes, role, ledger) for nbytes, role in call.buffers])
+
+    def remember(self, ledger: Any, key: Hashable, arrays: Any, deed: Deed, made: Any) -> None:
+        """Remember a call that has been made under a `Recorder`: `made` is the tree of what it made of `arrays`."""
+        if len(self._calls) >= CALLS:
+            self._calls.clear()
+        buffers: list[Storage] = []
+        self._calls[key] = None
+        try:
+            template = _template(made, arrays, buffers)
+        except Unlike:
+            return
+        if sum(storage.nbytes for storage in buffers) == sum(nbytes for _, nbytes in deed.left):  # else something else holds a buffer
+            for storage in buffers:
+                storage.ledger = ledger
+            self._calls[key] = _Call(deed, tuple((storage.nbytes, storage.role) for storage in buffers), template)
 
     def _key(
         self, ledger: Any, kernel: Kernel, compute: Callable[..., Any], operands: Any, params: dict[str, Any]
     ) -> tuple[Hashable, list[str]]:
-        """What the call depends on, and the names of the lists that it reports into. Raises `_Unlike`."""
+        """What the call depends on, and the names of the lists that it reports into. Raises `Unlike`."""
         if self._kernels.get(kernel.name) is not kernel:  # one of a user's own, which may do anything
-            raise _Unlike
-        key: list[Any] = [compute, state.role, ledger.compiled, ledger.works, ledger._nominal > 0]
-        storages: list[Any] = []
-        for x in operands:
-            if x.__class__ is AbstractArray:
-                key.append((x.shape, x.dtype, x.strides, x.base is None))
-                storages.append(x.storage)
-            elif x.__class__ in _PLAIN:
-                key.append((x.__class__, x))
-            else:
-                raise _Unlike
-        if not storages:
-            raise _Unlike
-        if len(storages) > 1:
-            key.append(tuple([storages.index(storage) for storage in storages]))
-        if ledger.works:
-            key.append(tuple([storage.nbytes for storage in storages]))
-        reports = []
-        for name, value in params.items():
-            if value.__class__ is list and not value:
-                reports.append(name)
-                key.append((name, list))
-            else:
-                key.append((name, _frozen(value)))
-        return tuple(key), reports
+            raise Unlike
+        reports = [name for name, value in params.items() if value.__class__ is list and not value]
+        given = tuple([(name, None if name in reports else frozen(value)) for name, value in params.items()])
+        return (compute, state.role, tuple(reports), traits(ledger, operands), given), reports
 
 
-def _frozen(value: Any) -> Hashable:
+def traits(ledger: Any, operands: Any) -> Hashable:
+    """What a call depends on in its operands, arrays on shapes among them and plain values. Raises `Unlike`."""
+    key: list[Any] = [ledger.compiled, ledger.works, ledger._nominal > 0]
+    storages: list[Any] = []
+    for x in operands:
+        if x.__class__ is AbstractArray:
+            key.append((x.shape, x.dtype, x.strides, x.base is None))
+            storages.append(x.storage)
+        elif x.__class__ in _PLAIN:
+            key.append((x.__class__, x))
+        else:
+            raise Unlike
+    if not storages:
+        raise Unlike
+    if len(storages) > 1:
+        key.append(tuple([storages.index(storage) for storage in storages]))
+    if ledger.works:
+        key.append(tuple([storage.nbytes for storage in storages]))
+    return tuple(key)
+
+
+NEVER: Any = object()
+_MISSING: Any = object()
+
+
+def frozen(value: Any) -> Hashable:
     """A parameter with its types, so that 1, 1.0 and True are not alike."""
     if value.__class__ in _PLAIN:
         return value.__class__, value
     if isinstance(value, tuple):
-        return tuple([_frozen(part) for part in value])
+        return tuple([frozen(part) for part in value])
     if isinstance(value, np.dtype):
         return value
-    raise _Unlike
+    raise Unlike
 
 
 def _booked(nbytes: int, role: str, ledger: Ledger) -> Storage:
@@ -159,37 +187,15 @@ def _built(template: Any, operands: Any, buffers: list[Storage]) -> Any:
     return operands[template.operand] if kind is _Same else template
 
 
-def _recorded(
-    ledger: Ledger, compute: Callable[..., Any], operands: Any, params: dict[str, Any], reports: list[str]
-) -> tuple[Any, _Call | None]:
-    """The result of a call that is met for the first time, and what to remember of it; None where it is not the like of any other."""
-    recorder = _Recorder(ledger)
-    try:
-        result = compute(np, *operands, **params)
-    finally:
-        deed = recorder.close()
-    buffers: list[Storage] = []
-    try:
-        template = _template(result, operands, buffers)
-        reported = tuple((name, _template(params[name], operands, buffers)) for name in reports)
-    except _Unlike:
-        return result, None
-    if sum(storage.nbytes for storage in buffers) != sum(nbytes for _, nbytes in deed.left):
-        return result, None  # something else holds a buffer
-    for storage in buffers:
-        storage.ledger = ledger
-    return result, _Call(deed, tuple((storage.nbytes, storage.role) for storage in buffers), template, reported)
-
-
 def _template(result: Any, operands: Any, buffers: list[Storage]) -> Any:
     """What `_built` makes a result like this of."""
     kind = result.__class__
     if kind is tuple or kind is list:
         return kind([_template(part, operands, buffers) for part in result])
     if kind is AbstractArray:
-        for i, x in enumerate(operands):
-            if x is result:
-                return _Same(i)
+        same = next((i for i, x in enumerate(operands) if x is result), None)
+        if same is not None:
+            return _Same(same)
         of = next((i for i, x in enumerate(operands) if getattr(x, "storage", None) is result.storage), None)
         if of is None and result.storage not in buffers:
             buffers.append(result.storage)
@@ -197,10 +203,10 @@ def _template(result: Any, operands: Any, buffers: list[Storage]) -> Any:
         return _Leaf(of, made, result.shape, result.dtype, result.strides, result.base is None)
     if kind in _PLAIN:
         return result
-    raise _Unlike
+    raise Unlike
 
 
-class _Recorder(Ledger):
+class Recorder(Ledger):
     """Books one call. Once it is closed, what is still to come (buffers that are freed later) goes to the ledger that it stands in for."""
 
     def __init__(self, outer: Any) -> None:

@@ -1,5 +1,7 @@
 """A ledger that recalls calls on shapes books what one does that runs them all, to the byte."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,9 @@ from diffcore.kernels.families import elementwise
 from diffcore.kernels.normalisation import normalise
 from diffcore.kernels.reduction import sum as total
 from diffcore.ledger import Ledger
-from diffcore.recalled import Recalled
+from diffcore.recalled import NEVER, Recalled
 from diffcore.testing.scenarios import rows_of
+from dualdiff import chunks, plans
 
 
 class Plain(Book):
@@ -30,10 +33,11 @@ def abstract(*shape, dtype="float32"):
 
 
 def told(ledger):
-    counts = ledger.flops, ledger.transcendentals, ledger.products, ledger.surplus, ledger.work, ledger.made, ledger.live
+    counts = ledger.flops, ledger.transcendentals, ledger.products, ledger.surplus, ledger.work, ledger.live
+    made = [(phase, nbytes) for (phase, _), nbytes in ledger.made.items()]  # layer by layer
     at = ledger.peak_at.phase, ledger.peak_at.kernel
     roles = {role: nbytes for role, nbytes in ledger.peak_roles.items() if nbytes}
-    return [{key: n for key, n in count.items() if n} for count in counts], ledger.peak, roles, at, ledger.by_kernel
+    return [{key: n for key, n in count.items() if n} for count in counts], made, ledger.peak, roles, at, ledger.by_kernel
 
 
 def book(program, recalled=None, works=True):
@@ -77,6 +81,90 @@ def test_calls_that_are_recalled_book_what_they_do(kernel):
                 continue
             for _ in range(2):
                 assert book(program, recalled) == plain, row.id
+
+
+class Forgetful(Recalled):
+    """Remembers nothing."""
+
+    def again(self, ledger, key, arrays):
+        return False, NEVER
+
+    def of_work(self):
+        return {}
+
+
+def layers(engine):
+    nn = engine.nn
+    block = [nn.Conv2d(3, 3, 3, padding=1, device="meta"), nn.BatchNorm2d(3, device="meta"), nn.ReLU()]
+    return nn.Sequential(
+        *block, *[copy.deepcopy(layer) for layer in block], nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 4, device="meta"), nn.Tanh()
+    )
+
+
+def loss(net, x):
+    return (net(x) ** 2).sum()
+
+
+def evaluated(x, **options):
+    net = layers(dualdiff).eval().requires_grad_(False)
+    return dualdiff.jacobian(net, per_example=True, **options)(x)
+
+
+def product(net, x):
+    return dualdiff.jvp(revdiff.grad(lambda net: loss(net, x)), (net,), ({n: abstract(*p.shape) for n, p in net.named_parameters()},))
+
+
+DERIVATIVES = {
+    "forward by parameters": lambda x: dualdiff.value_and_grad(loss, seeding="parameters")(layers(dualdiff), x),
+    "forward by activations": lambda x: dualdiff.value_and_grad(loss, seeding="activations")(layers(dualdiff), x),
+    "forward by parameters in chunks": lambda x: dualdiff.value_and_grad(loss, seeding="parameters", memory=80_000)(layers(dualdiff), x),
+    "forward by activations in chunks": lambda x: dualdiff.value_and_grad(loss, seeding="activations", memory=80_000)(layers(dualdiff), x),
+    "forward gradient": lambda x: dualdiff.forward_gradient(loss, directions=3)(layers(dualdiff), x),
+    "columns": evaluated,
+    "columns in chunks": lambda x: evaluated(x, memory=50_000),
+    "reverse": lambda x: revdiff.value_and_grad(loss)(layers(revdiff), x),
+    "forward over reverse": lambda x: product(layers(revdiff), x),
+}
+
+
+@pytest.mark.parametrize("name", DERIVATIVES)
+def test_derivatives_that_are_recalled_book_what_they_do(name):
+    def program():
+        return DERIVATIVES[name](abstract(8, 3, 4, 4))
+
+    forgetful, recalled = Forgetful(), Recalled()
+    plain = book(program, forgetful)
+    assert book(program) == plain
+    for _ in range(2):
+        assert book(program, recalled) == plain
+    assert book(program, recalled, works=False)[0][1:] == plain[0][1:]
+
+
+def test_chunks_are_planned_alike_where_pushes_are_recalled():
+    seen = []
+
+    def program(recalled):
+        seen.append([])
+        with Plain(recalled, works=False):
+            original = chunks.plan
+
+            def noted(*args):
+                found = original(*args)
+                seen[-1].append((found.alike, found.met))
+                return found
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(plans, "plan", noted)
+                for budget in (40_000, 80_000, 300_000):
+                    for seeding in ("parameters", "activations", "auto"):
+                        dualdiff.grad(loss, seeding=seeding, memory=budget)(layers(dualdiff), abstract(8, 3, 4, 4))
+
+    recalled = Recalled()
+    recalled.work = "the same"
+    for given in (Forgetful(), recalled):
+        program(given)
+    assert len(seen[0]) >= 6
+    assert seen[0] == seen[1]
 
 
 def test_a_call_that_is_met_again_is_not_run():

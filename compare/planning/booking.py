@@ -42,8 +42,9 @@ class Book(Ledger):
         return self._count
 
     def redo(self, deed: Deed) -> None:
-        place = state.place
-        self.made[state.phase, None if place is None else place.layer] += deed.made * self.repeats
+        if deed.buffers:
+            place = state.place
+            self.made[state.phase, None if place is None else place.layer] += deed.made * self.repeats
         super().redo(deed)
 
     def _observe(self, role: str) -> None:
