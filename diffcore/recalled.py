@@ -92,6 +92,11 @@ class Recalled:
             params[name][:] = report
         return found[0]
 
+    def check(self, kernel: Kernel) -> None:
+        """Raise `Unlike` for a kernel whose rules may do anything: one of a user's own, or one that stands for a run."""
+        if self._kernels.get(kernel.name) is not kernel:
+            raise Unlike
+
     def again(self, ledger: Any, key: Hashable, arrays: Any) -> tuple[bool, Any]:
         """Whether a call is known, which is then booked, and the tree of what it made anew; `NEVER` of one that is not to be remembered."""
         call = self._calls.get(key, _MISSING)
@@ -121,8 +126,7 @@ class Recalled:
         self, ledger: Any, kernel: Kernel, compute: Callable[..., Any], operands: Any, params: dict[str, Any]
     ) -> tuple[Hashable, list[str]]:
         """What the call depends on, and the names of the lists that it reports into. Raises `Unlike`."""
-        if self._kernels.get(kernel.name) is not kernel:  # one of a user's own, which may do anything
-            raise Unlike
+        self.check(kernel)
         reports = [name for name, value in params.items() if value.__class__ is list and not value]
         given = tuple([(name, None if name in reports else frozen(value)) for name, value in params.items()])
         return (compute, state.role, tuple(reports), traits(ledger, operands), given), reports

@@ -67,6 +67,7 @@ def recalled_push(recalled: Recalled, call: Call, groups: Groups, result: Tangen
     ledger: Any = state.ledger
     names = _Names(call)
     try:
+        recalled.check(call.kernel)
         key = _key(ledger, call, groups, result, names)
     except Unlike:
         work()
