@@ -1,4 +1,4 @@
-"""Calls of kernels on shapes, remembered: what a call came to once, it comes to whenever it meets operands like those.
+"""Calls of kernels and of their rules on shapes, remembered: what one came to once, it comes to whenever it meets operands like those.
 
 A network calls a few kernels on the same shapes over and over, and a plan runs the network many times. What the ledger is told in such a
 call (operations, the buffers that come and go, what is left) depends on the shapes, dtypes and strides of the operands, on which of them
@@ -42,9 +42,10 @@ class _Leaf(NamedTuple):
 
 
 class _Same(NamedTuple):
-    """A result that is an operand itself."""
+    """A result that is an operand itself, or (`before`) the array made as so many were made before it."""
 
-    operand: int
+    number: int
+    before: bool
 
 
 class _Call(NamedTuple):
@@ -105,7 +106,7 @@ class Recalled:
         if call is _MISSING:
             return False, None
         ledger.redo(call.deed)
-        return True, _built(call.made, arrays, [_booked(nbytes, role, ledger) for nbytes, role in call.buffers])
+        return True, _built(call.made, arrays, [_booked(nbytes, role, ledger) for nbytes, role in call.buffers], [])
 
     def remember(self, ledger: Any, key: Hashable, arrays: Any, deed: Deed, made: Any) -> None:
         """Remember a call that has been made under a `Recorder`: `made` is the tree of what it made of `arrays`."""
@@ -114,7 +115,7 @@ class Recalled:
         buffers: list[Storage] = []
         self._calls[key] = None
         try:
-            template = _template(made, arrays, buffers)
+            template = _template(made, arrays, buffers, [])
         except Unlike:
             return
         if sum(storage.nbytes for storage in buffers) == sum(nbytes for _, nbytes in deed.left):  # else something else holds a buffer
@@ -138,7 +139,7 @@ def traits(ledger: Any, operands: Any) -> Hashable:
     storages: list[Any] = []
     for x in operands:
         if x.__class__ is AbstractArray:
-            key.append((x.shape, x.dtype, x.strides, x.base is None))
+            key.append(_layout(x))
             storages.append(x.storage)
         elif x.__class__ in _PLAIN:
             key.append((x.__class__, x))
@@ -175,39 +176,43 @@ def _booked(nbytes: int, role: str, ledger: Ledger) -> Storage:
     return storage
 
 
-def _built(template: Any, operands: Any, buffers: list[Storage]) -> Any:
-    """A result anew."""
+def _built(template: Any, operands: Any, buffers: list[Storage], made: list[AbstractArray]) -> Any:
+    """A result anew; `made` are the arrays that were made for it so far."""
     kind = template.__class__
     if kind is _Leaf:
         storage = buffers[template.made] if template.of is None else operands[template.of].storage
         array = AbstractArray(template.shape, template.dtype, storage, template.strides)
         if template.owned:
             array.base = None
+        made.append(array)
         return array
-    if kind is tuple:
-        return tuple([_built(part, operands, buffers) for part in template])
-    if kind is list:
-        return [_built(part, operands, buffers) for part in template]
-    return operands[template.operand] if kind is _Same else template
+    if kind is tuple or kind is list:
+        return kind([_built(part, operands, buffers, made) for part in template])
+    return (made if template.before else operands)[template.number] if kind is _Same else template
 
 
-def _template(result: Any, operands: Any, buffers: list[Storage]) -> Any:
+def _template(result: Any, operands: Any, buffers: list[Storage], made: list[AbstractArray]) -> Any:
     """What `_built` makes a result like this of."""
     kind = result.__class__
     if kind is tuple or kind is list:
-        return kind([_template(part, operands, buffers) for part in result])
+        return kind([_template(part, operands, buffers, made) for part in result])
     if kind is AbstractArray:
-        same = next((i for i, x in enumerate(operands) if x is result), None)
-        if same is not None:
-            return _Same(same)
+        for arrays in (operands, made):
+            same = next((i for i, x in enumerate(arrays) if x is result), None)
+            if same is not None:
+                return _Same(same, arrays is made)
+        made.append(result)
         of = next((i for i, x in enumerate(operands) if getattr(x, "storage", None) is result.storage), None)
         if of is None and result.storage not in buffers:
             buffers.append(result.storage)
-        made = 0 if of is not None else buffers.index(result.storage)
-        return _Leaf(of, made, result.shape, result.dtype, result.strides, result.base is None)
+        return _Leaf(of, 0 if of is not None else buffers.index(result.storage), *_layout(result))
     if kind in _PLAIN:
         return result
     raise Unlike
+
+
+def _layout(x: AbstractArray) -> tuple[Any, ...]:
+    return x.shape, x.dtype, x.strides, x.base is None
 
 
 class Recorder(Ledger):

@@ -15,7 +15,7 @@ from diffcore.kernels.families import elementwise
 from diffcore.kernels.normalisation import normalise
 from diffcore.kernels.reduction import sum as total
 from diffcore.ledger import Ledger
-from diffcore.recalled import NEVER, Recalled
+from diffcore.recalled import NEVER, Recalled, Recorder
 from diffcore.testing.scenarios import rows_of
 from dualdiff import chunks, plans
 
@@ -218,6 +218,22 @@ def test_results_are_laid_out_alike_and_share_what_they_share():
     plain = found(None)
     assert found(recalled) == found(recalled) == plain
     assert len(plain[1]) == 2
+
+
+def test_what_is_one_array_is_one_again():
+    recalled = Recalled()
+    with Plain(recalled) as ledger:
+        x, y = abstract(2, 3), abstract(2, 3)
+        recorder = Recorder(ledger)
+        made = np.exp(x)
+        recalled.remember(ledger, "exp", [x], recorder.close(), (made, [made, x], x.T))
+        known, (first, (second, operand), turned) = recalled.again(ledger, "exp", [y])
+        assert known
+        assert first is second is not made
+        assert operand is y
+        assert (turned.storage is y.storage, turned.shape) == (True, (3, 2))
+        assert ledger.alive == 4 * 24
+        assert ledger.transcendentals["primal"] == 2 * 6
 
 
 def test_operands_that_share_memory_are_told_from_others():
