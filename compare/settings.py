@@ -13,6 +13,7 @@ from compare.errors import InputError, choose
 from compare.networks import NETWORKS, Network
 from compare.optimizers import OPTIMIZERS, WITH_MOMENTUM, described
 from compare.strategies import ALL, STRATEGIES, Strategy
+from diffcore.whole import whole
 
 BACKENDS = ("numpy", "jax")
 DTYPES = {"float32": 4, "float64": 8}
@@ -78,11 +79,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for engine in self.engines:
             choose("engine", engine, [ALL, *STRATEGIES])
         for name in ("steps", "batch", "width", "depth", "rounds", "agreement_steps"):
-            require_count(name, getattr(self, name), least=1)
+            msgspec.structs.force_setattr(self, name, require_count(name, getattr(self, name), least=1))
         for name in ("width", "depth"):
             if name not in preset.knobs and getattr(self, name) != getattr(preset, name):
                 raise InputError(f"`{name}` (={getattr(self, name)}) cannot be set: {self.network} has no {name} to choose")
-        require_count("seed", self.seed, least=0)
+        msgspec.structs.force_setattr(self, "seed", require_count("seed", self.seed, least=0))
         _check_fit(preset, self.dataset)
         if self.batch > self.dataset.trained_on:
             raise InputError(f"`batch` (={self.batch}) must be at most {self.dataset.trained_on}, the training examples of {self.data}")
@@ -199,9 +200,9 @@ def _bytes(memory: int | str) -> int:
     from diffcore.budget import parse_bytes
 
     try:
-        return parse_bytes(int(memory) if isinstance(memory, str) and memory.isdecimal() else memory)
+        return parse_bytes(memory)
     except ValueError as error:
-        raise InputError(str(error).replace("memory (", "`memory` (", 1) + f", or {AUTO!r}") from None
+        raise InputError(f"{error}, or {AUTO!r}") from None
 
 
 def slug(data: str) -> str:
@@ -212,11 +213,12 @@ def slug(data: str) -> str:
     return f"{kind}-{kept}" if colon else kind
 
 
-def require_count(name: str, value: int, *, least: int) -> None:
-    """Raise `InputError` unless `value` is a whole number that the setting `name` may have."""
-    most = LARGEST_OF.get(name, LARGEST)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+def require_count(name: str, value: Any, *, least: int) -> int:
+    """`value` as an integer. Raises `InputError` unless it is a whole number that the setting `name` may have."""
+    most, found = LARGEST_OF.get(name, LARGEST), whole(value, least)
+    if found is None or found > most:
         raise InputError(f"`{name}` (={value!r}) must be a whole number from {least} to {most}")
+    return found
 
 
 def require_name(name: str) -> None:

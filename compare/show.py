@@ -56,6 +56,6 @@ def _given(settings: Settings, batch: int | None) -> list[Any]:
     from diffcore.arrays.abstract import AbstractArray
 
     if batch is not None:
-        require_count("batch", batch, least=1)
+        batch = require_count("batch", batch, least=1)
     parts = example(settings, settings.dtype)
     return [revdiff.Tensor(AbstractArray((batch or settings.batch, *part.shape[1:]), part.dtype)) for part in parts]

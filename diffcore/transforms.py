@@ -1,4 +1,4 @@
-"""What the functional transforms of both engines share: arguments taken apart, results put together.
+"""What the functional transforms of both engines share: arguments taken apart, results looked at and put together.
 
 A transform differentiates with respect to some positional arguments of a function. Each is a `Module` (its parameters), or a nested
 structure of arrays (its leaves). The function is called with tensors of a fresh level in their places and gets constants for the rest.
@@ -21,6 +21,7 @@ from diffcore.errors import GradientError
 from diffcore.nn.module import Module
 from diffcore.nn.registry import Slots, standing
 from diffcore.replay import within
+from diffcore.whole import whole
 
 
 def as_primal(value: Any) -> Any:
@@ -50,12 +51,12 @@ def check_function(transform: str, name: str, value: Any, wanted: str) -> None:
 
 
 class Arguments:
-    """The arguments of one call: `primals` are the variables of the arguments at `argnums`, flattened. Only if `any_number` may be none."""
+    """The arguments of one call of a `transform`: `primals` are the variables of those at `argnums` (see `positions`), flattened."""
 
-    def __init__(self, transform: str, args: tuple[Any, ...], argnums: int | Sequence[int], *, any_number: bool = False) -> None:
-        self.args = args
+    def __init__(self, transform: str, args: tuple[Any, ...], argnums: int | tuple[int, ...]) -> None:
+        self.transform, self.args = transform, args
         self.single = isinstance(argnums, int)
-        self.argnums = (argnums,) if isinstance(argnums, int) else tuple(argnums) if any_number else _several(transform, argnums)
+        self.argnums = (argnums,) if isinstance(argnums, int) else argnums
         self.primals: list[Any] = []
         self._builds: list[tuple[int, Any]] = []
         self._lifted: list[Any] | None = None
@@ -137,8 +138,8 @@ class _OneNet(Arguments):
     single = True
     argnums = (0,)
 
-    def __init__(self, args: tuple[Any, ...], slots: Slots) -> None:
-        self.args = args
+    def __init__(self, transform: str, args: tuple[Any, ...], slots: Slots) -> None:
+        self.transform, self.args = transform, args
         self.slots = slots
         self._lifted = None
 
@@ -163,19 +164,24 @@ class _OneNet(Arguments):
         return dict(zip(self.slots.names, values, strict=True))
 
 
-def arguments_of(transform: str, args: tuple[Any, ...], argnums: int | Sequence[int]) -> Arguments:
+def arguments_of(transform: str, args: tuple[Any, ...], argnums: int | tuple[int, ...]) -> Arguments:
     """The arguments of one call of a transform."""
     if argnums == 0 and args and isinstance(args[0], Module):
         slots = args[0]._variables()
         if slots.box is not None:
-            return _OneNet(args, slots)
+            return _OneNet(transform, args, slots)
     return Arguments(transform, args, argnums)
 
 
-def _several(transform: str, argnums: Any) -> tuple[int, ...]:
-    """The positions of several arguments. Raises `TypeError` for what names none."""
-    if isinstance(argnums, tuple | list | range) and argnums and all(isinstance(number, int) for number in argnums):
-        return tuple(argnums)
+def positions(transform: str, argnums: Any) -> int | tuple[int, ...]:
+    """`argnums` as the position of an argument, or as those of several. Raises `TypeError` for what names none."""
+    found = whole(argnums)
+    if found is not None:
+        return found
+    if isinstance(argnums, tuple | list | range) or isinstance(argnums, np.ndarray) and argnums.ndim == 1:
+        several = [whole(number) for number in argnums]
+        if several and None not in several:
+            return tuple(several)  # type: ignore[arg-type]  # none of them is `None`
     raise TypeError(f"{transform}: `argnums` (={argnums!r}) must be the position of an argument, or a sequence of one or more positions")
 
 
@@ -206,6 +212,32 @@ def along(primals: Any, tangents: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]
     if len(tangents) != len(primals):
         raise GradientError(f"{wanted}, got {len(tangents)}")
     return primals, tuple(tangents)
+
+
+def results(transform: str, out: Any, *, constants: bool = False) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    """The leaves of what a function returned, and how it is built of them: floating-point numbers, arrays of them, structures of both.
+
+    With `constants` whole numbers and booleans may be among them, which have no derivative but a value. Raises `GradientError`.
+    """
+    if out is None:
+        raise GradientError(f"{transform}: the function returned None. Is its `return` missing?")
+    outs, build = tree.flatten(out)
+    for y in outs:
+        if isinstance(y, bool | int | float):
+            y = np.asarray(y)
+        elif not isinstance(y, Boxed) and not is_array(y):
+            raise GradientError(f"{transform} requires a function that returns real numbers, arrays or structures of them, got {_shown(y)}")
+        if not is_float(y.dtype) and not (constants and y.dtype.kind in "biu"):
+            fix = "" if y.dtype.kind not in "biu" else ": leave it out of what the function returns, or make it floating point"
+            raise GradientError(
+                f"{transform} requires floating point outputs, got {y.dtype} of shape {tuple(y.shape)}, which has no derivative{fix}"
+            )
+    return outs, build
+
+
+def _shown(value: Any) -> str:
+    """A value that is no array, by its type; a text itself, where it is short."""
+    return repr(value) if isinstance(value, str) and len(value) <= 20 else f"an object of type {type(value).__name__}"
 
 
 def value_and_aux(transform: str, out: Any) -> tuple[Any, Any]:

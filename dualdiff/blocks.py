@@ -198,7 +198,9 @@ def _pushed(call: Call, forms: dict[int, Form], n: int, out: Any) -> Any:
     if out is None and not (pending and _is_ours(call, forms)):
         made = call.kernel.pushforward(call, _operands(call, forms, 0, n))  # type: ignore[misc]
         return None if made is None else in_dtype(made, call.out)
-    step = _step(max(call.out.dtype.itemsize * math.prod(shape) for shape in (call.shape, *(call.shapes[i] for i in forms))))
+    sizes = [call.out.dtype.itemsize * math.prod(call.shapes[i]) for i in forms]
+    # What is one tile whatever the size of the result needs no cutting, which would copy the result.
+    step = max(n, 1) if n * max(sizes) <= TILE else _step(max(call.out.dtype.itemsize * math.prod(call.shape), *sizes))
     for start, stop in spans(n, step, call.out):
         made = call.kernel.pushforward(call, _operands(call, forms, start, stop))  # type: ignore[misc]
         if stop - start == n and out is None:

@@ -139,7 +139,7 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
             single[key] = _tightened(single[key], needed, budget)
         if fits:
             return Chunks([Alike(_with_merged(windows, seeding), runs) for windows, runs in chunks] or [Alike({})], seeding.met)
-    raise MemoryBudgetError(f"memory (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
+    raise MemoryBudgetError(f"`memory` (={budget} bytes) is below what one direction needs: at least {least} bytes would do", least)
 
 
 def expanded(run: Callable[[Seeding], object], mode: str, own: frozenset[Key] | None) -> frozenset[Key]:

@@ -11,14 +11,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from diffcore import tree
 from diffcore.dispatch import new_level
 from diffcore.examples import check_owners
 from diffcore.replay import Moment
 from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Pattern, Patterns, by_colour, check_entries, count_of, detected, one_result, probe, single
 from diffcore.structured import as_rows, batch_size, check_elements, check_options, check_rows, shared_by_examples
-from diffcore.transforms import Arguments
+from diffcore.transforms import Arguments, positions, results
 from dualdiff import collecting
 from dualdiff.forms import IDENTITY, Diagonal
 from dualdiff.plans import Plans, Plant, Run, below, seeded
@@ -52,12 +51,15 @@ def jacobian(
     Takes a direction per colour of columns and returns a `scipy.sparse.csr_array` with the pattern's entries, on jax a `BCOO`.
     A pattern that leaves out entries gives wrong numbers; `check=True` adds a random direction that shows it, and raises.
 
-    Raises `GradientError` naming the kernel where `function` does not keep examples (elements) apart, or runs a kernel that does not
-    declare it, `ShapeError` where its shapes do not fit, `ValueError` for options that exclude each other.
+    Raises `GradientError` for results that are not floating point, and naming the kernel where `function` does not keep examples
+    (elements) apart, or runs a kernel that does not declare it; `ShapeError` where its shapes do not fit, `ValueError` for options that
+    exclude each other.
     """
+    argnums = positions("jacobian", argnums)
     check_options(per_example, structure, sparsity, check)
     if sparsity is not None:
-        return sparse_jacobian(function, argnums, Patterns(sparsity, lambda arguments: detected(function, arguments)), check, memory)
+        patterns = Patterns("jacobian", sparsity, lambda arguments: detected(function, arguments))
+        return sparse_jacobian(function, argnums, patterns, check, memory)
     if structure == "diagonal":
         if memory is not None:
             raise ValueError(f'jacobian: `memory` (={memory!r}) cannot lower what structure="diagonal" takes, which is one direction')
@@ -99,7 +101,7 @@ def _blocks(
     for run in runs:
         level = new_level()
         variables, seeds = plant(arguments, level, run.seeding)
-        outs, build = tree.flatten(run.call(function, arguments, variables, level))
+        outs, build = results(arguments.transform, run.call(function, arguments, variables, level))
         rows = rows or [[None] * len(seeds) for _ in outs]
         for y, row in zip(outs, rows, strict=True):
             if batch is not None:
@@ -140,7 +142,7 @@ def _columns(row: list[Any], value: Any, arguments: Arguments, shapes: Sequence[
     )
 
 
-def _diagonal(function: Callable[..., Any], argnums: int | Sequence[int]) -> Callable[..., Any]:
+def _diagonal(function: Callable[..., Any], argnums: int | tuple[int, ...]) -> Callable[..., Any]:
     run = Run(Seeding("parameters"))
 
     def differentiated(*args: Any) -> Any:
@@ -148,7 +150,7 @@ def _diagonal(function: Callable[..., Any], argnums: int | Sequence[int]) -> Cal
         level = new_level()
         seeds = [Elements(tuple(p.shape), run.seeding, ("variable", i)) for i, p in enumerate(arguments.primals)]
         variables = [Tensor._seeded(p, level, seed) for p, seed in zip(arguments.primals, seeds, strict=True)]
-        outs, build = tree.flatten(run.call(function, arguments, variables, level))
+        outs, build = results("jacobian", run.call(function, arguments, variables, level))
         return build([arguments.pack([_scale(y, p, seed, level) for p, seed in zip(arguments.primals, seeds, strict=True)]) for y in outs])
 
     return differentiated
@@ -166,7 +168,7 @@ def _scale(y: Any, primal: Any, seed: Elements, level: int) -> Any:
 
 
 def sparse_jacobian(
-    function: Callable[..., Any], argnums: int | Sequence[int], patterns: Patterns, check: bool, memory: int | str | None = None
+    function: Callable[..., Any], argnums: int | tuple[int, ...], patterns: Patterns, check: bool, memory: int | str | None = None
 ) -> Callable[..., Any]:
     """Columns of one colour in one direction; with `check`, one direction more."""
     plans: dict[Any, Plans] = {}
@@ -188,7 +190,7 @@ def sparse_jacobian(
             plans.clear()
             plans[pattern] = Plans(function, "parameters", memory)
         rows, values, _ = plans[pattern].evaluate(arguments, lambda runs: _blocks(function, arguments, runs, plant), plant)
-        value, ((block,),) = one_result(values), rows
+        value, ((block,),) = one_result(patterns.transform, values), rows
         pattern.check_shape(tuple(value.shape), tuple(variable.shape))
         if block is None:
             block = zeros_of(value, (count, *value.shape))
@@ -196,7 +198,7 @@ def sparse_jacobian(
         return block[colours[pattern.columns], pattern.rows], block[-1:]
 
     def differentiated(*args: Any) -> Any:
-        arguments = Arguments("jacobian", args, argnums)
+        arguments = Arguments(patterns.transform, args, argnums)
         variable = single(arguments)
         pattern = patterns.of(arguments)
         pattern.check_columns(tuple(variable.shape))

@@ -24,7 +24,7 @@ from diffcore.ledger import label, repeated
 from diffcore.nn.module import Module
 from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
-from diffcore.transforms import Arguments, as_primal
+from diffcore.transforms import Arguments, as_primal, positions
 from dualdiff import collecting, pushing
 from dualdiff.chunks import Chunks, Windows, expanded, plan
 from dualdiff.costs import preferred
@@ -203,6 +203,7 @@ def directions(
     """
     if seeding not in Seeding.MODES:
         raise ValueError(f"seeding (={seeding!r}) must be one of {', '.join(map(repr, Seeding.MODES))}")
+    argnums = positions("directions", argnums)
 
     def counted(*args: Any) -> int:
         arguments = Arguments("directions", args, argnums)

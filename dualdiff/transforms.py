@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffcore import tree
-from diffcore.arrays import namespace, random
+from diffcore.arrays import is_array, namespace, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import new_level
 from diffcore.errors import GradientError
@@ -21,7 +21,8 @@ from diffcore.ledger import did, label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
-from diffcore.transforms import Arguments, along, arguments_of, as_primal, scalar_of, value_and_aux, variable_primal
+from diffcore.transforms import Arguments, along, arguments_of, as_primal, positions, results, scalar_of, value_and_aux, variable_primal
+from diffcore.whole import whole
 from dualdiff import collecting
 from dualdiff.forms import contract
 from dualdiff.jacobians import jacobian, sparse_jacobian
@@ -36,7 +37,8 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     **Arguments:** `primals`, `tangents`: tuples of arrays or of nested structures of arrays, equal in structure, shapes and floating dtype.
     `None` in place of a tangent (or of a structure of them) is a symbolic zero: that primal is a constant, which costs nothing, and whole
     arguments of any kind may be left constant so. An array of zeros is a direction like any other: values are never looked at.
-    Raises `TypeError` when they are not tuples or lists, `GradientError` when they do not match.
+    What `function` returns may hold whole numbers and booleans, whose tangent is zero. Raises `TypeError` when primals and tangents are not
+    tuples or lists, `GradientError` when they do not match, and for a result that holds anything else than numbers.
     """
     if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
         raise TypeError(
@@ -46,12 +48,12 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     if len(tangents) == len(primals) and any(t is None for t in tangents):
         moving = [i for i in moving if tangents[i] is not None]
         tangents = [tangents[i] for i in moving]
-    arguments = Arguments("jvp", tuple(primals), tuple(moving), any_number=True)
+    arguments = Arguments("jvp", tuple(primals), tuple(moving))
     given = arguments.unpack(tangents, "jvp: the tangents must be like the primals", missing=True)
     given = [None if t is None else _direction(t, p) for t, p in zip(given, arguments.primals, strict=True)]
     level, seed = new_level(), Directions(0)
     variables = [Tensor(p, level, None if t is None else {seed: t}) for p, t in zip(arguments.primals, given, strict=True)]
-    outs, build = tree.flatten(call(function, arguments, variables, level))
+    outs, build = results("jvp", call(function, arguments, variables, level), constants=True)
     pushed = [tangent_of(y, seed) if isinstance(y, Tensor) and y.level == level else zeros_of(as_primal(y)) for y in outs]
     return build([below(y, level) for y in outs]), build(pushed)
 
@@ -83,6 +85,7 @@ def value_and_grad(
     is evaluated anew for each. The chunks are planned at the first call and kept for calls with arguments of the same shapes, dtypes
     and modes. Raises `MemoryBudgetError` stating the least that would do.
     """
+    argnums = positions("value_and_grad", argnums)
     plans = Plans(function, seeding, memory, gathers=True)
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
@@ -162,21 +165,22 @@ def forward_gradient(
     **Arguments:** `rng`: a `numpy.random.Generator`, a seed, a jax key (needed for new draws under `jax.jit`), or `None` for the shared
     generator.
     """
-    if not isinstance(directions, int) or isinstance(directions, bool) or directions < 1:
+    argnums, k = positions("forward_gradient", argnums), whole(directions, least=1)
+    if k is None:
         raise ValueError(f"forward_gradient: `directions` (={directions!r}) must be a positive integer")
 
     def estimate(*args: Any) -> ForwardGradient:
         arguments = Arguments("forward_gradient", args, argnums)
-        drawn = _normal_directions(arguments.primals, directions, rng)
+        drawn = _normal_directions(arguments.primals, k, rng)
         level, seed = new_level(), Directions(1)
         variables = [Tensor(p, level, {seed: v}) for p, v in zip(arguments.primals, drawn, strict=True)]
         out = scalar_of("forward_gradient", call(function, arguments, variables, level))
         value = below(out, level)
         own = isinstance(out, Tensor) and out.level == level and seed in out.tangents
-        slopes = contract(out.tangents[seed], seed, ones_of(value), tuple(value.shape)) if own else zeros_of(value, (directions,))
-        estimates = [(slopes @ v.reshape((directions, -1))).reshape(tuple(v.shape[1:])) / directions for v in drawn]
+        slopes = contract(out.tangents[seed], seed, ones_of(value), tuple(value.shape)) if own else zeros_of(value, (k,))
+        estimates = [(slopes @ v.reshape((k, -1))).reshape(tuple(v.shape[1:])) / k for v in drawn]
         n = sum(math.prod(p.shape) for p in arguments.primals)
-        return ForwardGradient(value, arguments.pack(estimates), (n + 1) * (slopes * slopes).sum() / directions**2)
+        return ForwardGradient(value, arguments.pack(estimates), (n + 1) * (slopes * slopes).sum() / k**2)
 
     return estimate
 
@@ -184,12 +188,15 @@ def forward_gradient(
 def _normal_directions(primals: list[Any], k: int, rng: Any) -> list[Any]:
     """Standard normal directions `[k, *shape]` per variable, on its backend."""
     arrays = [array_under(p) for p in primals]
-    if rng is not None and not isinstance(rng, int | np.integer | np.random.Generator):
+    seed = whole(rng, least=0)
+    if is_array(rng) and seed is None:
         import jax
 
         keys = jax.random.split(rng, len(arrays))
         return [jax.random.normal(key, (k, *a.shape), a.dtype) for key, a in zip(keys, arrays, strict=True)]
-    generator = random.default_generator() if rng is None else np.random.default_rng(rng)
+    if rng is not None and seed is None and not isinstance(rng, np.random.Generator):
+        raise TypeError(f"forward_gradient: `rng` (={rng!r}) must be a numpy.random.Generator, a seed of 0 or more, a jax key or None")
+    generator = random.default_generator() if rng is None else np.random.default_rng(rng if seed is None else seed)
     return [_drawn((k, *a.shape), a, generator) for a in arrays]
 
 
@@ -221,8 +228,9 @@ def hessian(
     `sparsity` and `check` as for `jacobian`: the pattern of the Hessian (elements, elements) of one array; `"auto"` finds it as
     `hessian_sparsity` does.
     """
+    argnums = positions("hessian", argnums)
     if sparsity is None:
         check_options(False, "dense", None, check)
         return jacobian(grad(function, argnums), argnums)
-    patterns = Patterns(sparsity, lambda arguments: detected_twice(function, arguments))
+    patterns = Patterns("hessian", sparsity, lambda arguments: detected_twice(function, arguments))
     return sparse_jacobian(grad(function, argnums), argnums, patterns, check)

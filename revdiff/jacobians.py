@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from diffcore import tree
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.examples import Owners, check_owners, own_rows, owners_after
 from diffcore.kernels.broadcast import fill
@@ -31,7 +30,8 @@ from diffcore.structured import (
     shared_by_examples,
 )
 from diffcore.tensor import own_memory
-from diffcore.transforms import Arguments
+from diffcore.transforms import Arguments, positions, results
+from diffcore.whole import whole
 from revdiff.chains import open_chain
 from revdiff.node import Node
 from revdiff.runs import below, pull, run
@@ -64,22 +64,26 @@ def jacobian(
     Takes a cotangent per colour of rows and returns a `scipy.sparse.csr_array` with the pattern's entries, on jax a `BCOO`.
     A pattern that leaves out entries gives wrong numbers; `check=True` adds a random cotangent that shows it, and raises.
 
-    Raises `GradientError` naming the kernel where `function` does not keep examples (elements) apart, or runs a kernel that does not
-    declare it, `ShapeError` where its shapes do not fit, `ValueError` for options that exclude each other and for a `chunk_size` that is
-    not a positive integer.
+    Raises `GradientError` for results that are not floating point, and naming the kernel where `function` does not keep examples
+    (elements) apart, or runs a kernel that does not declare it; `ShapeError` where its shapes do not fit, `ValueError` for options that
+    exclude each other and for a `chunk_size` that is not a positive integer.
     """
+    argnums = positions("jacobian", argnums)
     check_options(per_example, structure, sparsity, check)
-    if chunk_size is not None and (not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1):
-        raise ValueError(f"jacobian: `chunk_size` (={chunk_size!r}) must be a positive integer or None")
+    if chunk_size is not None:
+        chunk_size, given = whole(chunk_size, least=1), chunk_size
+        if chunk_size is None:
+            raise ValueError(f"jacobian: `chunk_size` (={given!r}) must be a positive integer or None")
 
     if sparsity is not None:
-        return sparse_jacobian(function, argnums, Patterns(sparsity, lambda arguments: detected(function, arguments)), check, chunk_size)
+        patterns = Patterns("jacobian", sparsity, lambda arguments: detected(function, arguments))
+        return sparse_jacobian(function, argnums, patterns, check, chunk_size)
 
     def differentiated(*args: Any) -> Any:
         arguments = Arguments("jacobian", args, argnums)
         batch = batch_size(arguments) if per_example else None
         out, leaves, level = run(function, arguments)
-        outs, build = tree.flatten(out)
+        outs, build = results("jacobian", out)
         if structure == "diagonal":
             return build([_diagonal(y, arguments, leaves, level) for y in outs])
         if batch is not None:
@@ -198,7 +202,7 @@ def _diagonal(y: Any, arguments: Arguments, leaves: Sequence[Node], level: int) 
 
 
 def sparse_jacobian(
-    function: Callable[..., Any], argnums: int | Sequence[int], patterns: Patterns, check: bool, chunk_size: int | None = None
+    function: Callable[..., Any], argnums: int | tuple[int, ...], patterns: Patterns, check: bool, chunk_size: int | None = None
 ) -> Callable[..., Any]:
     """Rows of one colour by one cotangent; with `check`, one cotangent more."""
 
@@ -206,7 +210,7 @@ def sparse_jacobian(
         """The entries, the derivative along `extra`, and that if it is to be drawn."""
         (variable,) = arguments.primals
         out, leaves, level = run(function, arguments)
-        y = one_result(tree.flatten(out)[0])
+        y = one_result(patterns.transform, results(patterns.transform, out)[0])
         value = below(y, level)
         pattern.check_shape(tuple(value.shape), tuple(variable.shape))
         if check and extra is None:
@@ -222,7 +226,7 @@ def sparse_jacobian(
         return block[colours[pattern.rows], pattern.columns], block[-1:], extra
 
     def differentiated(*args: Any) -> Any:
-        arguments = Arguments("jacobian", args, argnums)
+        arguments = Arguments(patterns.transform, args, argnums)
         variable = single(arguments)
         pattern = patterns.of(arguments)
         pattern.check_columns(tuple(variable.shape))

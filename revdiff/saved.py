@@ -219,7 +219,7 @@ def _listed(results: Any, alive: _Alive) -> Saved:
     """The rows of everything that `results` hang on."""
     roots = [y.node for y in tree.flatten(results)[0] if isinstance(y, Tensor) and y.node is not None]
     if not roots:
-        raise GradientError("saved: nothing was recorded: no parameter and no input of floating-point numbers requires grad")
+        raise GradientError(f"saved: nothing was recorded: {_missing(results)}")
     nodes = [node for node in sorted(reached("saved", roots), key=lambda node: node.order) if node.kernel is not None]
     lazy = [node for node in nodes if isinstance(node, Lazy)]
     nodes = [node for node in nodes if not isinstance(node, Lazy)]
@@ -243,6 +243,15 @@ def _listed(results: Any, alive: _Alive) -> Saved:
         seen[id(buffer)] = buffer
         found.rows.append(Residual("checkpoint", name, "", *described))
     return found
+
+
+def _missing(results: Any) -> str:
+    """Why there is nothing recorded about `results`."""
+    leaves = tree.flatten(results)[0]
+    if any(isinstance(y, Tensor) for y in leaves):
+        return "no parameter and no input of floating-point numbers requires grad"
+    kinds = ", ".join(dict.fromkeys(f"{type(y).__module__}.{type(y).__name__}".removeprefix("builtins.") for y in leaves)) or "nothing"
+    return f"there must be a tensor of revdiff's, got {kinds}"
 
 
 def _base(node: tape.Node) -> tape.Node:

@@ -18,7 +18,7 @@ from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
 from diffcore.tensor import check_cotangent, own_memory
-from diffcore.transforms import Arguments, along, arguments_of, as_primal, scalar_of, value_and_aux
+from diffcore.transforms import Arguments, along, arguments_of, as_primal, positions, results, scalar_of, value_and_aux
 from diffcore.watch import watch
 from revdiff import tape
 from revdiff.jacobians import jacobian, sparse_jacobian
@@ -30,11 +30,12 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
     """`function(*primals)` and the map from a cotangent of it to `J^T cotangent`, one per primal, in the structure of the primals.
 
     **Arguments:** `primals`: arrays, or nested structures of arrays, floating point. The returned function can be called many times.
-    Raises `GradientError` for integer primals and for a cotangent of another shape than the result.
+    What `function` returns may hold whole numbers and booleans, whose derivative is zero. Raises `GradientError` for integer primals, for a
+    result that holds anything else than numbers, and for a cotangent of another shape than the result.
     """
-    arguments = Arguments("vjp", primals, range(len(primals)), any_number=True)
+    arguments = Arguments("vjp", primals, tuple(range(len(primals))))
     out, leaves, level = run(function, arguments)
-    outs, build = tree.flatten(out)
+    outs, build = results("vjp", out, constants=True)
     values = [below(y, level) for y in outs]
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
@@ -74,6 +75,7 @@ def value_and_grad(
     structure of arrays the same structure. Other arrays reach `function` as constant tensors. With `has_aux`, `function` returns
     `(scalar, aux)` and the value is that pair. Raises `GradientError` for a result that is not one scalar and for integer arguments.
     """
+    argnums = positions("value_and_grad", argnums)
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
         arguments = arguments_of("value_and_grad", args, argnums)
@@ -127,8 +129,9 @@ def hessian(
     `sparsity` and `check` as for `jacobian`: the pattern of the Hessian (elements, elements) of one array; `"auto"` finds it as
     `hessian_sparsity` does.
     """
+    argnums = positions("hessian", argnums)
     if sparsity is None:
         check_options(False, "dense", None, check)
         return jacobian(grad(function, argnums), argnums)
-    patterns = Patterns(sparsity, lambda arguments: detected_twice(function, arguments))
+    patterns = Patterns("hessian", sparsity, lambda arguments: detected_twice(function, arguments))
     return sparse_jacobian(grad(function, argnums), argnums, patterns, check)

@@ -213,7 +213,7 @@ def test_the_budget_is_kept_by_the_allocator_too(seeding: str, budget: int, peak
 @pytest.mark.parametrize("budget", [1, 100, "1KB"])
 def test_a_budget_too_small_states_the_least_that_works(seeding: str, budget: Any) -> None:
     net = net_of()
-    with pytest.raises(MemoryBudgetError, match=rf"memory \(={parse_bytes(budget)} bytes\).*at least \d+ bytes would do") as caught:
+    with pytest.raises(MemoryBudgetError, match=rf"memory` \(={parse_bytes(budget)} bytes\).*at least \d+ bytes would do") as caught:
         dualdiff.value_and_grad(loss, seeding=seeding, memory=budget)(net, X, LABELS)
     least = caught.value.least
     assert str(least) in str(caught.value)
@@ -236,7 +236,12 @@ def test_a_budget_too_small_states_the_least_that_works(seeding: str, budget: An
         ("3KiB", 3072),
         (" 7 B ", 7),
         ("1GB", 10**9),
+        ("2TB", 2 * 10**12),
+        ("1 TiB", 2**40),
+        ("12345678901234567890", 12345678901234567890),
+        ("1.000000001GB", 10**9 + 1),
         (np.int64(4096), 4096),
+        (np.array(4096), 4096),
     ],
 )
 def test_budgets_are_read_as_people_write_them(text: Any, count: int) -> None:
@@ -246,12 +251,12 @@ def test_budgets_are_read_as_people_write_them(text: Any, count: int) -> None:
 @pytest.mark.parametrize(
     "memory",
     [
-        *("12 parsecs", "", "MB", "-5MB", "0", "0MB", "0.0001KB", "1e6", "1,000", "5 iB", "inf", b"64MB"),
-        *(0, -1, True, False, 1.5, float("inf"), [64], np.int64(0), np.bool_(True)),
+        *("12 parsecs", "", "MB", "-5MB", "0", "0MB", "0.0001KB", "1e6", "1,000", "5 iB", "inf", "nan", "64 M", "9" * 5000, b"64MB"),
+        *(0, -1, True, False, 1.5, 1e6, float("inf"), float("nan"), [64], np.int64(0), np.float64(64), np.bool_(True), np.ones(2, int)),
     ],
 )
 def test_budgets_that_are_none_are_refused(memory: Any) -> None:
-    with pytest.raises(ValueError, match=r"memory \(=.*\) must be a positive number of bytes, or a text like '64MB'"):
+    with pytest.raises(ValueError, match=r"memory` \(=.*\) must be a positive whole number of bytes, or a text like '64MB'"):
         dualdiff.value_and_grad(loss, memory=memory)(net_of(), X, LABELS)
 
 

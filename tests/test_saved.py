@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import dualdiff
 import revdiff
 from diffcore.errors import GradientError
 from diffcore.ledger import Ledger
@@ -197,6 +198,22 @@ def test_nothing_recorded_and_a_freed_graph_are_errors() -> None:
         revdiff.saved(x.detach())
     with pytest.raises(GradientError, match="nothing was recorded"):
         revdiff.saved(lambda i: i * 2, np.arange(3))
+
+
+@pytest.mark.parametrize(
+    ("source", "got"),
+    [
+        (lambda x: None, "nothing"),
+        (lambda x: "loss", "str"),
+        (lambda x: (x.tolist(), 3), "float, int"),
+        (lambda x: dualdiff.tensor(X), "dualdiff.tensor.Tensor"),
+        (X, "numpy.ndarray"),
+    ],
+)
+def test_what_holds_no_tensor_is_named(source: Any, got: str) -> None:
+    x = revdiff.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(GradientError, match=f"^saved: nothing was recorded: there must be a tensor of revdiff's, got {got}$"):
+        revdiff.saved(source, x)
 
 
 def test_recording_is_switched_on_and_back() -> None:

@@ -1,6 +1,8 @@
 """Sparse Jacobians and Hessians: patterns, colourings, what they cost, and patterns that are found."""
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -347,12 +349,46 @@ def test_options_that_exclude_each_other_are_refused(engine: ModuleType) -> None
         engine.jacobian(chain, check=True)
     with pytest.raises(ValueError, match=r"`check` .* which is not given"):
         engine.hessian(energy, check=True)
-    with pytest.raises(ValueError, match=r"one array as variable"):
-        engine.jacobian(lambda x, y: x * y, (0, 1), sparsity="auto")(X, X)
     with pytest.raises(ValueError, match=r"returns one array, got 2"):
         engine.jacobian(lambda x: (x, x), sparsity=np.eye(N))(X)
     with pytest.raises(ValueError, match=r"returns one array, got 2"):
         engine.jacobian_sparsity(lambda x: (x, x))(X)
+
+
+NOT_ONE: dict[str, tuple[Callable[..., Any], str]] = {
+    "parameters": (
+        lambda transform, net: transform(lambda net, x: net(x))(net, X),
+        r"argument 0 is a Module \(Linear\), whose parameters are 2 arrays: differentiate by an array \(`argnums=1`\)",
+    ),
+    "parameters alone": (
+        lambda transform, net: transform(lambda net: net(X))(net),
+        r"argument 0 is a Module \(Linear\), whose parameters are 2 arrays: differentiate by an array",
+    ),
+    "two arrays": (
+        lambda transform, net: transform(lambda x, y: x * y, (0, 1))(X, X),
+        r"`argnums` \(=\(0, 1\)\) names 2 arguments: name one \(`argnums=0`\), or join the arrays into one vector",
+    ),
+    "one of several": (
+        lambda transform, net: transform(lambda x, y: x * y, (1,))(X, X),
+        r"`argnums` \(=\(1,\)\) names a tuple of one: name one \(`argnums=1`\)",
+    ),
+    "a structure": (
+        lambda transform, net: transform(lambda parts: parts["a"] * parts["b"])({"a": X, "b": X}),
+        r"argument 0 holds 2 arrays: join them into one vector, and part that in the function",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "got"), NOT_ONE.values(), ids=NOT_ONE.keys())
+def test_variables_that_are_not_one_array_are_told_how_to_be(engine: ModuleType, call: Callable[..., Any], got: str) -> None:
+    net = engine.nn.Linear(N, 2, dtype=np.float64)
+    for name, pattern in (("jacobian", "auto"), ("jacobian", np.eye(N)), ("hessian", "auto")):
+        transform = partial(getattr(engine, name), sparsity=pattern)
+        with pytest.raises(ValueError, match=f"^{name}: a sparse matrix has a column .*, but {got}, or leave `sparsity` out$"):
+            call(transform, net)
+    for name in ("jacobian_sparsity", "hessian_sparsity"):
+        with pytest.raises(ValueError, match=f"^{name}: a sparse matrix has a column .*, but {got}.*"):
+            call(getattr(engine, name), net)
 
 
 @pytest.mark.parametrize("outer", [dualdiff, revdiff], ids=lambda module: module.__name__)

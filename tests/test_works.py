@@ -76,6 +76,25 @@ def test_parts_of_a_large_buffer_are_fetched_from_where_it_lies():
     assert told(lambda: part @ abstract(8, 4), "matmul") == {Work("matmul", F4, (1, 64, 4, 8)): 1}
 
 
+def test_elements_of_a_large_buffer_each_lie_in_a_line_of_their_own():
+    large, near, at = abstract(1 << 12, 1 << 10), abstract(64, 8), abstract(50, dtype=np.intp)  # 2**24 bytes, and 2**11
+
+    def program():
+        large[at, at] = abstract(50)
+        large[at] = abstract(50, 1 << 10)
+        large[:, at]
+        near[at, at]
+
+    names = "scatter far", "scatter", "gather far", "gather"
+    counted = {(work.function, work.dims): n for name in names for work, n in told(program, name).items()}
+    assert counted == {
+        ("scatter far", (50,)): 1,
+        ("scatter", (50 << 10,)): 1,  # whole rows
+        ("gather far", (50 << 12,)): 1,
+        ("gather", (50,)): 1,
+    }
+
+
 def test_random_numbers_are_told():
     x = revdiff.tensor(abstract(6, 5))
     assert told(lambda: revdiff.nn.functional.dropout(x, 0.5), "draw") == {Work("draw", F4, (30,)): 1}

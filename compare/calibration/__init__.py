@@ -6,7 +6,7 @@ walks memory, and every operation of an engine. The calibration of a machine is 
     seconds = pace * sum over calls of factor * what they take, which is of a
         function that walks arrays   call + max(elements * element, bytes * traffic(bytes)), and walk + loops * loop for several loops
         product of matrices          call + products * table(rows, columns, terms)
-        gather, scatter, draw        call + elements * element
+        gather, scatter, draw        call + elements * element, which is more where each lies in a line of memory of its own
         byte of a far buffer         traffic(buffer) - traffic(call), where a call touches a part of it
         new buffer                   buffers(bytes)
         view, new array              call
@@ -15,10 +15,10 @@ walks memory, and every operation of an engine. The calibration of a machine is 
 
 Every price is measured by itself: numpy's functions on arrays that fit the first cache, on inner loops of several lengths and on strided
 ones; `traffic` and `buffers` from the first cache to beyond the last; products on a grid from vectors to 512 squared; rules of kernels on
-rows of the table of scenarios; operations of the engines on stacks of layers of four numbers, told apart by growing them. Five
-factors (of numpy's calls, of what engines and rules do beside them, of elements in the caches, of memory beyond them, of products) are what
-small networks of every kind take over the sum of these. Nothing is fitted to the networks that predictions are judged by
-(`python -m compare bench --only prediction`).
+rows of the table of scenarios; operations of the engines on stacks of layers of four numbers, told apart by growing them. Six
+factors (of numpy's calls, of what engines and rules do beside them, of elements in the caches, of memory beyond, of memory that is
+streamed, of products) are what small networks of every kind take over the sum of these, at the pace of that moment. Nothing is fitted to
+the networks that predictions are judged by (`python -m compare bench --only prediction`).
 
 A core that shares its units with a busy one computes at half its speed, for milliseconds or minutes. So everything is timed beside a gauge,
 and prices are told by moments in which that is at its best. What they come to together counts at the pace that the machine usually had

@@ -8,26 +8,26 @@ from collections.abc import Mapping
 import msgspec
 
 from compare.calibration.curves import Curve, Products
-from compare.calibration.walks import LIKE, Walk
+from compare.calibration.walks import LIKE, SCATTERED, Walk
 from compare.optimizers import OPTIMIZERS
 from diffcore.arrays.works import STILL, STRIDED
 from diffcore.ledger import Work
 
-VERSION = 3
+VERSION = 4
 """Version of the format. A reader refuses every other version."""
 OVERHEADS = ("update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.values())))
 """Operations that take time on any machine. (What is told of others is what is left beside rules, which may be less than nothing.)"""
-KINDS = ("numpy", "engines", "elements", "memory", "products")
+KINDS = ("numpy", "engines", "elements", "memory", "streams", "products")
 """Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements in the caches, of elements and bytes where
-a call touches more than `STREAM` bytes, and of multiply-adds."""
-STREAM = 1 << 20
+a call touches more than `BEYOND` bytes, the same where it touches more than `STREAM` bytes, and of multiply-adds."""
+BEYOND, STREAM = 1 << 20, 1 << 23
 WIDE = ("float64", "int64")
 """Dtypes of 8 bytes."""
 _RULES = {"apply": "kernel"}
 """Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record` and `push`."""
 
 
-Prices = tuple[float, float, float, float, float]
+Prices = tuple[float, float, float, float, float, float]
 """Seconds of each of `KINDS`."""
 
 
@@ -88,25 +88,25 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         function, of, dims = work
         if function == "matmul":
             batch, *sizes = dims
-            return self.call, 0.0, 0.0, 0.0, batch * self._products(of).at(*sizes)
+            return self.call, 0.0, 0.0, 0.0, 0.0, batch * self._products(of).at(*sizes)
         if function == "far":
             near, away = dims
-            return 0.0, 0.0, 0.0, max(self.traffic.at(away) - self.traffic.at(near), 0.0), 0.0
+            return _moving(0.0, max(self.traffic.at(away) - self.traffic.at(near), 0.0), max(away, BEYOND + 1))
         if function == "allocate":
             return _moving(0.0, self.buffers.at(dims[0]) if dims[0] >= 1024 else 0.0, dims[0])
         if len(dims) == 4:
             return self._walked(function, of, *dims)
-        if function in ("gather", "scatter", "draw"):
+        if function in SCATTERED:
             walk = self._walks(of)[function]
             return _moving(walk.call, walk.element * dims[0], dims[0] * (8 if of in WIDE else 4))
         if function == "concatenate":
             _, count, nbytes = dims
             return _moving(self.operations["concatenate"] * max(count, 2) / 2, nbytes * self.traffic.at(nbytes), nbytes)
         if function in ("turn", "chain"):
-            return 0.0, dims[0] * self.operations.get(function, 0.0), 0.0, 0.0, 0.0
+            return 0.0, dims[0] * self.operations.get(function, 0.0), 0.0, 0.0, 0.0, 0.0
         own = self.operations.get(f"{_RULES.get(function, function)} {of}")
         seconds = self.operations.get(function, 0.0) if own is None else own
-        return (seconds, 0.0, 0.0, 0.0, 0.0) if function in ("view", "make") else (0.0, seconds, 0.0, 0.0, 0.0)
+        return (seconds, 0.0, 0.0, 0.0, 0.0, 0.0) if function in ("view", "make") else (0.0, seconds, 0.0, 0.0, 0.0, 0.0)
 
     def _products(self, dtype: str) -> Products:
         return self.products.get(dtype) or self.products["float32"]
@@ -124,4 +124,6 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def _moving(call: float, seconds: float, nbytes: int) -> Prices:
     """A call of numpy's, and `seconds` for what it does with so many bytes."""
-    return (call, 0.0, 0.0, seconds, 0.0) if nbytes > STREAM else (call, 0.0, seconds, 0.0, 0.0)
+    if nbytes <= BEYOND:
+        return call, 0.0, seconds, 0.0, 0.0, 0.0
+    return (call, 0.0, 0.0, seconds, 0.0, 0.0) if nbytes <= STREAM else (call, 0.0, 0.0, 0.0, seconds, 0.0)

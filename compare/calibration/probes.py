@@ -18,7 +18,7 @@ from compare.calibration.programs import Timed, evaluated
 from compare.calibration.stopwatch import Stopwatch
 from compare.strategies import STRATEGIES
 
-STIFF = 0.5
+STIFF = 5.0
 """How many probes it takes to outweigh that a factor is 1: what they do not tell apart stays there."""
 BOUNDS = (0.4, 2.5)
 """Between which factors are kept."""
@@ -54,7 +54,7 @@ PROBES: tuple[tuple[Callable[..., Any], tuple[tuple[int, ...], ...]], ...] = (
     (_attention, ((6, 9, 16), (24, 9, 16))),
 )
 """Networks, and the shapes of their inputs."""
-LARGE = 4000
+LARGE = 12_000
 """Numbers of an input from which a probe takes too long to be differentiated by parameter directions."""
 
 
@@ -67,7 +67,7 @@ def factors(watch: Stopwatch, calibration: Calibration) -> dict[str, float]:
         for strategy in STRATEGIES.values()
         if strategy.name != "forward-parameters" or math.prod(shape) <= LARGE
     ]
-    return fitted([parts(calibration, program, watch.seconds(program.run)) for program in programs])
+    return fitted([parts(calibration, program, watch.seconds(program.run, calm=False)) for program in programs])
 
 
 def parts(calibration: Calibration, program: Timed, seconds: float) -> list[float]:

@@ -79,25 +79,27 @@ class Stopwatch:
         """By what `seconds` are to be multiplied for the machine as it usually was."""
         return self.usual / self.unit
 
-    def seconds(self, work: Callable[[], object]) -> float:
-        """Seconds of one repetition of `work`, which is warm."""
+    def seconds(self, work: Callable[[], object], *, calm: bool = True) -> float:
+        """Seconds of one repetition of `work`, which is warm; if not `calm`, in proportion to the gauge as that is now, fast or slow."""
         work()
         clock = self.clock
         count = 1
         with quiet():
             while (taken := _time(work, count, clock)) < BATCH / 2:
                 count = max(2 * count, min(int(count * BATCH / max(taken, 1e-7)), 64 * count))
-            before, found, calm = self.gauge(), list[tuple[float, float]](), 0
+            before, found, calmly = self.gauge(), list[tuple[float, float]](), 0
             end = time.perf_counter() + PATIENCE
-            while calm < WANTED and (len(found) < LEAST or time.perf_counter() < end):
+            while calmly < WANTED and (len(found) < LEAST or time.perf_counter() < end):
                 taken = _time(work, count, clock)
+                if count == 1:
+                    self.gauge()  # long work leaves the caches with nothing of it, which is not the machine's pace
                 after = self.gauge()
                 found.append((max(before, after), taken / count / (before + after) * 2))
-                calm += max(before, after) <= CALM * self.best
+                calmly += max(before, after) <= CALM * self.best
                 before = after
         self._note([gauge for gauge, _ in found])
         found.sort()
-        kept = sorted(ratio for _, ratio in found[: max(3, calm)])
+        kept = sorted(ratio for _, ratio in (found[: max(3, calmly)] if calm else found))
         return kept[len(kept) // 2] * self.unit
 
     def _note(self, gauges: Sequence[float]) -> None:
@@ -120,6 +122,7 @@ class Stopwatch:
                     start = clock()
                     work()
                     taken.append(clock() - start)
+                self.gauge()
                 after = self.gauge()
                 found.append((max(before, after), [(each - taken[0]) / (before + after) * 2 for each in taken[1:]]))
                 calm += max(before, after) <= CALM * self.best

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import msgspec
@@ -17,6 +18,12 @@ NEAR, FEWER, LOOPS = 2048, 1024, (8, 256)
 inner loops that the latter are cut into."""
 TRAFFIC = tuple(1 << n for n in range(15, 29))
 """Bytes that a call reads and writes, from the first cache to beyond the last."""
+CORE, ROUND = 1 << 20, 1 << 26
+"""Bytes of which a core finds most in its own cache again, and bytes that are touched before what is larger than that is touched again."""
+APART, SPREAD = 1 << 15, 32
+"""Elements that are scattered over a large buffer, of how many one: each lies in a line of memory of its own."""
+SCATTERED = ("gather", "scatter", "gather far", "scatter far", "draw")
+"""Functions that take as long for every element wherever it lies."""
 BUFFERS = tuple(1 << n for n in range(10, 28))
 """Bytes of new buffers."""
 
@@ -134,11 +141,20 @@ def _numbers(shape: tuple[int, ...], dtype: str) -> Any:
 
 
 def traffic(watch: Stopwatch) -> Curve:
-    """Seconds per byte that a call reads and writes, by the bytes of all its operands."""
+    """Seconds per byte that a call reads and writes, by the bytes of all its operands.
+
+    What is too large for a core's own cache has been left by others in between, as in a step: the calls take turns on `ROUND` bytes.
+    """
     found = []
     for nbytes in TRAFFIC:
-        x, y, out = (np.ones(nbytes // 12, np.float32) for _ in range(3))
-        found.append(watch.seconds(partial(np.add, x, y, out=out)) / nbytes)
+        count = ROUND // nbytes if nbytes > CORE else 1
+        turns = cycle([[np.ones(nbytes // 12, np.float32) for _ in range(3)] for _ in range(max(count, 1))])
+
+        def add(turns: Iterator[list[Any]] = turns) -> None:
+            x, y, out = next(turns)
+            np.add(x, y, out=out)
+
+        found.append(watch.seconds(add) / nbytes)
     return rising(TRAFFIC, found)
 
 
@@ -156,16 +172,20 @@ def scattered(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
     """Gathers and scatters by positions, and random numbers."""
     rng = np.random.default_rng(0)
     x, index = _numbers((NEAR,), dtype), rng.permutation(NEAR)
-    few, out = index[:1], np.empty((NEAR,), dtype)
+    out, large = np.empty((NEAR,), dtype), _numbers((APART * SPREAD,), dtype)
+    apart, values = np.arange(0, APART * SPREAD, SPREAD), _numbers((APART,), dtype)
 
-    def both(program: Callable[[Any], Any]) -> Walk:
-        call, near = watch.seconds(lambda: program(few)), watch.seconds(lambda: program(index))
-        element = max(near - call, 0.02 * call) / NEAR
+    def both(program: Callable[[Any], Any], many: Any = index) -> Walk:
+        few = many[:1]
+        call, near = watch.seconds(lambda: program(few)), watch.seconds(lambda: program(many))
+        element = max(near - call, 0.02 * call) / len(many)
         return Walk(call, 0.0, 0.0, 0.0, element, element)
 
     return {
         "gather": both(lambda at: x[at]),
         "scatter": both(lambda at: out.__setitem__(at, x[: len(at)])),
+        "gather far": both(lambda at: large[at], apart),
+        "scatter far": both(lambda at: large.__setitem__(at, values[: len(at)]), apart),
         "draw": both(lambda at: rng.random(len(at), dtype=np.float32)),
     }
 

@@ -21,9 +21,9 @@ def budget(memory: int | str | None) -> Budget:
     """The budget `memory` (bytes, or a text such as `"16GB"`), or `SHARE` of the memory there is. Raises `InputError`."""
     if memory is not None:
         try:
-            found = parse_bytes(int(memory) if isinstance(memory, str) and memory.isdecimal() else memory)
+            found = parse_bytes(memory)
         except ValueError as error:
-            raise InputError(str(error).replace("memory (", "`memory` (", 1)) from None
+            raise InputError(str(error)) from None
         return Budget(found, "--memory")
     available = available_memory()
     if available is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from compare.errors import InputError, choose
 from compare.networks import NETWORKS
@@ -51,13 +52,13 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
         choose("dtype", self.dtype, DTYPES)
         if self.optimizer is not None:
             choose("optimizer", self.optimizer, OPTIMIZERS)
-        require_count("directions", self.directions, least=1)
+        force_setattr(self, "directions", require_count("directions", self.directions, least=1))
         if self.directions > MOST_DIRECTIONS:
             raise InputError(f"`directions` (={self.directions}) must be at most {MOST_DIRECTIONS}")
         for name in ("batch", "outputs", "width", "depth"):
             value = getattr(self, name)
             if value is not None:
-                require_count(name, value, least=1)
+                force_setattr(self, name, require_count(name, value, least=1))
         if isinstance(self.network, str) and not source.is_file(self.network):
             choose("network", self.network, [*NETWORKS, "FILE.py:FUNCTION"])
             for name in ("inputs", "loss"):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-from diffcore.arrays.works import moved, multiplied, reduced, walked
+from diffcore.arrays.works import moved, multiplied, reduced, scattered, walked
 from diffcore.errors import AbstractValueError, UnknownCostError
 from diffcore.ledger import Storage, did, state
 
@@ -111,7 +111,7 @@ class AbstractArray(NDArrayOperatorsMixin):
         parts = index if isinstance(index, tuple) else (index,)
         if not _is_basic(parts):
             gathered = _gathered_shape(self.shape, tuple(_index_stand_in(part) for part in parts))
-            did("gather", self.dtype.name, math.prod(gathered))
+            scattered("gather", self, parts[-1] if len(parts) == self.ndim else None, math.prod(gathered))
             return _gathered(self, parts, gathered)
         did("view", "getitem")
         shape, strides = _sliced(self, parts)
@@ -126,7 +126,7 @@ class AbstractArray(NDArrayOperatorsMixin):
             moved("put", AbstractArray(shape, self.dtype, self.storage, strides), value)
         else:
             shape = _gathered_shape(self.shape, tuple(_index_stand_in(part) for part in parts))
-            did("scatter", self.dtype.name, math.prod(shape))
+            scattered("scatter", self, parts[-1] if len(parts) == self.ndim else None, math.prod(shape))
         _broadcast((_shape(value), shape))
 
     def __pow__(self, exponent: Any) -> Any:

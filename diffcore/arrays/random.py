@@ -17,6 +17,7 @@ import numpy as np
 
 from diffcore.arrays import is_traced
 from diffcore.arrays.observed import observed_beside
+from diffcore.whole import integer
 
 
 class Generator(np.random.Generator):
@@ -28,6 +29,7 @@ class Generator(np.random.Generator):
 
     def manual_seed(self, seed: int) -> Self:
         """Restart from `seed` and return the generator. Equal seeds give equal numbers; negative ones count down from 2^64."""
+        seed = integer("manual_seed", "seed", seed)
         self.bit_generator.state = np.random.PCG64(seed if seed >= 0 else seed + (1 << 64)).state
         self._seed = seed
         return self

@@ -27,6 +27,8 @@ Shape = tuple[int, ...]
 STRIDED, STILL = 1, 2
 NEAR, MATRICES = 1 << 15, 1 << 18
 """Bytes of a buffer that is near whatever is done, and of matrices."""
+FAR = 1 << 23
+"""Bytes of a buffer from which an element of it is in no cache of a core."""
 
 
 def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> None:
@@ -142,3 +144,13 @@ def multiplied(dtype: Any, batch: int, rows: int, columns: int, terms: int, oper
         did("matmul", np.dtype(dtype).name, batch, rows, columns, terms)
         touched = sum(getattr(x, "nbytes", 0) for x in operands)
         _fetched(operands, min(touched, MATRICES), touched)
+
+
+def scattered(function: str, x: Any, last: Any, size: int) -> None:
+    """Tell of a gather from `x`, or a scatter into it, of `size` elements by an index; `last` is what stands for the last axis there.
+
+    It is `far` where each element is in a line of memory of its own, in a buffer larger than the second cache.
+    """
+    if state.ledger is not None and state.ledger.works:
+        single = hasattr(last, "shape") or isinstance(last, list)
+        did(f"{function} far" if single and x.nbytes > FAR else function, x.dtype.name, size)

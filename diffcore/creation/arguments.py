@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypedDict, TypeVar
 
@@ -14,6 +13,7 @@ from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import Boxed, unboxed
 from diffcore.errors import ArgumentError, DeviceError, DTypeError, GradientError, ShapeError
 from diffcore.seeds import array_under
+from diffcore.whole import integer
 
 T = TypeVar("T")
 
@@ -41,20 +41,10 @@ def size_of(op: str, sizes: tuple[Any, ...], size: Any = None) -> tuple[int, ...
     if not sizes:
         raise TypeError(f"{op}: missing 1 required argument: `size`")
     given = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) and not isinstance(sizes[0], str) else sizes
-    shape = tuple(integer(op, "size", n) for n in given)
+    shape = tuple(integer(op, "size", n, "a tuple of ints") for n in given)
     if any(n < 0 for n in shape):
         raise ShapeError(f"{op}: dimension size must be non-negative, got `size` {list(shape)}")
     return shape
-
-
-def integer(op: str, name: str, value: Any) -> int:
-    """`value`, which must be an integer. Raises `TypeError`."""
-    try:
-        if not isinstance(value, bool):  # which `operator.index` would take for 0 or 1
-            return operator.index(value)
-    except TypeError:
-        pass
-    raise TypeError(f"{op}: argument `{name}` must be {'a tuple of ints' if name == 'size' else 'an int'}, not {type(value).__name__}")
 
 
 def number(op: str, name: str, value: Any) -> Any:

@@ -11,11 +11,12 @@ from typing import Any, TypeVar, Unpack
 import numpy as np
 
 from diffcore.arrays import devices, is_array, is_float, random
-from diffcore.creation.arguments import LikeOptions, Maker, Options, check_float, integer, number, size_of
+from diffcore.creation.arguments import LikeOptions, Maker, Options, check_float, number, size_of
 from diffcore.creation.filling import like
 from diffcore.dispatch import Boxed
 from diffcore.errors import ArgumentError, ShapeError
 from diffcore.seeds import array_under
+from diffcore.whole import integer
 
 T = TypeVar("T")
 

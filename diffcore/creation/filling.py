@@ -8,10 +8,11 @@ from typing import Any, TypeVar, Unpack
 import numpy as np
 
 from diffcore.arrays import devices, is_array
-from diffcore.creation.arguments import LikeOptions, Maker, Options, integer, number, size_of, value_fits
+from diffcore.creation.arguments import LikeOptions, Maker, Options, number, size_of, value_fits
 from diffcore.dispatch import Boxed
 from diffcore.errors import ArgumentError
 from diffcore.seeds import array_under
+from diffcore.whole import integer
 
 T = TypeVar("T")
 

@@ -11,6 +11,7 @@ from diffcore.creation.arguments import Maker, dtype_of, size_of
 from diffcore.dispatch import Boxed, mixed_engines
 from diffcore.dtypes import TYPE_NAMES
 from diffcore.errors import DTypeError
+from diffcore.whole import whole
 
 T = TypeVar("T")
 
@@ -110,7 +111,7 @@ class Wrapping(Maker[T]):
 
     def _typed(self, name: str, data: tuple[Any, ...]) -> T:
         dtype: np.dtype[Any] = TYPE_NAMES[name]
-        if len(data) == 1 and not isinstance(data[0], int):
+        if len(data) == 1 and (isinstance(data[0], Boxed) or whole(data[0]) is None):
             (values,) = data
             return self.kind(devices.new_array(values.array if isinstance(values, Boxed) else values, dtype))  # type: ignore[attr-defined]
         shape = size_of(name, data) if data else (0,)

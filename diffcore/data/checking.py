@@ -9,6 +9,7 @@ import numpy as np
 from diffcore.arrays import random
 from diffcore.errors import ArgumentError, DTypeError, ShapeError
 from diffcore.seeds import array_under
+from diffcore.whole import whole
 
 
 def check_finite(data: Any, name: str = "data") -> None:
@@ -33,11 +34,11 @@ def check_finite(data: Any, name: str = "data") -> None:
 
 def check_whole(what: str, name: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """`value` as an integer of at least `least` and at most `most`. Raises `ArgumentError` saying that argument `name` of `what` is not."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
-    if not whole or value < least or (most is not None and value > most):
+    found = whole(value, least)
+    if found is None or (most is not None and found > most):
         expected = f"an integer of {least} or more" if most is None else f"an integer from {least} to {most}"
         raise ArgumentError(f"{what}: `{name}` (={value!r}) must be {expected}")
-    return int(value)
+    return found
 
 
 def check_spread(what: str, name: str, value: Any) -> float:

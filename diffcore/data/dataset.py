@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from diffcore.errors import ArgumentError, DTypeError, ShapeError
+from diffcore.whole import integer, whole
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -68,8 +69,8 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
         return int(self.tensors[0].shape[0])
 
     def __getitem__(self, index: Any) -> tuple[Any, ...]:
-        n = len(self)
-        if isinstance(index, int) and not -n <= index < n:  # jax would take the last example instead
+        n, position = len(self), whole(index)
+        if position is not None and not -n <= position < n:  # jax would take the last example instead
             raise IndexError(f"TensorDataset: index {index} is out of range for {n} examples")
         return tuple(t[index] for t in self.tensors)
 
@@ -111,12 +112,12 @@ class ConcatDataset(Dataset[T_co]):
         return self.cumulative_sizes[-1]
 
     def __getitem__(self, index: Any) -> Any:
-        n = len(self)
-        if not -n <= index < n:
+        n, position = len(self), integer("ConcatDataset", "index", index)
+        if not -n <= position < n:
             raise IndexError(f"ConcatDataset: index {index} is out of range for {n} examples")
-        index = index % n
-        which = int(np.searchsorted(self.cumulative_sizes, index, side="right"))
-        return self.datasets[which][int(index) - (self.cumulative_sizes[which - 1] if which else 0)]
+        position %= n
+        which = int(np.searchsorted(self.cumulative_sizes, position, side="right"))
+        return self.datasets[which][position - (self.cumulative_sizes[which - 1] if which else 0)]
 
 
 class ChainDataset(IterableDataset[T_co]):

@@ -52,7 +52,7 @@ class DataLoader:
         seed: int | None = None,
     ) -> None:
         if batch_size is not None:
-            check_whole("DataLoader", "batch_size", batch_size)
+            batch_size = check_whole("DataLoader", "batch_size", batch_size)
         self.num_workers = check_whole("DataLoader", "num_workers", num_workers, 0)
         _check_together(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last)
         if generator is not None and seed is not None:

@@ -48,10 +48,9 @@ class RandomSampler(Sampler[int]):
         self, data_source: Any, replacement: bool = False, num_samples: int | None = None, generator: np.random.Generator | None = None
     ) -> None:
         super().__init__(data_source)
-        self.replacement, self._num_samples = _flag("RandomSampler", replacement), num_samples
+        self.replacement = _flag("RandomSampler", replacement)
         self.generator = random.checked(generator)
-        if num_samples is not None:
-            check_whole("RandomSampler", "num_samples", num_samples)
+        self._num_samples = None if num_samples is None else check_whole("RandomSampler", "num_samples", num_samples)
         if len(data_source) == 0:
             raise ArgumentError("RandomSampler: the data set is empty")
 

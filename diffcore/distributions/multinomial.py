@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from diffcore.arrays import devices, is_array, random
-from diffcore.creation.arguments import check_float, integer, size_of
+from diffcore.creation.arguments import check_float, size_of
 from diffcore.dispatch import Boxed
 from diffcore.errors import ArgumentError
 from diffcore.ops import softmax
 from diffcore.seeds import array_under
 from diffcore.size import Size
+from diffcore.whole import integer
 
 __all__ = ["Multinomial"]
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.families import multilinear
-from diffcore.kernels.layout import in_order
+from diffcore.kernels.indexing import scatter_index
+from diffcore.kernels.layout import MANY, in_order
 from diffcore.kernels.record import Call, Shape
-from diffcore.seeds import divided_of, one_hot_of
+from diffcore.seeds import divided_of, one_hot_of, range_of
 
 
 def _product(xp: Any, a: Any, b: Any) -> Any:
@@ -30,8 +32,14 @@ def _lined_up(call: Call, operand: int, t: Any) -> Any:
 
 
 def _push_matmul(call: Call, operand: int, t: Any) -> Any:
+    a, b = call.primals
     t = _lined_up(call, operand, t)
-    return matmul(t, call.primals[1]) if operand == 0 else matmul(call.primals[0], t)
+    if operand == 0:
+        return matmul(t, b)
+    if len(call.shapes[0]) == 2 and t.ndim == 3 and t.shape[-1] == 1 and t.shape[0] >= MANY:
+        directions, inner, _ = t.shape
+        return matmul(a, t.reshape((directions, inner)).mT).mT.reshape((directions, call.shape[0], 1))
+    return matmul(a, t)
 
 
 def _flat(x: Any, lead: int) -> Any:
@@ -78,12 +86,18 @@ def diagonal_in_right(a: Any, scale: Any, rows: slice, inner: Any, outer: Any, c
 
     They are the `rows` of all elements, (`inner[j]`, `outer[j]`).
     """
-    # Of a vector, every element is touched once and in order.
-    picked = in_order(a.T[rows]) if columns == 1 else a.T[inner]
+    if columns == 1:  # of a vector, every element is touched once and in order
+        picked = in_order(a[:, rows]).T if a[:, rows].shape[1] >= MANY else in_order(a.T[rows])
+    else:
+        picked = a.T[inner]
     if scale is not None:
         picked = picked * scale.reshape((-1, 1))
-    picked = picked.reshape((*picked.shape, 1))
-    return picked if columns == 1 else picked * one_hot_of(a, outer, columns).reshape((len(outer), 1, columns))
+    k, batch = picked.shape
+    if columns == 1:
+        return picked.reshape((k, batch, 1))
+    if is_mutable(picked):  # zeros but for one column of each direction, which takes a fraction of multiplying by them
+        return scatter_index(picked, index=(range_of(a, 0, k), slice(None), outer), shape=(k, batch, columns), unique=True)
+    return picked.reshape((k, batch, 1)) * one_hot_of(a, outer, columns).reshape((k, 1, columns))
 
 
 def _picked(scale: Any, rows: slice) -> Any:

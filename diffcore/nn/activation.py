@@ -258,8 +258,8 @@ class PReLU(initial.Initialised):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: str | None = None, dtype: Any = None) -> None:
         super().__init__()
-        initial.check_counts("PReLU", num_parameters=num_parameters)
-        self.num_parameters, self.init = num_parameters, init
+        (self.num_parameters,) = initial.checked_counts("PReLU", num_parameters=num_parameters)
+        self.init = init
         self._begin(device, dtype)
 
     def _initial(self, device: Any, dtype: Any) -> dict[str, Any]:

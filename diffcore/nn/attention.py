@@ -15,6 +15,7 @@ from diffcore.ops import add, linear, logical_not, logical_or, mean, permute, re
 from diffcore.ops.attention import attended
 from diffcore.ops.axes import Tensor
 from diffcore.ops.shape import astype
+from diffcore.whole import whole
 
 OP = "MultiheadAttention"
 
@@ -47,10 +48,12 @@ class MultiheadAttention(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if embed_dim <= 0 or num_heads <= 0 or embed_dim % num_heads:
+        width, heads = whole(embed_dim, least=1), whole(num_heads, least=1)
+        if width is None or heads is None or width % heads:
             raise ArgumentError(
                 f"{OP}: embed_dim must be divisible by num_heads, both positive: got `embed_dim` (={embed_dim}), `num_heads` (={num_heads})"
             )
+        embed_dim, num_heads = width, heads
         for option, value in (("add_bias_kv", add_bias_kv), ("add_zero_attn", add_zero_attn)):
             if value:
                 raise ArgumentError(f"{OP}: `{option}` (={value!r}) must be False: keys and values of the layer's own are not supported")
@@ -58,7 +61,9 @@ class MultiheadAttention(Module):
             raise ArgumentError(f"{OP}: `dropout` (={dropout!r}) must be a probability between 0 and 1")
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
         self.head_dim = embed_dim // num_heads
-        self.kdim, self.vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
+        self.kdim, self.vdim = initial.checked_counts(
+            OP, kdim=embed_dim if kdim is None else kdim, vdim=embed_dim if vdim is None else vdim
+        )
         together = self.kdim == self.vdim == embed_dim
         shapes = {"in_proj_weight": (3 * embed_dim, embed_dim)} if together else self._separate_shapes()
         for name in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):

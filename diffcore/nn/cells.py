@@ -18,6 +18,7 @@ from diffcore.nn import initial
 from diffcore.ops import linear, reshape
 from diffcore.ops.axes import Tensor
 from diffcore.seeds import zeros_of
+from diffcore.whole import whole
 
 State = tuple[Tensor, ...]
 """The hidden state `[batch, hidden]`, and for an LSTM the cell state beside it."""
@@ -70,11 +71,12 @@ def check_nonlinearity(op: str, nonlinearity: str) -> None:
 
 def check_size(op: str, name: str, value: Any) -> int:
     """`value`, which must be a positive whole number. Raises `TypeError` and `ValueError`."""
-    if not isinstance(value, int) or isinstance(value, bool):
+    found = whole(value)
+    if found is None:
         raise TypeError(f"{op}: `{name}` (={value!r}) should be of type int, got: {type(value).__name__}")
-    if value <= 0:
+    if found <= 0:
         raise ValueError(f"{op}: `{name}` (={value}) must be greater than zero")
-    return value
+    return found
 
 
 def check_like(op: str, x: Tensor, weight: Tensor, size: int) -> None:

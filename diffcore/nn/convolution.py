@@ -38,7 +38,9 @@ class _Convolution(initial.Initialised):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        initial.check_counts(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        in_channels, out_channels, groups = initial.checked_counts(
+            name, in_channels=in_channels, out_channels=out_channels, groups=groups
+        )
         for argument, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % groups:
                 raise ValueError(f"{name}: `{argument}` (={channels}) must be divisible by `groups` (={groups})")

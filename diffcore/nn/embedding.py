@@ -39,9 +39,9 @@ class Embedding(initial.Initialised):
             if value is not None and value is not False:
                 instead = "; bound the rows with `nn.utils.max_norm_` after a step" if name == "max_norm" else ""
                 raise ValueError(f"Embedding: `{name}` (={value!r}) is not supported{instead}")
-        initial.check_counts("Embedding", 0, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = _row(padding_idx, num_embeddings)
+        counts = initial.checked_counts("Embedding", 0, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        self.num_embeddings, self.embedding_dim = counts
+        self.padding_idx = _row(padding_idx, self.num_embeddings)
         self._begin(device, dtype)
 
     def _initial(self, device: Any, dtype: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from diffcore.arrays.devices import device_of, place
 from diffcore.dispatch import Boxed
 from diffcore.errors import ArgumentError, DTypeError, ShapeError
 from diffcore.seeds import array_under
+from diffcore.whole import integer
 
 __all__ = [
     "calculate_gain",
@@ -181,7 +182,7 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
     So a convolution passes on as many channels as it can. Raises `ShapeError` unless `tensor` is `[out, in, *window]` with 3 to 5 axes,
     `ArgumentError` where `groups` does not divide the output channels.
     """
-    shape = _shape("dirac_", tensor, 3, 4, 5)
+    shape, groups = _shape("dirac_", tensor, 3, 4, 5), integer("dirac_", "groups", groups)
     if groups < 1 or shape[0] % groups:
         raise ArgumentError(f"dirac_: dim 0 must be divisible by groups, got `groups` (={groups}) for shape {shape}")
 

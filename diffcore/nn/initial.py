@@ -10,6 +10,7 @@ import numpy as np
 from diffcore.arrays import devices, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.nn.module import Module
+from diffcore.whole import whole
 
 Shape = tuple[int, ...]
 
@@ -62,9 +63,11 @@ class Initialised(Module):
                     self._parameters[name].data = array
 
 
-def check_counts(layer: str, least: int = 1, **counts: Any) -> None:
-    """Raise `ValueError` unless all `counts` are whole numbers of at least `least`."""
-    for name, value in counts.items():
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+def checked_counts(layer: str, least: int = 1, **counts: Any) -> list[int]:
+    """All `counts` as integers. Raises `ValueError` unless they are whole numbers of at least `least`."""
+    found = {name: whole(value, least) for name, value in counts.items()}
+    for name, value in found.items():
+        if value is None:
             kind = "non-negative" if least == 0 else "positive"
-            raise ValueError(f"{layer}: `{name}` (={value!r}) must be a {kind} integer")
+            raise ValueError(f"{layer}: `{name}` (={counts[name]!r}) must be a {kind} integer")
+    return list(found.values())  # type: ignore[arg-type]  # none of them is `None`

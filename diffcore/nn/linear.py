@@ -19,8 +19,8 @@ class Linear(initial.Initialised):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: Any = None) -> None:
         super().__init__()
-        initial.check_counts("Linear", 0, in_features=in_features, out_features=out_features)
-        self.in_features, self.out_features, self._biased = in_features, out_features, bool(bias)
+        self.in_features, self.out_features = initial.checked_counts("Linear", 0, in_features=in_features, out_features=out_features)
+        self._biased = bool(bias)
         self._begin(device, dtype)
 
     def _initial(self, device: Any, dtype: Any) -> dict[str, Any]:
@@ -59,8 +59,9 @@ class Bilinear(initial.Initialised):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        initial.check_counts("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
-        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self.in1_features, self.in2_features, self.out_features = initial.checked_counts(
+            "Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features
+        )
         self._biased = bool(bias)
         self._begin(device, dtype)
 

@@ -92,7 +92,7 @@ class GroupNorm(initial.Initialised):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        initial.check_counts("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        num_groups, num_channels = initial.checked_counts("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: `num_channels` (={num_channels}) must be divisible by `num_groups` (={num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
@@ -115,8 +115,8 @@ class LocalResponseNorm(Module):
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
-        initial.check_counts("LocalResponseNorm", size=size)
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+        (self.size,) = initial.checked_counts("LocalResponseNorm", size=size)
+        self.alpha, self.beta, self.k = alpha, beta, k
 
     def forward(self, x: Any) -> Any:
         return normalisation.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
@@ -146,8 +146,8 @@ class _Running(initial.Initialised):
         bias: bool,
     ) -> None:
         super().__init__()
-        initial.check_counts(type(self).__name__, num_features=num_features)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        (self.num_features,) = initial.checked_counts(type(self).__name__, num_features=num_features)
+        self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats, self._biased = affine, track_running_stats, affine and bool(bias)
         self._begin(device, dtype)
         for name, array in self._statistics(device, dtype).items():
@@ -319,9 +319,8 @@ def _affine(shape: tuple[int, ...], weight: bool, bias: bool, device: Any, dtype
 
 
 def _shape(layer: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
-    for n in shape:
-        initial.check_counts(layer, normalized_shape=n)
+    given = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    shape = tuple(n for each in given for n in initial.checked_counts(layer, normalized_shape=each))
     if not shape:
         raise ValueError(f"{layer}: `normalized_shape` (=()) must contain at least one element")
     return shape

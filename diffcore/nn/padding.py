@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from diffcore.nn.module import Module
 from diffcore.ops import neural
+from diffcore.whole import whole
 
 
 class _Pad(Module):
@@ -17,9 +18,10 @@ class _Pad(Module):
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__()
-        widths = (padding,) * (2 * self.rank) if isinstance(padding, int) else tuple(padding)
-        if len(widths) != 2 * self.rank:
-            raise ValueError(f"{type(self).__name__}: `padding` (={padding!r}) must be an int or have {2 * self.rank} entries")
+        given = padding if isinstance(padding, Sequence) else (padding,) * (2 * self.rank)
+        widths = tuple(n for n in map(whole, given) if n is not None)
+        if not len(widths) == len(given) == 2 * self.rank:
+            raise ValueError(f"{type(self).__name__}: `padding` (={padding!r}) must be an int or have {2 * self.rank} entries, all ints")
         self.padding = widths
 
     def forward(self, x: Any) -> Any:

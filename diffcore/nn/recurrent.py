@@ -58,7 +58,7 @@ class Recurrent(initial.Initialised):
         for option, value in (("bias", bias), ("batch_first", batch_first), ("bidirectional", bidirectional)):
             if not isinstance(value, bool):
                 raise TypeError(f"{name}: `{option}` (={value!r}) should be of type bool, got: {type(value).__name__}")
-        if dropout and num_layers == 1:
+        if dropout and self.num_layers == 1:
             warnings.warn(
                 f"{name}: `dropout` (={dropout}) acts after all but the last recurrent layer, so it needs `num_layers` greater than 1",
                 stacklevel=3,

@@ -7,6 +7,7 @@ from typing import Any
 
 from diffcore.nn.module import Module
 from diffcore.ops import flatten, unflatten
+from diffcore.whole import whole
 
 
 class Flatten(Module):
@@ -28,11 +29,13 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
-        if not isinstance(dim, int):
+        axis = whole(dim)
+        if axis is None:
             raise TypeError(f"Unflatten: `dim` (={dim!r}) must be an integer")
-        if not isinstance(unflattened_size, Sequence) or not all(isinstance(n, int) for n in unflattened_size):
+        sizes = tuple(n for n in map(whole, unflattened_size) if n is not None) if isinstance(unflattened_size, Sequence) else None
+        if sizes is None or len(sizes) < len(unflattened_size):
             raise TypeError(f"Unflatten: `unflattened_size` (={unflattened_size!r}) must be a sequence of integers")
-        self.dim, self.unflattened_size = dim, unflattened_size
+        self.dim, self.unflattened_size = axis, sizes
 
     def forward(self, x: Any) -> Any:
         return unflatten(x, self.dim, self.unflattened_size)

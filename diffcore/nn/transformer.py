@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from diffcore import ops
-from diffcore.nn import functional
+from diffcore.nn import functional, initial
 from diffcore.nn.module import Module
 from diffcore.ops.axes import Tensor
 
@@ -86,10 +86,8 @@ class TransformerEncoder(Module):
         mask_check: bool = True,
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"TransformerEncoder: `num_layers` (={num_layers}) must be positive")
-        self.layers = self._layers.ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
-        self.num_layers = num_layers
+        (self.num_layers,) = initial.checked_counts("TransformerEncoder", num_layers=num_layers)
+        self.layers = self._layers.ModuleList([copy.deepcopy(encoder_layer) for _ in range(self.num_layers)])
         self.norm = norm
 
     def forward(

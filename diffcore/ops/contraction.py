@@ -15,6 +15,7 @@ from diffcore.ops.indexing import getitem
 from diffcore.ops.out import with_out
 from diffcore.ops.reduction import sum
 from diffcore.ops.shape import permute, reshape
+from diffcore.whole import integer
 
 __all__ = ["einsum", "tensordot"]
 
@@ -144,13 +145,14 @@ def _diagonal(x: Tensor, labels: str, size: dict[str, int]) -> tuple[Tensor, str
 
 def _counted(x: Tensor, axes: Any) -> list[int]:
     """Axes as numbers from 0."""
-    return [axis_of(axis, x.ndim) + x.ndim for axis in ([axes] if isinstance(axes, int) else axes)]
+    return [axis_of(axis, x.ndim) + x.ndim for axis in (axes if isinstance(axes, Sequence) else [axes])]
 
 
 @with_out
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over `dims`: that many last axes of `a` and first axes of `b`, or a pair of lists of axes."""
-    if isinstance(dims, int):
+    if not isinstance(dims, Sequence):
+        dims = integer("tensordot", "dims", dims)
         if not 0 <= dims <= builtins.min(a.ndim, b.ndim):
             raise ShapeError(f"tensordot: `dims` (={dims}) must be between 0 and the number of axes of `a` ({a.ndim}) and `b` ({b.ndim})")
         left, right = list(range(a.ndim - dims, a.ndim)), list(range(dims))

@@ -11,6 +11,7 @@ from diffcore.kernels import convolution as _c
 from diffcore.ops.arithmetic import add
 from diffcore.ops.axes import Tensor
 from diffcore.ops.shape import reshape
+from diffcore.whole import integer
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -91,6 +92,7 @@ def _conv(
     name: str, rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Any, dilation: Sizes, groups: int
 ) -> Tensor:
     x = batched(name, input, rank)
+    groups = integer(name, "groups", groups)
     _check(name, x, weight, bias, rank, groups, transposed=False)
     steps, gaps = sizes_of(name, "stride", stride, rank, 1), sizes_of(name, "dilation", dilation, rank, 1)
     taps = tuple(weight.shape[2:])
@@ -119,6 +121,7 @@ def _conv_transpose(
     dilation: Sizes,
 ) -> Tensor:
     x = batched(name, input, rank)
+    groups = integer(name, "groups", groups)
     _check(name, x, weight, bias, rank, groups, transposed=True)
     steps, gaps = sizes_of(name, "stride", stride, rank, 1), sizes_of(name, "dilation", dilation, rank, 1)
     cut, extra = sizes_of(name, "padding", padding, rank, 0), sizes_of(name, "output_padding", output_padding, rank, 0)

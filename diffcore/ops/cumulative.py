@@ -13,6 +13,7 @@ from diffcore.ops.indexing import getitem
 from diffcore.ops.out import with_out
 from diffcore.ops.shape import astype, reshape
 from diffcore.ops.sorting import Selected, selected
+from diffcore.whole import integer
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
 
@@ -70,7 +71,7 @@ def cummin(x: Tensor, dim: int | None = None, *, axis: int | None = None) -> Sel
 
 def diff(x: Tensor, n: int = 1, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """Differences `x[i + 1] - x[i]` along `dim`, taken `n` times; of booleans, whether they differ."""
-    at = axis_of(dim if axis is None else axis, x.ndim)
+    at, n = axis_of(dim if axis is None else axis, x.ndim), integer("diff", "n", n)
     if not x.ndim:
         raise ShapeError("diff: `x` needs at least one axis, got ()")
     if n < 0:

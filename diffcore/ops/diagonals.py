@@ -12,6 +12,7 @@ from diffcore.kernels import strides as _t
 from diffcore.ops.axes import Tensor, axis_of
 from diffcore.ops.out import with_out
 from diffcore.ops.reduction import sum
+from diffcore.whole import integer
 
 __all__ = ["diag", "diag_embed", "diagonal", "trace", "tril", "tril_indices", "triu", "triu_indices"]
 
@@ -90,9 +91,11 @@ def triu(x: Tensor, diagonal: int = 0) -> Tensor:
 
 def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
     """Rows and columns of the lower triangle of a `row x col` matrix, as an array `[2, n]` in row-major order."""
+    row, col, offset = (integer("tril_indices", *given) for given in (("row", row), ("col", col), ("offset", offset)))
     return np.stack(np.nonzero(np.tri(row, col, offset, dtype=bool)))
 
 
 def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
     """Rows and columns of the upper triangle of a `row x col` matrix, as an array `[2, n]` in row-major order."""
+    row, col, offset = (integer("triu_indices", *given) for given in (("row", row), ("col", col), ("offset", offset)))
     return np.stack(np.nonzero(~np.tri(row, col, offset - 1, dtype=bool)))

@@ -19,6 +19,7 @@ from diffcore.ops.axes import Tensor, axis_of
 from diffcore.ops.indexing import getitem, narrow
 from diffcore.ops.out import with_out
 from diffcore.ops.shape import astype, broadcast_to, reshape, transpose
+from diffcore.whole import integer
 
 __all__ = [
     "atleast_1d",
@@ -209,7 +210,8 @@ def _parts(x: Tensor, bounds: Sequence[int], axis: int) -> tuple[Tensor, ...]:
 def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`x` split along `dim` into at most `chunks` parts of one size (the last may be smaller). Raises `ShapeError` for less than one."""
     _needs_axes("chunk", x)
-    if operator.index(chunks) < 1:
+    chunks = integer("chunk", "chunks", chunks)
+    if chunks < 1:
         raise ShapeError(f"chunk: expects `chunks` to be greater than 0, got: {chunks}")
     n = x.shape[axis_of(dim, x.ndim)]
     return split(x, -(-n // chunks) if n else [0] * chunks, dim)

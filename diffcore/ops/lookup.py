@@ -14,6 +14,7 @@ from diffcore.kernels import indexing as _i
 from diffcore.kernels import shape as _s
 from diffcore.ops.axes import Tensor
 from diffcore.ops.gathering import integers
+from diffcore.whole import integer
 
 __all__ = ["embedding", "one_hot"]
 
@@ -44,7 +45,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
 
     Raises `IndexError` for a class index that is negative or not smaller than `num_classes`.
     """
-    index = integers("one_hot", input)
+    index, num_classes = integers("one_hot", input), integer("one_hot", "num_classes", num_classes)
     if num_classes == -1:
         if not index.size:
             raise ShapeError("one_hot: can not infer total number of classes from empty tensor: pass `num_classes`")

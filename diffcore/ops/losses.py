@@ -6,6 +6,7 @@ Regression losses broadcast `target` against `input` as PyTorch does, with a war
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 from typing import Any
 
@@ -233,7 +234,7 @@ def nll_loss(
     index that is no class.
     """
     _check_reduction("nll_loss", reduction)
-    return _picked_loss("nll_loss", input, _indices("nll_loss", target), weight, ignore_index, reduction, 0.0)
+    return _picked_loss("nll_loss", input, _indices("nll_loss", target), weight, operator.index(ignore_index), reduction, 0.0)
 
 
 def cross_entropy(
@@ -252,6 +253,7 @@ def cross_entropy(
     divides by the sum of the weights of class indices, or by the number of targets that are probabilities. Raises `ShapeError`,
     `DTypeError`, `IndexError` for an index that is no class, `ValueError` for options out of range.
     """
+    ignore_index = operator.index(ignore_index)
     plain = weight is None and not label_smoothing and ignore_index == _l.IGNORED
     if plain and getattr(target, "ndim", 0) == 1 and input.ndim == 2 and target.dtype.kind == "i" and reduction in _REDUCTIONS:
         try:

@@ -20,6 +20,7 @@ from diffcore.ops.convolution import same_dtype
 from diffcore.ops.shape import astype, reshape
 from diffcore.replay import is_again
 from diffcore.seeds import array_under
+from diffcore.whole import integer
 
 __all__ = [
     "batch_norm",
@@ -193,6 +194,7 @@ def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bia
     if input.ndim < 2:
         raise ShapeError(f"group_norm: expected `input` with at least 2 axes (batch, channels, ...), got {tuple(input.shape)}")
     n, channels, *spatial = input.shape
+    num_groups = integer("group_norm", "num_groups", num_groups)
     if num_groups < 1 or channels % num_groups:
         raise ValueError(
             f"group_norm: expected the {channels} channels of `input` {tuple(input.shape)} to be divisible by `num_groups` (={num_groups})"

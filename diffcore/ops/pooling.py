@@ -136,7 +136,8 @@ def _avg_pool(
     window = _window(name, input, rank, kernel_size, stride, padding, 1, ceil_mode)
     _check_float(name, input)
     if divisor_override is not None:
-        if operator.index(divisor_override) == 0:
+        divisor_override = operator.index(divisor_override)
+        if divisor_override == 0:
             raise ValueError(f"{name}: `divisor_override` (={divisor_override}) must not be zero")
         return div(_p.window_sum(input, window=window), divisor_override)
     counts = [_met(window, axis, n, count_include_pad) for axis, n in enumerate(input.shape[-rank:])]

@@ -277,7 +277,7 @@ def vector_norm(
     if dtype is not None:
         x = astype(x, dtype)
     _floating("vector_norm", x, "norm()")
-    if not isinstance(ord, builtins.int | float):
+    if not isinstance(ord, builtins.int | float | np.number):
         raise ShapeError(f"vector_norm: `ord` (={ord!r}) must be a number")
     keep, axes = keepdim or keepdims, axes_of(x, dim, axis)
     if ord == 0:

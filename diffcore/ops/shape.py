@@ -16,6 +16,7 @@ from diffcore.kernels import shape as _s
 from diffcore.kernels import strides as _t
 from diffcore.ops.axes import Tensor, axes_of, axis_of
 from diffcore.seeds import array_under
+from diffcore.whole import integer
 
 __all__ = [
     "broadcast_to",
@@ -96,7 +97,7 @@ def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
 
 def expand(x: Tensor, *sizes: Any) -> Tensor:
     """`x` repeated along axes of size one without copying; -1 keeps an axis as it is."""
-    wanted = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes
+    wanted = tuple(map(operator.index, _listed(sizes)))
     own = (*(None,) * (len(wanted) - x.ndim), *x.shape)
     return _s.broadcast_to(x, shape=tuple(n if w == -1 else w for w, n in zip(wanted, own, strict=False)))
 
@@ -172,7 +173,7 @@ def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 def squeeze(x: Tensor, dim: int | Sequence[int] | None = None, *, axis: int | Sequence[int] | None = None) -> Tensor:
     """`x` without its axes of size one: all of them, or those in `dim`, where others are left as they are."""
     dim = axis if dim is None else dim
-    axes = range(-x.ndim, 0) if dim is None else axes_of(x, dim, None) if dim != () else ()
+    axes = range(-x.ndim, 0) if dim is None else () if isinstance(dim, Sequence) and not dim else axes_of(x, dim, None)
     return _s.reshape(x, shape=tuple(n for i, n in enumerate(x.shape, -x.ndim) if n != 1 or i not in axes))
 
 
@@ -264,6 +265,7 @@ def roll(
 
 def rot90(x: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """A copy of `x` turned by `k` times 90 degrees in the plane of `dims`, from the first towards the second."""
+    k = integer("rot90", "k", k)
     if len(dims) != 2:
         raise ShapeError(f"rot90: expected total rotation dims == 2, but got `dims` (={tuple(dims)})")
     first, second = (axis_of(d, x.ndim) for d in dims)

@@ -174,7 +174,7 @@ def norm(x: Tensor, ord: Any = None, dim: Dims = None, keepdim: bool = False, *,
         return _r.vector_norm(x, 2, dim, keepdim, dtype=dtype)
     if dim is None and x.ndim not in (1, 2):
         raise ShapeError(f"linalg.norm: if `dim` is not specified but `ord` is, the input must be 1D or 2D, got shape {tuple(x.shape)}")
-    axes = (dim,) if isinstance(dim, int) else tuple(range(x.ndim)) if dim is None else tuple(dim)
+    axes = tuple(range(x.ndim)) if dim is None else tuple(dim) if isinstance(dim, Sequence) else (dim,)
     if isinstance(ord, str) or len(axes) == 2:
         return matrix_norm(x, ord, axes, keepdim, dtype=dtype)
     return _r.vector_norm(x, ord, axes, keepdim, dtype=dtype)

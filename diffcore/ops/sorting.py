@@ -21,6 +21,7 @@ from diffcore.ops.indexing import getitem
 from diffcore.ops.masking import where
 from diffcore.ops.out import with_out
 from diffcore.ops.shape import reshape
+from diffcore.whole import integer
 
 __all__ = ["argsort", "kthvalue", "median", "msort", "sort", "topk"]
 
@@ -72,7 +73,7 @@ def msort(x: Tensor) -> Tensor:
 @with_out
 def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Selected:
     """`(values, indices)`: the `k` largest (or smallest) elements along `dim`, best first; `sorted=False` orders them likewise."""
-    axis = axis_of(dim, x.ndim)
+    axis, k = axis_of(dim, x.ndim), integer("topk", "k", k)
     size = x.shape[axis] if x.ndim else 1
     if not 0 <= k <= size:
         raise ShapeError(f"topk: selected index `k` (={k}) out of range for dimension {dim}, which has {size} elements")
@@ -84,7 +85,7 @@ def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = 
 @with_out
 def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Selected:
     """`(value, index)` of the `k`-th smallest element along `dim`, counted from 1."""
-    axis = axis_of(dim, x.ndim)
+    axis, k = axis_of(dim, x.ndim), integer("kthvalue", "k", k)
     size = x.shape[axis] if x.ndim else 1
     if not 1 <= k <= size:
         raise ShapeError(f"kthvalue: selected number `k` (={k}) out of range for dimension {dim}, which has {size} elements")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from diffcore.optim.second_order import SecondOrder, Taken, _parts, _vector
+from diffcore.whole import whole
 
 
 class NewtonCG(SecondOrder):
@@ -34,9 +35,10 @@ class NewtonCG(SecondOrder):
     ) -> None:
         if tol is not None and not 0 <= tol < 1:
             raise ValueError(f"NewtonCG: `tol` (={tol!r}) must be at least 0 and below 1, or None")
-        if max_iter is not None and (not isinstance(max_iter, int) or isinstance(max_iter, bool) or max_iter < 1):
+        most = None if max_iter is None else whole(max_iter, least=1)
+        if most is None and max_iter is not None:
             raise ValueError(f"NewtonCG: `max_iter` (={max_iter!r}) must be a positive integer or None")
-        super().__init__(params, {"lr": lr, "damping": damping, "tol": tol, "max_iter": max_iter})
+        super().__init__(params, {"lr": lr, "damping": damping, "tol": tol, "max_iter": most})
 
     def _products(self, loss: Callable[..., Any], values: list[Any]) -> Callable[[list[Any]], list[Any]]:
         """The function that multiplies the Hessian of `loss` at `values` with a list of arrays like them."""

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffcore import tree
 from diffcore.arrays import is_float
 from diffcore.dispatch import new_level, unboxed
 from diffcore.examples import is_unknown
@@ -28,7 +27,7 @@ from diffcore.kernels.record import Call, Kernel, Shape
 from diffcore.modes import Mode
 from diffcore.sparsity.pattern import Pattern, single
 from diffcore.tensor import TensorSurface
-from diffcore.transforms import Arguments
+from diffcore.transforms import Arguments, positions, results, scalar_of
 
 
 class Dependence(NamedTuple):
@@ -91,7 +90,8 @@ def jacobian_sparsity(function: Callable[..., Any], argnums: int = 0) -> Callabl
     kernel does not declare how its result depends on an operand, it is taken to depend on all of it. For `jacobian(..., sparsity=pattern)`
     at many points, when the pattern is the same at all.
     """
-    return lambda *args: detected(function, Arguments("jacobian_sparsity", args, argnums)).matrix
+    position = positions("jacobian_sparsity", argnums)
+    return lambda *args: detected(function, Arguments("jacobian_sparsity", args, position)).matrix
 
 
 def detected(function: Callable[..., Any], arguments: Arguments) -> Pattern:
@@ -99,6 +99,7 @@ def detected(function: Callable[..., Any], arguments: Arguments) -> Pattern:
     import scipy.sparse
 
     out, level, size = _traced(function, arguments)
+    out = unboxed(one_result(arguments.transform, results(arguments.transform, out)[0]))
     if isinstance(out, Traced) and out.level == level and out.carried is not None:
         return Pattern(out.carried.sets)
     return Pattern(scipy.sparse.csr_array((math.prod(getattr(out, "shape", ())), size), dtype=bool))
@@ -109,7 +110,8 @@ def hessian_sparsity(function: Callable[..., Any], argnums: int = 0) -> Callable
 
     Two inputs meet there when some element that a nonlinear kernel makes depends on both. So the pattern is symmetric.
     """
-    return lambda *args: detected_twice(function, Arguments("hessian_sparsity", args, argnums)).matrix
+    position = positions("hessian_sparsity", argnums)
+    return lambda *args: detected_twice(function, Arguments("hessian_sparsity", args, position)).matrix
 
 
 def detected_twice(function: Callable[..., Any], arguments: Arguments) -> Pattern:
@@ -117,7 +119,8 @@ def detected_twice(function: Callable[..., Any], arguments: Arguments) -> Patter
     import scipy.sparse
 
     curved: list[Any] = []
-    _, _, size = _traced(function, arguments, curved)
+    out, _, size = _traced(function, arguments, curved)
+    scalar_of(arguments.transform, out)
     found = scipy.sparse.csr_array((size, size), dtype=bool)
     for sets in curved:
         found = found + sets.T.tocsr() @ sets
@@ -125,21 +128,23 @@ def detected_twice(function: Callable[..., Any], arguments: Arguments) -> Patter
 
 
 def _traced(function: Callable[..., Any], arguments: Arguments, curved: list[Any] | None = None) -> tuple[Any, int, int]:
-    """The one result of `function` on a variable that depends on itself, the level of both, and the number of inputs."""
+    """The result of `function` on a variable that depends on itself, the level of both, and the number of inputs."""
     import scipy.sparse
 
     primal = single(arguments)
     size = math.prod(primal.shape)
     level = new_level()
     variable = Traced(primal, level, Dependence(scipy.sparse.eye_array(size, dtype=bool, format="csr"), curved))
-    out = arguments.call(function, [variable], lambda array: Traced(array, level))
-    return unboxed(one_result(tree.flatten(out)[0])), level, size
+    return arguments.call(function, [variable], lambda array: Traced(array, level)), level, size
 
 
-def one_result(outs: list[Any]) -> Any:
+def one_result(transform: str, outs: list[Any]) -> Any:
     """The one array that a function with a sparse Jacobian returns. Raises `ValueError` for several."""
     if len(outs) != 1:
-        raise ValueError(f"jacobian: `sparsity` is for a function that returns one array, got {len(outs)}")
+        raise ValueError(
+            f"{transform}: a sparse matrix has a row for each element of one array, so the function must be one that returns one array, "
+            f"got {len(outs)}: join them into one vector"
+        )
     return outs[0]
 
 

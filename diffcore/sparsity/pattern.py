@@ -19,6 +19,7 @@ from diffcore.arrays import is_array, is_traced, namespace
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import Boxed
 from diffcore.errors import AbstractValueError, GradientError, ShapeError
+from diffcore.nn.module import Module
 from diffcore.replay import Moment
 from diffcore.seeds import array_under, zeros_of
 from diffcore.structured import shared_by_examples
@@ -170,11 +171,24 @@ def by_colour(like: Any, colours: np.ndarray, chosen: slice = slice(None), extra
 
 def single(arguments: Arguments) -> Any:
     """The one variable of a sparse Jacobian. Raises `ValueError` where there are several, or parameters of a `Module`."""
-    if not arguments.single or len(arguments.primals) != 1 or shared_by_examples(arguments)[0]:
-        raise ValueError(
-            "jacobian: `sparsity` is for one array as variable: a sparse matrix has a column per element of it; name one array by `argnums`"
-        )
-    return arguments.primals[0]
+    if arguments.single and len(arguments.primals) == 1 and not shared_by_examples(arguments)[0]:
+        return arguments.primals[0]
+    nets = [(n, arguments.args[n]) for n in arguments.argnums if isinstance(arguments.args[n], Module)]
+    if nets:
+        position, net = nets[0]
+        got = f"argument {position} is a Module ({type(net).__name__}), whose parameters are {len(list(net.parameters()))} arrays"
+        others = [n for n, x in enumerate(arguments.args) if is_array(x) or isinstance(x, Boxed)]
+        fix = f"differentiate by an array (`argnums={others[0]}`)" if others else "differentiate by an array"
+    elif not arguments.single:
+        several = len(arguments.argnums) > 1
+        got = f"`argnums` (={arguments.argnums}) names {f'{len(arguments.argnums)} arguments' if several else 'a tuple of one'}"
+        fix = f"name one (`argnums={arguments.argnums[0]}`)" + ", or join the arrays into one vector" * several
+    else:
+        got = f"argument {arguments.argnums[0]} holds {len(arguments.primals)} arrays"
+        fix = "join them into one vector, and part that in the function"
+    if not arguments.transform.endswith("_sparsity"):
+        fix += ", or leave `sparsity` out"
+    raise ValueError(f"{arguments.transform}: a sparse matrix has a column for each element of one array as variable, but {got}: {fix}")
 
 
 def probe(pattern: Pattern, axis: int, like: Any) -> np.ndarray:
@@ -248,8 +262,8 @@ class Patterns:
     What was found is kept, so that the same pattern found again is not coloured anew.
     """
 
-    def __init__(self, sparsity: Any, detect: Callable[[Arguments], Pattern]) -> None:
-        self._detect = detect
+    def __init__(self, transform: str, sparsity: Any, detect: Callable[[Arguments], Pattern]) -> None:
+        self.transform, self._detect = transform, detect
         self._last: Pattern | None = None
         self._given = None if isinstance(sparsity, str) and sparsity == "auto" else Pattern(sparsity)
 

@@ -12,6 +12,7 @@ from diffcore.budget import parse_bytes
 from diffcore.dispatch import Boxed
 from diffcore.nn.container import Sequential
 from diffcore.nn.module import Module
+from diffcore.whole import whole
 from revdiff.checkpointing import named, optimal
 from revdiff.checkpointing.chain import grouped
 from revdiff.checkpointing.schedule import Action, Schedule
@@ -35,9 +36,7 @@ class Wishes(NamedTuple):
 
 def wishes(segments: Any, schedule: Any, snapshots: Any, memory: Any) -> Wishes:
     """The options of `checkpoint`, checked. Raises `ValueError`."""
-    for name, value in (("segments", segments), ("snapshots", snapshots)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise ValueError(f"checkpoint: `{name}` (={value!r}) must be a positive integer")
+    segments, snapshots = _count("segments", segments), _count("snapshots", snapshots)
     if isinstance(schedule, str) and schedule not in named.NAMES:
         raise ValueError(f"checkpoint: `schedule` (={schedule!r}) must be one of {', '.join(map(repr, named.NAMES))}, or a Schedule")
     if schedule is not None and not isinstance(schedule, str | Schedule):
@@ -56,6 +55,14 @@ def wishes(segments: Any, schedule: Any, snapshots: Any, memory: Any) -> Wishes:
     if schedule == "segments" and segments is None and budget is None:
         raise ValueError("checkpoint: `schedule` (='segments') needs `segments` or `memory`")
     return Wishes(segments, schedule, snapshots, budget)
+
+
+def _count(name: str, value: Any) -> int | None:
+    """`value` as a number of something, if it is given. Raises `ValueError`."""
+    found = None if value is None else whole(value, least=1)
+    if found is None and value is not None:
+        raise ValueError(f"checkpoint: `{name}` (={value!r}) must be a positive integer")
+    return found
 
 
 _USEFUL = {
@@ -186,12 +193,12 @@ def _chosen(candidates: _Candidates, wanted: Wishes, measure: bool) -> Schedule:
     if name == "optimal":
         assert wanted.memory is not None
         return _optimal(candidates, wanted.memory)
+    if wanted.segments is not None and wanted.segments > count:
+        raise ValueError(f"checkpoint: `segments` (={wanted.segments}) must be at most {count}, the layers that can be parted")
     if wanted.memory is not None:
         return _within(candidates, wanted)
     if name == "segments":
         assert wanted.segments is not None
-        if wanted.segments > count:
-            raise ValueError(f"checkpoint: `segments` (={wanted.segments}) must be at most {count}, the layers that can be parted")
         groups = named.as_pytorch(count, wanted.segments)
     elif name == "sqrt":
         groups = named.evenly(count, round(count**0.5))

@@ -232,6 +232,16 @@ def test_a_budget_below_the_least_says_what_would_do():
         checkpoint(net, revdiff.tensor(x), memory=lowest - 1)
 
 
+@pytest.mark.parametrize("wishes", [{"schedule": "segments"}, {"schedule": "revolve"}, {"schedule": "mixed"}, {"segments": 3}], ids=str)
+def test_what_is_told_to_do_does(wishes):
+    net, x = made("mlp")
+    with pytest.raises(MemoryBudgetError) as told:
+        checkpoint(net, revdiff.tensor(x), memory=1, **wishes)
+    assert checkpoint_schedule(net, revdiff.tensor(x), memory=told.value.least, **wishes).peak == told.value.least
+    with pytest.raises(MemoryBudgetError, match=f"at least {told.value.least} bytes would do"):
+        checkpoint(net, revdiff.tensor(x), memory=told.value.least - 1, **wishes)
+
+
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
@@ -243,7 +253,9 @@ def test_a_budget_below_the_least_says_what_would_do():
         ({"schedule": "optimal"}, r"`schedule` \(='optimal'\) needs `memory`"),
         ({"schedule": "segments"}, r"`schedule` \(='segments'\) needs `segments` or `memory`"),
         ({"segments": 9}, r"`segments` \(=9\) must be at most 8, the layers that can be parted"),
-        ({"memory": "much"}, r"memory \(='much'\)"),
+        ({"segments": 9, "memory": "1GB"}, r"`segments` \(=9\) must be at most 8, the layers that can be parted"),
+        ({"segments": True}, r"`segments` \(=True\) must be a positive integer"),
+        ({"memory": "much"}, r"memory` \(='much'\)"),
     ],
 )
 def test_options_that_cannot_be_are_refused(wishes, message):

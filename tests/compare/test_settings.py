@@ -110,7 +110,7 @@ UNFIT = [
     ({"network": "kernel-svm", "depth": 2}, "`depth` (=2) cannot be set: kernel-svm has no depth to choose"),
     ({"network": "iris"}, "unknown network 'iris'"),
     ({"optimizer": "Adam"}, "Perhaps you meant 'adam'?"),
-    ({"memory": "12 parsecs"}, "`memory` (='12 parsecs') must be a positive number of bytes, or a text like '64MB', "),
+    ({"memory": "12 parsecs"}, "`memory` (='12 parsecs') must be a positive whole number of bytes, or a text like '64MB', "),
     ({"memory": 0}, "`memory` (=0) must be"),
     ({"network": "resnet18", "batch": 64}, "`batch` (=64) must be at most 13, the training examples of noise-224"),
 ]

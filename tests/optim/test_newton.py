@@ -279,7 +279,7 @@ def test_what_is_refused(engine: ModuleType) -> None:
     optim, p = engine.optim, engine.nn.Parameter([1.0, 2.0])
     for call, message in (
         (lambda: optim.Newton([p], line_search="wolfe"), r"Newton: `line_search` \(='wolfe'\) must be None or 'armijo'"),
-        (lambda: optim.Newton([p], memory="much"), r"memory \(='much'\)"),
+        (lambda: optim.Newton([p], memory="much"), r"memory` \(='much'\)"),
         (lambda: optim.Newton([p], damping=-1.0), "Invalid damping value: -1.0"),
         (lambda: optim.NewtonCG([p], tol=1.5), r"NewtonCG: `tol` \(=1.5\)"),
         (lambda: optim.NewtonCG([p], max_iter=0), r"NewtonCG: `max_iter` \(=0\)"),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from diffcore.data.checking import float_dtype
 from diffcore.errors import ArgumentError, FormatError
+from diffcore.whole import whole
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 """What stands for a value that is not known, in small letters."""
@@ -151,11 +152,12 @@ class _Table:
                 return self.names.index(column)
             there = "has no names of columns" if None in self.names else f"has {', '.join(map(repr, self.names))}"
             raise ArgumentError(f"load_csv: `target` {column!r} must name one column, not {count}: {self.shown} {there}")
-        if not isinstance(column, int) or isinstance(column, bool) or not -self.width <= column < self.width:
+        position = whole(column)
+        if position is None or not -self.width <= position < self.width:
             raise ArgumentError(
                 f"load_csv: `target` {column!r} must be the name or the position of a column: {self.shown} has {self.width}"
             )
-        return column % self.width
+        return position % self.width
 
     def values(self, lines: Any, missing: str, classes: dict[str, int] | None, label: int) -> array[float]:
         """All cells of `lines`, one after the other, as numbers; those of column `label` as the numbers that `classes` has for them."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from diffcore.optim.lr_scheduler.scheduler import LRScheduler, check_count, checked_optimizer, per_group
+from diffcore.optim.lr_scheduler.scheduler import LRScheduler, checked_count, checked_optimizer, per_group
 from diffcore.optim.optimizer import Optimizer
+from diffcore.whole import whole
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -17,8 +18,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        check_count("CosineAnnealingLR", "T_max", T_max)
-        self.T_max, self.eta_min = T_max, eta_min
+        self.T_max, self.eta_min = checked_count("CosineAnnealingLR", "T_max", T_max), eta_min
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:
@@ -45,11 +45,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        if not isinstance(T_0, int) or T_0 <= 0:
+        first, times = whole(T_0, least=1), whole(T_mult, least=1)
+        if first is None:
             raise ValueError(f"Expected positive integer T_0, but got {T_0}")
-        if not isinstance(T_mult, int) or T_mult < 1:
+        if times is None:
             raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult}")
-        self.T_0, self.T_i, self.T_mult, self.eta_min = T_0, T_0, T_mult, eta_min
+        self.T_0, self.T_i, self.T_mult, self.eta_min = first, first, times, eta_min
         self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
 
@@ -110,17 +111,20 @@ class OneCycleLR(LRScheduler):
         checked_optimizer(optimizer)
         if total_steps is None and (epochs is None or steps_per_epoch is None):
             raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-        counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch} if total_steps is None else {"total_steps": total_steps}
-        for name, value in counts.items():
-            if not isinstance(value, int) or value <= 0:
+        given = {"epochs": epochs, "steps_per_epoch": steps_per_epoch} if total_steps is None else {"total_steps": total_steps}
+        counts: list[int] = []
+        for name, value in given.items():
+            count = whole(value, least=1)
+            if count is None:
                 raise ValueError(f"Expected positive integer {name}, but got {value}")
+            counts.append(count)
         if not 0 <= pct_start <= 1:
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
         if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
             raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
-        self.total_steps: int = total_steps if total_steps is not None else epochs * steps_per_epoch  # type: ignore[operator]  # checked
+        self.total_steps = math.prod(counts)
         self._anneal_func_type = anneal_strategy
         self.cycle_momentum = cycle_momentum
         self.use_beta1 = "betas" in optimizer.defaults

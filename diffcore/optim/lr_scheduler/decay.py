@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from diffcore.optim.lr_scheduler.scheduler import LRScheduler, check_count
+from diffcore.optim.lr_scheduler.scheduler import LRScheduler, checked_count
 from diffcore.optim.optimizer import Optimizer
 
 
@@ -15,8 +15,7 @@ class StepLR(LRScheduler):
     """`lr = lr_0 * gamma ^ floor(epoch / step_size)`. Raises `ValueError` for a `step_size` that is no positive integer."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
-        check_count("StepLR", "step_size", step_size)
-        self.step_size, self.gamma = step_size, gamma
+        self.step_size, self.gamma = checked_count("StepLR", "step_size", step_size), gamma
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:
@@ -76,8 +75,7 @@ class ConstantLR(LRScheduler):
     def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
         if not 0 <= factor <= 1:
             raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
-        check_count("ConstantLR", "total_iters", total_iters, least=0)
-        self.factor, self.total_iters = factor, total_iters
+        self.factor, self.total_iters = factor, checked_count("ConstantLR", "total_iters", total_iters, least=0)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:
@@ -113,8 +111,8 @@ class LinearLR(LRScheduler):
             raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
         if not 0 <= end_factor <= 1:
             raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
-        check_count("LinearLR", "total_iters", total_iters)
-        self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
+        self.total_iters = checked_count("LinearLR", "total_iters", total_iters)
+        self.start_factor, self.end_factor = start_factor, end_factor
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:
@@ -138,8 +136,7 @@ class PolynomialLR(LRScheduler):
     """`lr = lr_0 * (1 - min(epoch / total_iters, 1)) ^ power`. Raises `ValueError` for no positive number of epochs."""
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
-        check_count("PolynomialLR", "total_iters", total_iters)
-        self.total_iters, self.power = total_iters, power
+        self.total_iters, self.power = checked_count("PolynomialLR", "total_iters", total_iters), power
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:

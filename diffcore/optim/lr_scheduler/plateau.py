@@ -7,6 +7,7 @@ from typing import Any
 
 from diffcore.optim.lr_scheduler.scheduler import LRScheduler, checked_optimizer
 from diffcore.optim.optimizer import Optimizer
+from diffcore.whole import integer
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -40,7 +41,9 @@ class ReduceLROnPlateau(LRScheduler):
         count = len(optimizer.param_groups)
         if isinstance(min_lr, list | tuple) and len(min_lr) != count:
             raise ValueError(f"expected {count} min_lrs, got {len(min_lr)}")
-        self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
+        self.patience = integer("ReduceLROnPlateau", "patience", patience)
+        self.cooldown = integer("ReduceLROnPlateau", "cooldown", cooldown)
+        self.factor, self.eps = factor, eps
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
         self.default_min_lr = None if isinstance(min_lr, list | tuple) else min_lr
         self.min_lrs = list(min_lr) if isinstance(min_lr, list | tuple) else [min_lr] * count

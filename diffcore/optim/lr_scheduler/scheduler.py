@@ -9,6 +9,7 @@ from typing import Any
 
 from diffcore.errors import ArgumentError
 from diffcore.optim.optimizer import Optimizer
+from diffcore.whole import whole
 
 _OF_TORCH = frozenset(("_get_lr_called_within_step", "_is_initial", "verbose"))
 """What PyTorch's schedules write down beside what is needed to go on."""
@@ -133,10 +134,12 @@ def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
     return list(value)
 
 
-def check_count(kind: str, name: str, value: Any, least: int = 1) -> None:
-    """Raise `ValueError` unless `value` is an integer and at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+def checked_count(kind: str, name: str, value: Any, least: int = 1) -> int:
+    """`value` as an integer. Raises `ValueError` unless it is a whole number of at least `least`."""
+    found = whole(value, least)
+    if found is None:
         raise ValueError(f"{kind}: `{name}` (={value!r}) must be {'a positive integer' if least else 'an integer, 0 or more'}")
+    return found
 
 
 def notes_of(function: Callable[..., Any]) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ def made(**changes):
     operations |= {"step revdiff": 40, "step dualdiff": 90}
     operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "pullback tanh": 4, "pushforward tanh": 6}
     names = ("add", "where", "copy", "put", "gather", "scatter", "draw", "add.reduce", "maximum")
-    walks = {name: walk() for name in names} | {"exp": walk(4.0)}
+    walks = {name: walk() for name in names} | {"exp": walk(4.0), "scatter far": walk(8.0), "gather far": walk(6.0)}
     given = {
         "version": VERSION,
         "machine": this_machine(),
@@ -70,10 +70,12 @@ PRICES = {
     "one like it": (Work("minimum", "float32", (10, 1, 120, 0)), 1 * US + 10e-9),
     "memory where it is slower": (Work("add", "float32", (10, 1, 10**6, 0)), 1 * US + 10**6 * 1e-10),
     "a byte of a far buffer": (Work("far", "", (10**4, 10**6)), 9e-11),
+    "a byte of a buffer further away": (Work("far", "", (10**4, 10**7)), 9e-11),
     "products": (Work("matmul", "float32", (5, 8, 8, 64)), 2 * US + 5 * 8 * 8 * 64e-9),
     "products of another dtype": (Work("matmul", "float16", (1, 8, 8, 8)), 2 * US + 512e-9),
     "larger products than measured": (Work("matmul", "float32", (1, 640, 64, 64)), 2 * US + 640 * 64 * 64e-9),
     "a gather": (Work("gather", "float32", (100,)), 1 * US + 100e-9),
+    "a scatter over a large buffer": (Work("scatter far", "float32", (100,)), 8 * US + 800e-9),
     "random numbers": (Work("draw", "float32", (100,)), 1 * US + 100e-9),
     "a buffer": (Work("allocate", "", (10**6,)), 100 * US),
     "a larger buffer": (Work("allocate", "", (10**7,)), 1000 * US),
@@ -113,7 +115,7 @@ def test_a_prediction_is_the_sum_of_its_parts():
 
 
 def test_factors_scale_the_prices_of_their_kinds():
-    factors = dict(zip(KINDS, (2.0, 3.0, 5.0, 7.0, 11.0), strict=True))
+    factors = dict(zip(KINDS, (2.0, 3.0, 5.0, 7.0, 11.0, 13.0), strict=True))
     scaled = made(factors=factors)
     for work, price in PRICES.values():
         own = made().kinds(work)
@@ -124,21 +126,22 @@ def test_factors_scale_the_prices_of_their_kinds():
     assert kinds["products"] == {"numpy", "products"}
     assert kinds["strides"] == {"numpy", "elements"}
     assert kinds["a buffer"] == {"elements"}
-    assert kinds["a larger buffer"] == kinds["a byte of a far buffer"] == {"memory"}
+    assert kinds["a byte of a far buffer"] == {"memory"}
+    assert kinds["a larger buffer"] == kinds["a byte of a buffer further away"] == {"streams"}
     assert kinds["a view"] == {"numpy"}
     assert kinds["a rule"] == kinds["what is recorded"] == {"engines"}
 
 
 def test_factors_are_those_that_bring_probes_to_what_they_take():
     rng = np.random.default_rng(0)
-    true = np.array([0.8, 1.5, 1.1, 1.3, 0.9])
-    rows = rng.dirichlet(np.ones(5), 4000) / true  # of which each adds up to 1 with the factors
+    true = np.array([0.8, 1.5, 1.1, 1.3, 1.2, 0.9])
+    rows = rng.dirichlet(np.ones(6), 40_000) / true  # of which each adds up to 1 with the factors
     rows /= (rows @ true)[:, None]
     assert list(probes.fitted(rows.tolist()).values()) == pytest.approx(true.tolist(), rel=5e-3)
-    assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 5)
+    assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 6)
     low, high = probes.BOUNDS
-    assert probes.fitted([[100.0, 0.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
-    assert probes.fitted([[0.01, 0.0, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
+    assert probes.fitted([[100.0, 0.0, 0.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
+    assert probes.fitted([[0.01, 0.0, 0.0, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
 
 
 def test_probes_are_networks_that_train():

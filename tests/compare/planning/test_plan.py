@@ -288,8 +288,8 @@ def test_what_is_missing_in_a_calibration_is_told(kept, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"memory": "lots"}, r"`memory` \(='lots'\) must be a positive number of bytes"),
-        ({"memory": 0}, r"`memory` \(=0\) must be a positive number"),
+        ({"memory": "lots"}, r"`memory` \(='lots'\) must be a positive whole number of bytes"),
+        ({"memory": 0}, r"`memory` \(=0\) must be a positive whole number"),
         ({"memory": "1KB"}, r"`memory` \(=1000 B\) is below .* the least is \d+ bytes"),
         ({"network": "mpl"}, r"unknown network 'mpl'.*Perhaps you meant 'mlp'"),
         ({"batch": 0}, r"`batch` \(=0\) must be a whole number from 1"),
