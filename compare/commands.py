@@ -159,7 +159,6 @@ def plan(wishes: Wishes, folder: Path | None, name: str, *, as_json: bool, layer
     from compare.planning.records import encode
     from compare.planning.terminal import print_plan
     from compare.progress import Bar
-    from compare.report.plan import render
 
     title = name or f"{slug(wishes.title)}-plan"
     require_name(title)
@@ -168,6 +167,8 @@ def plan(wishes: Wishes, folder: Path | None, name: str, *, as_json: bool, layer
         with Bar() as bar:
             found = planned(wishes, bar)
         if targets:
+            from compare.report.plan import render  # which takes as long to load as a small network to plan
+
             files.write({targets[0]: render(found.lines).encode(), targets[1]: encode(found.lines)})
     console = Console()
     if as_json:

@@ -277,7 +277,10 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
         if ledger.located:
             state.place = here()
     try:
-        result = compute(namespace(operands), *operands, **params)
+        if ledger.recalled is None or kernel.view:
+            result = compute(namespace(operands), *operands, **params)
+        else:
+            result = ledger.recalled.result(kernel, compute, operands, params)
     except (ValueError, TypeError, IndexError) as error:
         raise explained(kernel, operands, params, error) from None
     finally:

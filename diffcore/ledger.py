@@ -86,6 +86,26 @@ class Work(NamedTuple):
     dims: tuple[int, ...]
 
 
+class Deed(NamedTuple):
+    """What a call of a kernel comes to, where it is told as one: operations (if `booked`), works, and bytes.
+
+    `made` are those of all its buffers, `buffers` of them, `peak` the most that were alive at once beyond what was alive before, by role
+    `peak_roles`, and `left` those that are left by role.
+    """
+
+    booked: bool
+    flops: int
+    transcendentals: int
+    products: int
+    surplus: int
+    works: tuple[tuple[Work, int], ...]
+    made: int
+    buffers: int
+    peak: int
+    peak_roles: tuple[tuple[str, int], ...]
+    left: tuple[tuple[str, int], ...]
+
+
 class Site(NamedTuple):
     """What was going on at a moment: phase, kernel, and the line and layer that called the kernel where the ledger notes places."""
 
@@ -143,6 +163,8 @@ class Ledger:
     """
 
     convention = CONVENTION
+    recalled: Any = None
+    """Calls on shapes that were met before (`diffcore.recalled.Recalled`), for a ledger that keeps no timeline; they are not run again."""
 
     def __init__(self, *, located: bool = False, compiled: bool = False, works: bool = False) -> None:
         self.located, self.compiled, self.works = located, compiled, works
@@ -249,6 +271,27 @@ class Ledger:
     def did_work(self, work: Work) -> None:
         """The same of work that is told already."""
         self.work[work] += self.repeats
+
+    def redo(self, deed: Deed) -> None:
+        """Book a call that is not run: its operations, its buffers that came and went, and those that are left."""
+        repeats = self.repeats
+        if deed.booked and not self._nominal:
+            self.book(deed.flops, deed.transcendentals)
+            if deed.products:
+                self.products[state.phase, state.kernel] += deed.products * repeats
+        if deed.surplus:
+            self.surplus[state.phase] += deed.surplus * repeats
+        for work, count in deed.works:
+            self.work[work] += count * repeats
+        self._count += deed.buffers
+        if deed.peak and self._total + deed.peak >= self.peak:
+            self.peak, self.peak_roles = self._total + deed.peak, dict(self.live)
+            for role, nbytes in deed.peak_roles:
+                self.peak_roles[role] = self.peak_roles.get(role, 0) + nbytes
+            self.peak_at = Site(state.phase, state.kernel, state.place)
+        for role, nbytes in deed.left:
+            self.live[role] += nbytes
+            self._total += nbytes
 
     def _made(self, role: str, nbytes: int) -> int:
         """Book a buffer that is made, and number it."""

@@ -82,10 +82,21 @@ def noted(module: Any, args: Any, kwargs: Any) -> Any:
         _wanted.layers.pop()
 
 
+class _IsOurs(dict[str, bool]):
+    """Whether a file is one of the packages': a plan asks for every operation, and for all the frames that have called it."""
+
+    def __missing__(self, file: str) -> bool:
+        found = self[file] = file.startswith(_OURS)
+        return found
+
+
+_is_ours = _IsOurs()
+
+
 def here() -> Place:
     """The place that is calling."""
     frame: FrameType = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
+    while _is_ours[frame.f_code.co_filename] and frame.f_back is not None:
         frame = frame.f_back
     layer = weakref.ref(_wanted.layers[-1]) if _wanted.layers else None
     return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, layer)

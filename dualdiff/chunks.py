@@ -13,10 +13,11 @@ then run, and where one takes too much its like are packed tighter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from diffcore.errors import MemoryBudgetError
-from diffcore.ledger import Ledger
+from diffcore.ledger import Deed, Ledger, state
+from diffcore.recalled import Recalled
 from dualdiff.seeding import NOTHING, Key, Seeding, Window
 
 Windows = dict[Key, Window]
@@ -54,6 +55,14 @@ class _Added(NamedTuple):
     company: int
 
 
+class _Weighed(NamedTuple):
+    """What runs of a function came to, whatever the budget: the primal pass, the seeds that are met, and what chunks add."""
+
+    primal: int
+    seeding: Seeding
+    added: dict[tuple[tuple[Key, Window], ...], _Added]
+
+
 class Alike(NamedTuple):
     """Windows of so many `runs` one after the other: of the first run; those of each further one lie behind those of the one before."""
 
@@ -87,17 +96,23 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
     `mode` and `own` are those of the `Seeding`. `run(seeding)` runs the function on abstract arrays. Raises `MemoryBudgetError` stating
     the least budget that would do.
     """
-    primal = _booked(run, Seeding(mode, {}, own=own)).peak
-    seeding = Seeding(mode, NOTHING, planning=True, own=own)
-    _booked(run, seeding)  # apart from a ledger that is open: a plan is no part of the work
-
+    recalled = _recalled()
+    before: dict[Any, _Weighed] = recalled.of_work()
+    if (mode, own) not in before:
+        primal = _booked(run, Seeding(mode, {}, own=own), recalled).peak
+        seeding = Seeding(mode, NOTHING, planning=True, own=own)
+        _booked(run, seeding, recalled)  # apart from a ledger that is open: a plan is no part of the work
+        before[mode, own] = _Weighed(primal, seeding, {})
+    primal, seeding, weighed = before[mode, own]
     known: dict[_Kind, _Added] = {}
 
     def added(windows: Windows) -> _Added:
-        kind = _kind(windows)
+        kind, chunk = _kind(windows), tuple(windows.items())
         if kind not in known:
-            ledger = _booked(run, Seeding(mode, _with_merged(windows, seeding), own=own))
-            known[kind] = _Added(ledger.peak - primal, max(ledger.peak - primal, ledger.peaks.get("tangent", 0)))
+            if chunk not in weighed:
+                ledger = _booked(run, Seeding(mode, _with_merged(windows, seeding), own=own), recalled)
+                weighed[chunk] = _Added(ledger.peak - primal, max(ledger.peak - primal, ledger.peaks.get("tangent", 0)))
+            known[kind] = weighed[chunk]
         return known[kind]
 
     sizes = {key: size for key, size in (seeding.sizes or {}).items() if size}
@@ -133,8 +148,14 @@ def expanded(run: Callable[[Seeding], object], mode: str, own: frozenset[Key] | 
     From there on all directions of such a variable are carried, however few of the site's a run begins with.
     """
     seeding = Seeding(mode, planning=True, own=own)
-    _booked(run, seeding)
+    _booked(run, seeding, _recalled())
     return frozenset(seeding.expanded)
+
+
+def _recalled() -> Recalled:
+    """Calls on shapes that were met before: those of an open ledger that has some, else none."""
+    ledger = state.ledger
+    return Recalled() if ledger is None or ledger.recalled is None else ledger.recalled
 
 
 def _with_merged(windows: Windows, seeding: Seeding) -> Windows:
@@ -176,6 +197,18 @@ def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added], befo
 class _Peaks(Ledger):
     """A ledger of peaks alone, which is what a plan asks for: a run under it takes less time."""
 
+    def __init__(self, recalled: Recalled) -> None:
+        super().__init__()
+        self.recalled = recalled
+
+    def redo(self, deed: Deed) -> None:
+        if self._total + deed.peak > self.peak:
+            self.peak = self._total + deed.peak
+        for role, nbytes in deed.left:
+            self._total += nbytes
+            if role == "tangent":
+                self.live[role] += nbytes
+
     def book(self, flops: int, transcendentals: int) -> None:
         """Operations are not asked for."""
 
@@ -207,8 +240,8 @@ class _Peaks(Ledger):
             self.peaks[role] = self.live[role]
 
 
-def _booked(run: Callable[[Seeding], object], seeding: Seeding) -> Ledger:
-    with _Peaks() as ledger:
+def _booked(run: Callable[[Seeding], object], seeding: Seeding, recalled: Recalled) -> Ledger:
+    with _Peaks(recalled) as ledger:
         run(seeding)
     return ledger
 

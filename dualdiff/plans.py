@@ -211,9 +211,11 @@ def directions(
         run = _abstract(function, arguments, start)
         own = _preferred(function, arguments, start) if seeding == "auto" else None
         sizes: dict[Key, int] = {}
-        # What is seeded, then what sites turn into.
+        # What is seeded, then what sites turn into, where there are any.
         for planted in (Seeding(seeding, NOTHING, planning=True, own=own), Seeding(seeding, planning=True, own=own)):
             run(planted)
+            if seeding == "parameters":
+                return sum((planted.sizes or {}).values())
             sizes |= planted.sizes or {}
         return sum(sizes.values())
 

@@ -24,6 +24,7 @@ from diffcore.watch import watch
 from dualdiff.collecting import contract_all
 from dualdiff.forms import GIVEN, IDENTITY, KINDS, Form, Groups, Rows, Tangents, arrays_in
 from dualdiff.passing import push_all
+from dualdiff.recalling import recalled_push
 from dualdiff.scaling import push_elementwise
 from dualdiff.seeding import ABSENT, APART, OWN, Directions, Elements, Family, Features, Seed, Variable
 from dualdiff.sites import may_be_site, planted
@@ -45,7 +46,7 @@ def record(
     state.phase, state.kernel = "tangent", kernel.name
     try:
         made = push(call, carried)
-        if watch.count:
+        if watch.count and anomaly.is_anomaly_enabled():
             anomaly.check_tangents(kernel, _arrays(carried), _arrays([made]))
         return made or None
     finally:
@@ -66,20 +67,13 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
     result: Tangents = {}
     groups = _grouped(call, carried, result)
     if groups:
-        kernel, shape = call.kernel, call.shape
         apart = any(_is_strict(seed) for seed in groups)
         if apart:
             owners, groups = _owned(call, groups)
-        if math.prod(shape) == 1 and kernel.pullback is not None and _shrinks(call, groups) and any(map(_contracts, groups)):
-            alone = Groups((seed, forms) for seed, forms in groups.items() if not _contracts(seed))
-            contract_all(call, Groups((seed, forms) for seed, forms in groups.items() if _contracts(seed)), result)
-            result.pop(ABSENT, None)
-            if alone:
-                push_all(call, alone, result)
-        elif kernel.partials and all(call.shapes[i] == shape for forms in groups.values() for i in forms):
-            push_elementwise(call, groups, result)
+        if watch.count and state.ledger is not None and state.ledger.recalled is not None:
+            recalled_push(state.ledger.recalled, call, groups, result, lambda: _push_groups(call, groups, result))
         else:
-            push_all(call, groups, result)
+            _push_groups(call, groups, result)
         if apart and APART in result:
             result[Family(0, strict=True, owners=owners)] = result.pop(APART)
     if watch.count and state.ledger is not None:
@@ -88,6 +82,20 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
             for array in arrays_in(form):
                 label(array, "tangent")
     return result
+
+
+def _push_groups(call: Call, groups: Groups, result: Tangents) -> None:
+    kernel, shape = call.kernel, call.shape
+    if math.prod(shape) == 1 and kernel.pullback is not None and _shrinks(call, groups) and any(map(_contracts, groups)):
+        alone = Groups((seed, forms) for seed, forms in groups.items() if not _contracts(seed))
+        contract_all(call, Groups((seed, forms) for seed, forms in groups.items() if _contracts(seed)), result)
+        result.pop(ABSENT, None)
+        if alone:
+            push_all(call, alone, result)
+    elif kernel.partials and all(call.shapes[i] == shape for forms in groups.values() for i in forms):
+        push_elementwise(call, groups, result)
+    else:
+        push_all(call, groups, result)
 
 
 def _shrinks(call: Call, groups: Groups) -> bool:

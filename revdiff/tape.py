@@ -24,6 +24,7 @@ from diffcore.tensor import accumulated
 from diffcore.watch import watch
 from revdiff.chains import open_chain, pull
 from revdiff.node import CHAIN, NO_PARAMS, Node, leaf, mode
+from revdiff.recalling import recalled_pullback
 from revdiff.residuals import residuals, settle
 
 __all__ = ["Extras", "Node", "backward", "extras_of", "leaf", "mode", "record", "replay"]
@@ -181,6 +182,7 @@ def backward(
     heap: list[tuple[float, Node]] = []
     watched = watch.count
     asked = bool(watched or watched_nodes or stops or keep or create is not None)  # whether there is more to do than to carry cotangents
+    apart = create is not None or watched and state.ledger is not None and state.ledger.recalled is not None
     outer = mode.enabled
     if watched:
         phase, state.phase = state.phase, "adjoint"
@@ -243,8 +245,11 @@ def backward(
                 state.kernel, state.place = node.kernel.name, places.place_of(node)
                 did("pullback", node.kernel.name)
             ours = node.kernel.makes
-            if create is not None:
-                cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)
+            if apart and (create is not None or node.kernel.accumulate is None):
+                if create is None:
+                    cotangents = recalled_pullback(node, g)
+                else:
+                    cotangents = node.kernel.pullback(replay(node, *create), g, node.needs)
             elif node.kernel.accumulate is not None:
                 waiting = waiting or _Waiting(heap)
                 cotangents = waiting.take_part(found, node, g)

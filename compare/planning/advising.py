@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from compare.planning import ways
@@ -10,6 +11,7 @@ from compare.planning.records import Advice
 from compare.planning.records import Way as Planned
 from compare.planning.ways import Task, Way
 from compare.report.units import counted, duration, operations, ratio, size
+from diffcore.errors import DiffError
 
 RANKED = {ways.GRADIENT: ways.GRADIENTS, ways.JACOBIAN: (ways.BY_ROWS, ways.BY_COLUMNS)}
 """Ways that can stand for each other, by what they compute."""
@@ -50,7 +52,10 @@ class Adviser:
         return self._whole(whole, task)
 
     def _whole(self, way: Way, task: Task) -> float:
-        found = self.fitting.run(way, task)
+        try:
+            found = self.fitting.run(way, task)
+        except DiffError:  # it cannot be gone
+            return math.inf
         return found.operations if found.seconds is None else found.seconds
 
     def fastest(self, among: Sequence[Way], task: Task, budget: int) -> Planned | None:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Self
 
 from compare.planning.records import LayerCost, Peak
 from compare.planning.seconds import calibration, options, seconds_of
-from diffcore.ledger import Entry, Ledger, Site, state
+from diffcore.ledger import Deed, Entry, Ledger, Site, state
 from diffcore.places import Place
+from diffcore.recalled import Recalled
 
 
 class Book(Ledger):
@@ -20,8 +21,9 @@ class Book(Ledger):
     `begin()` is called when everything that is there before the work is made: what is told is of the work after it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, recalled: Recalled | None = None) -> None:
         super().__init__(located=True, **options())
+        self.recalled = recalled
         self.made: Counter[tuple[str, Any]] = Counter()
         self.before: dict[tuple[str, str], list[int]] = {}
         self.resting = 0
@@ -38,6 +40,12 @@ class Book(Ledger):
         if nbytes and self._total >= self.peak:
             self._observe(role)
         return self._count
+
+    def redo(self, deed: Deed) -> None:
+        if deed.buffers:
+            place = state.place
+            self.made[state.phase, None if place is None else place.layer] += deed.made * self.repeats
+        super().redo(deed)
 
     def _observe(self, role: str) -> None:
         """Only peaks are asked for, no timeline."""
@@ -82,9 +90,9 @@ class Booked(NamedTuple):
         return sum(self.flops.values()) + sum(self.transcendentals.values())
 
 
-def booked(prepare: Callable[[Book], tuple[Any, Callable[[], object]]]) -> Booked:
-    """What the work costs that `prepare(book)` returns together with its network, once it is prepared."""
-    with Book() as book:
+def booked(prepare: Callable[[Book], tuple[Any, Callable[[], object]]], recalled: Recalled | None = None) -> Booked:
+    """What the work costs that `prepare(book)` returns together with its network, once it is prepared; `recalled` are calls met before."""
+    with Book(recalled) as book:
         net, work = prepare(book)
         book.begin(net)
         result = work()

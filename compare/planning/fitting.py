@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Hashable
 from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 import revdiff
 from compare.errors import one_line
 from compare.planning import ways
-from compare.planning.booking import Booked, booked
-from compare.planning.recipe import FLOATS, Made
+from compare.planning.booking import Book, Booked, booked
+from compare.planning.recipe import Made
 from compare.planning.records import Way as Planned
-from compare.planning.ways import Task, Way
+from compare.planning.ways import Task, Way, Work, result_of
 from compare.report.units import counted, size
 from diffcore.errors import DiffError, MemoryBudgetError
 from diffcore.ledger import unbooked
+from diffcore.recalled import Recalled
 from revdiff.checkpointing import Action, Schedule
 from revdiff.checkpointing.choosing import is_chain
 
@@ -55,6 +57,7 @@ class Fitting:
 
     def __init__(self, task: Task | None = None, *, thorough: bool = False) -> None:
         self._task, self._thorough = task, thorough
+        self._recalled = Recalled()
         self._runs: dict[tuple[str, Task, int | Schedule | None], Booked] = {}
         self._chains: dict[Task, Made] = {}
         self._schedules: dict[tuple[Task, tuple[int, ...], tuple[Action, ...]], Schedule] = {}
@@ -66,8 +69,12 @@ class Fitting:
             memory = self._schedule(task, memory)
         key = way.name, task, memory
         if key not in self._runs:
-            self._runs[key] = booked(lambda book: way.prepare(task, memory, book))
+            self._runs[key] = self._booked((way.name, task), lambda book: way.prepare(task, memory, book))
         return self._runs[key]
+
+    def _booked(self, work: Hashable, prepare: Callable[[Book], Work]) -> Booked:
+        self._recalled.work = work
+        return booked(prepare, self._recalled)
 
     def _chain(self, task: Task) -> Made:
         """A network to find schedules for. Raises `DiffError` for one that has no parts which could be run again."""
@@ -90,7 +97,7 @@ class Fitting:
         """What computing the values costs that `way` differentiates."""
         key = f"values of the {way.computes}", task, None
         if key not in self._runs:
-            self._runs[key] = booked(lambda book: way.values(task, book))
+            self._runs[key] = self._booked(key, lambda book: way.values(task, book))
         return self._runs[key]
 
     def plan(self, way: Way, task: Task, budget: int) -> Planned:
@@ -106,11 +113,16 @@ class Fitting:
     def fits(self, way: Way, task: Task, budget: int) -> bool:
         """Whether `plan` would find that `way` fits, found out in fewer runs where they are many."""
         with suppress(DiffError):
-            if way.computes == ways.JACOBIAN and _result(task) > budget:  # which is there at the end, whatever the chunks
+            if way.computes == ways.JACOBIAN and result_of(task) > budget:  # which is there at the end, whatever the chunks
                 return False
             if way is ways.BY_ROWS and self._result_fits(task, budget):  # with fewer rows at a time it takes no more
                 return any(self.run(way, task, rows).peak.nbytes <= budget for rows in (None, 1))
         return self.plan(way, task, budget).fits
+
+    def known(self, way: Way, task: Task, budget: int) -> int | None:
+        """The bytes that `way` was found to need at the least, None where it was not planned within `budget`, or not to the end."""
+        found = self._planned.get((way.name, task, budget))
+        return None if found is None else found.least
 
     def least(self, way: Way, task: Task) -> int | None:
         """The least budget with which `way` fits, None where it cannot be gone."""
@@ -156,7 +168,7 @@ class Fitting:
         if way.computes == ways.GRADIENT and (bounded := self._bounded(task, budget, free)) is not None:
             return bounded
         rest = self._values(way, task).peak.nbytes
-        result = _result(task) if way.computes == ways.JACOBIAN else 0
+        result = result_of(task) if way.computes == ways.JACOBIAN else 0
         if result and rest + result > budget:
             return _Done(free, account=f"the Jacobian alone takes {size(result)}")
         rest += result
@@ -186,12 +198,12 @@ class Fitting:
 
     def _result_fits(self, task: Task, budget: int) -> bool:
         """Whether the Jacobian fits twice: rows that were computed by themselves are put together at the end."""
-        return self.run(ways.BY_ROWS, task).resting + 2 * _result(task) <= budget
+        return self.run(ways.BY_ROWS, task).resting + 2 * result_of(task) <= budget
 
     def _by_rows(self, task: Task, budget: int, free: Booked) -> _Done:
         """Rows of the Jacobian in chunks of cotangents, after one forward pass."""
         way, rows = ways.BY_ROWS, ways.outputs_of(task)
-        result = _result(task)
+        result = result_of(task)
         if not self._result_fits(task, budget):
             least = min(free.peak.nbytes, free.resting + 2 * result)
             return _Done(free, least=least, account=f"the Jacobian alone takes {size(result)}")
@@ -226,11 +238,6 @@ class Fitting:
             # Something beside what a schedule bounds was alive, such as what the loss makes: the next schedule must take less.
             memory = max(min(memory, schedule.peak or memory) - over, 1)
         return _Done(free, account="no schedule was found that takes so little less")
-
-
-def _result(task: Task) -> int:
-    """Bytes of the Jacobian."""
-    return task.sizes.batch * ways.outputs_of(task) * math.prod(task.recipe.example.shape) * FLOATS[task.recipe.dtype]
 
 
 def _record(way: Way, budget: int, done: _Done) -> Planned:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -61,11 +62,11 @@ class Flips:
         if near == last or self._stands(dial, last, sign):
             return None
         failing = [last]
-        for _ in range(64):
+        for number in range(64):
             far = failing[-1]
             if abs(far - near) <= 1:
                 break
-            probe = self._probe(dial, near, failing)
+            probe = self._probe(dial, near, failing, number)
             if self._stands(dial, probe, sign):
                 near = probe
             else:
@@ -114,17 +115,36 @@ class Flips:
                 found |= {least, adviser.fitting.run(way, task).peak.nbytes}
         return found
 
-    def _probe(self, dial: Dial, near: int, failing: list[int]) -> int:
-        """Where to look next: where a line through what it needs at the last two values comes to the budget, else in between."""
+    def _probe(self, dial: Dial, near: int, failing: list[int], number: int) -> int:
+        """Where to look next: where a line through what it needs at the last two values comes to the budget, else in between.
+
+        Where nothing fits, the line is that of a Jacobian that grows, from the bytes that the ways to it need.
+        """
         far, sign = failing[-1], 1 if failing[-1] > near else -1
         middle = (near + far) // 2
-        if self._best is None or len(failing) < 2 or len(failing) > 8:
+        if self._best is None:
+            steps = self._steps(dial, near, far) if number < _GUESSES else None
+            return middle if steps is None else min(max(near + sign * steps, min(near, far) + 1), max(near, far) - 1)
+        if len(failing) < 2 or len(failing) > 8:
             return middle
         (x1, y1), (x2, y2) = ((i, self._over(dial, i)) for i in failing[-2:])
         if y1 is None or y2 is None or y1 == y2:
             return middle
         guess = round(x2 - y2 * (x2 - x1) / (y2 - y1))
         return min(max(guess, near + 1), far - 1) if sign > 0 else max(min(guess, near - 1), far + 1)
+
+    def _steps(self, dial: Dial, near: int, far: int) -> int | None:
+        """How far from `near`, where nothing fits, the Jacobian is so much smaller that one does; None where what ways need is unknown."""
+        if self._computes != ways.JACOBIAN:
+            return None
+        (task, budget), (other, _) = dial.at(dial.values[near]), dial.at(dial.values[far])
+        slope = (ways.result_of(task) - ways.result_of(other)) / abs(near - far)
+        needs = [self._adviser.fitting.known(way, task, budget) for way in self._among]
+        known = [need for need in needs if need is not None]
+        if slope <= 0 or len(known) < len(needs):
+            return None
+        # Rows that were computed by themselves are put together at the end, so that the Jacobian is there twice.
+        return min(math.ceil((n - budget) / slope / (2 if way is ways.BY_ROWS else 1)) for way, n in zip(self._among, known, strict=True))
 
     def _over(self, dial: Dial, index: int) -> int | None:
         """Bytes by which what the advised way needs is above the budget; None where it fits, or that is not known."""
@@ -165,6 +185,9 @@ class Flips:
         rival = adviser.plan(way, task, budget)
         return rival.fits and (cost(rival) < own or cost(rival) == own and earlier)
 
+
+_GUESSES = 16
+"""Probes after which the next ones are in the middle, whatever a line says."""
 
 _FAR = 8
 """On the way down, a way whose bound is so many times that of the advised one is not compared with it any closer. It is no proof: what the

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -47,7 +49,8 @@ class Planner:
     def run(self) -> list[Line]:
         """The records. Raises `InputError` for a network that cannot be planned and a budget below what any way needs."""
         try:
-            return self._run()
+            with _settled():
+                return self._run()
         except SystemExit as error:
             raise blame.unplannable(self._task.recipe.name, error) from None
 
@@ -152,6 +155,19 @@ class Planner:
             conventions=list(CONVENTIONS),
             notes=seconds.notes() + [UNTRAINED] * (not self._trained),
         )
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """The collector does not look at what is there already: of a large program that takes longer than the runs between its rounds."""
+    if gc.get_freeze_count():  # somebody else has settled it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def environment_of() -> Line:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import dualdiff
 import revdiff
 from compare.planning.booking import Book
-from compare.planning.recipe import Made, Recipe
+from compare.planning.recipe import FLOATS, Made, Recipe
 from compare.planning.sizes import Sizes
 from compare.strategies import STRATEGIES, Strategy
 from compare.training import stepping
@@ -214,6 +214,11 @@ def outputs_of(task: Task) -> int:
         return math.prod(made.net(made.inputs).shape[1:])
 
     return _counted(task, ("outputs", task.sizes._replace(batch=0)), revdiff, count)  # of any batch
+
+
+def result_of(task: Task) -> int:
+    """Bytes of the Jacobian."""
+    return task.sizes.batch * outputs_of(task) * math.prod(task.recipe.example.shape) * FLOATS[task.recipe.dtype]
 
 
 def directions_of(task: Task, strategy: Strategy) -> int:

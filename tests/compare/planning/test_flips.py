@@ -92,3 +92,13 @@ def test_one_number_in_and_many_out_go_forward_and_flip_to_reverse_with_fewer():
     assert (flip.before, flip.to) == ("jacobian-forward", "jacobian-reverse")
     for outputs, best in ((flip.value, "jacobian-reverse"), (flip.value + 1, "jacobian-forward")):
         assert plan(net, 4, outputs=outputs, **asked, flips=False).advices["Jacobian"].way == best
+
+
+def test_where_a_way_cannot_be_gone_flips_are_of_the_others():
+    def net(nn):
+        return nn.Sequential(nn.Flatten(0, 1), nn.Linear(4, 4), nn.Unflatten(0, (-1, 3)), nn.Flatten(), nn.LogSoftmax(0))
+
+    planned = plan(net, 4, inputs=(3, 4), loss="mse", memory="1GB")
+    assert "mixes the examples" in planned.ways["jacobian-forward"].reason
+    for knob in ("batch", "outputs", "budget"):
+        assert {flip.to for flip in flips_of(planned, "Jacobian", knob)} <= {None, "jacobian-reverse"}

@@ -1,0 +1,127 @@
+"""Pushes on shapes, remembered: what pushing blocks of tangents through a kernel came to once, it comes to for blocks like those.
+
+A plan within a memory budget runs a function over and over, with the directions of one seed after the other; behind the layer of that seed
+all of these runs push blocks of as many directions through the same kernels. What a ledger is told then depends on shapes alone: blocks
+are pushed whole, whosever directions they are. Seeds that ask what is carried in a run (those of sites, and fresh variables) are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from diffcore.kernels.record import Call
+from diffcore.ledger import state
+from diffcore.recalled import NEVER, Recalled, Recorder, Unlike, frozen, traits
+from dualdiff.forms import GIVEN, Form, Groups, Outer, Rows, Tangents
+from dualdiff.seeding import APART, FACTORED, OWN, Directions, Features, Seed, Variable
+
+MEMBERS = 8
+"""Seeds in a block up to which it is described."""
+
+
+class _Names:
+    """Seeds and members of blocks by number, and the arrays in the order in which they are met."""
+
+    def __init__(self, call: Call) -> None:
+        self.arrays: list[Any] = [*call.primals, call.out, *call.aux]
+        self.seeds: list[Any] = [OWN, FACTORED, APART]
+        self.members: list[tuple[Any, ...]] = []
+
+    def seed(self, seed: Any) -> tuple[int, Hashable]:
+        """The number of a seed, and its kind."""
+        if seed not in self.seeds:
+            if type(seed) not in (Directions, Variable, Features) and seed is not GIVEN:
+                raise Unlike
+            self.seeds.append(seed)
+        return self.seeds.index(seed), (type(seed), getattr(seed, "count", None), seed.lead if seed is not GIVEN else 1)
+
+    def of(self, members: tuple[Any, ...]) -> tuple[int, Hashable]:
+        """The number of a tuple of members, and what they are."""
+        if len(members) > MEMBERS:
+            raise Unlike
+        number = next((i for i, known in enumerate(self.members) if known is members), None)
+        if number is None:
+            number = len(self.members)
+            self.members.append(members)
+        return number, tuple([self.seed(member) for member in members])
+
+    def form(self, form: Form) -> Hashable:
+        """What a form is; its arrays are noted."""
+        kind = type(form)
+        if kind is Rows:
+            self.arrays += (form.array, form.scale)
+        elif kind is Outer:
+            self.arrays += (form.left, form.right, form.scale)
+        elif hasattr(form, "dtype"):
+            self.arrays.append(form)
+            return None
+        else:
+            raise Unlike
+        return kind, self.of(form.members)
+
+
+def recalled_push(recalled: Recalled, call: Call, groups: Groups, result: Tangents, work: Callable[[], None]) -> None:
+    """`work()`, which pushes `groups` into `result`; where it is known what comes of it, that is put there and booked."""
+    ledger: Any = state.ledger
+    names = _Names(call)
+    try:
+        recalled.check(call.kernel)
+        key = _key(ledger, call, groups, result, names)
+    except Unlike:
+        work()
+        return
+    before = set(result)
+    known, found = recalled.again(ledger, key, names.arrays)
+    if known:
+        for seed, form in found:
+            result[names.seeds[seed]] = _form(form, names)
+        return
+    if found is NEVER:
+        work()
+        return
+    recorder = Recorder(ledger)
+    try:
+        work()
+    finally:
+        deed = recorder.close()
+    try:
+        made = tuple([_described(seed, form, names) for seed, form in result.items() if seed not in before])
+    except Unlike:
+        made = NEVER
+    recalled.remember(ledger, key, names.arrays, deed, made)
+
+
+def _key(ledger: Any, call: Call, groups: Groups, result: Tangents, names: _Names) -> Hashable:
+    if groups.absent or result and (math.prod(call.shape) == 1 or any(type(seed) is not Variable for seed in result)):
+        raise Unlike
+    parts: list[Hashable] = []
+    for seed, forms in groups.items():
+        if seed not in (OWN, FACTORED, APART) and type(seed) is not Directions:
+            raise Unlike
+        parts.append((names.seed(seed), tuple([(i, names.form(form)) for i, form in forms.items()])))
+    order = sorted(range(len(names.seeds)), key=lambda i: getattr(names.seeds[i], "order", 0))
+    params = tuple([(name, frozen(value)) for name, value in call.params.items() if value.__class__ is not list])  # which no rule reads
+    return call.kernel, "push", state.role, params, tuple(parts), tuple(order), len(call.primals), traits(ledger, names.arrays)
+
+
+def _described(seed: Seed, form: Form, names: _Names) -> tuple[int, Any]:
+    """A seed and its form as numbers and arrays."""
+    if seed not in names.seeds:
+        raise Unlike
+    number = names.seeds.index(seed)
+    kind = type(form)
+    if kind is not Rows and kind is not Outer:
+        return number, form
+    at = next((i for i, known in enumerate(names.members) if known is form.members), None)
+    members = tuple([names.seeds.index(member) for member in form.members]) if at is None else at
+    return number, (("rows", members, form.array, form.scale) if kind is Rows else ("outer", members, form.left, form.right, form.scale))
+
+
+def _form(form: Any, names: _Names) -> Form:
+    if type(form) is not tuple:
+        return form
+    kind, members, *arrays = form
+    whose = names.members[members] if type(members) is int else tuple([names.seeds[i] for i in members])
+    return Rows(whose, *arrays) if kind == "rows" else Outer(whose, *arrays)
