@@ -248,6 +248,11 @@ def value_and_aux(transform: str, out: Any) -> tuple[Any, Any]:
     return out
 
 
+def aux_of(aux: Any, below: Callable[[Any], Any]) -> Any:
+    """What a function with `has_aux` returned beside its value, with what lies `below` its tensors; the rest as it is."""
+    return tree.map(lambda y: below(y) if isinstance(y, Boxed) else y, aux)
+
+
 def scalar_of(transform: str, out: Any) -> Any:
     """`out`, checked to be a single floating-point value. Raises `GradientError` worded like JAX's."""
     if isinstance(out, Boxed) and out.primal.shape == () and out.primal.dtype.kind == "f":

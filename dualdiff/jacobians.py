@@ -38,7 +38,8 @@ def jacobian(
 ) -> Callable[..., Any]:
     """The function that returns the Jacobian of `function`, column by column of inputs: shape `[*output, *input]` per output and input.
 
-    Structures of outputs and inputs nest, outputs outside, as in `jax.jacfwd`. `seeding` and `memory` as for `value_and_grad`.
+    Structures of outputs and inputs nest, outputs outside, as in `jax.jacfwd`. `seeding` and `memory` as for `value_and_grad`; the
+    Jacobian itself is not among the bytes of `memory`.
 
     **Arguments:** `per_example`: `function` maps each of the `B` examples along axis 0 on its own, `[B, *in]` to `[B, *out]`; returns
     `[B, *out, *in]` from one direction per feature. What others write `vmap(jacfwd(f))`. Parameters of a `Module` among the variables are
@@ -108,7 +109,8 @@ def _blocks(
                 _check_examples(y, level, batch)
             _add_columns(row, y, seeds, level, taken)
         values = [below(y, level) for y in outs]
-        outs = y = variables = None  # or their tangents would live until the end of the next run
+        y = None
+        del outs, variables  # or their tangents would live until the end of the next run
     return rows, values, build
 
 

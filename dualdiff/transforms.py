@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffcore import tree
 from diffcore.arrays import is_array, namespace, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import new_level
@@ -21,7 +20,18 @@ from diffcore.ledger import did, label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
-from diffcore.transforms import Arguments, along, arguments_of, as_primal, positions, results, scalar_of, value_and_aux, variable_primal
+from diffcore.transforms import (
+    Arguments,
+    along,
+    arguments_of,
+    as_primal,
+    aux_of,
+    positions,
+    results,
+    scalar_of,
+    value_and_aux,
+    variable_primal,
+)
 from diffcore.whole import whole
 from dualdiff import collecting
 from dualdiff.forms import contract
@@ -122,7 +132,7 @@ def _accumulated(
             for own in dict.fromkeys((seed, seed.whole)):
                 if own in found:
                     gradients[i] = collecting.added(gradients[i], own, found.pop(own), (), taken)
-    return value, tree.map(lambda y: below(y, level), aux) if has_aux else None, gradients
+    return value, aux_of(aux, lambda y: below(y, level)) if has_aux else None, gradients
 
 
 def _is_of(out: Any, level: int) -> bool:

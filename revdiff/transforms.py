@@ -18,7 +18,7 @@ from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
 from diffcore.tensor import check_cotangent, own_memory
-from diffcore.transforms import Arguments, along, arguments_of, as_primal, positions, results, scalar_of, value_and_aux
+from diffcore.transforms import Arguments, along, arguments_of, as_primal, aux_of, positions, results, scalar_of, value_and_aux
 from diffcore.watch import watch
 from revdiff import tape
 from revdiff.jacobians import jacobian, sparse_jacobian
@@ -94,7 +94,7 @@ def value_and_grad(
             for g in gradients:
                 label(g, "gradient")
         result = arguments.pack(gradients)
-        return ((value, tree.map(lambda y: below(y, level), aux)) if has_aux else value), result
+        return ((value, aux_of(aux, lambda y: below(y, level))) if has_aux else value), result
 
     return differentiated
 

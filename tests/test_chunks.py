@@ -296,6 +296,25 @@ def test_variables_reshaped_or_cast_before_their_site_keep_their_gradient(
     np.testing.assert_allclose(dualdiff.jacobian(function, seeding=seeding, memory=memory)(w), expected, rtol=tolerance)
 
 
+def test_runs_of_a_chunked_jacobian_free_their_tangents() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(20_000, 3)), rng.normal(size=(3, 16))
+
+    def function(x: Any) -> Any:
+        return dualdiff.tensor(a) @ (dualdiff.tensor(b) @ x).tanh()
+
+    x, one = rng.normal(size=16), 20_000 * 8
+    jacobian = dualdiff.jacobian(function, memory=8 * one + 10_000)
+    expected = a @ ((1 - np.tanh(b @ x) ** 2)[:, None] * b)
+    np.testing.assert_allclose(jacobian(x), expected, rtol=1e-12)  # and the chunks are planned
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    found = jacobian(x)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert peak - found.nbytes - a.nbytes <= 8 * one + 3 * one  # a chunk, beside the values of two runs and what reads `a`
+
+
 def test_the_jacobian_of_the_variable_itself_is_whole_in_chunks() -> None:
     assert np.array_equal(dualdiff.jacobian(lambda w: w, memory="1KB")(np.ones(9)), np.eye(9))
 
