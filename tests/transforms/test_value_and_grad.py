@@ -88,8 +88,10 @@ def test_aux_comes_out_as_arrays(engine: ModuleType, array: Array) -> None:
     close(value, np.tanh(Y).sum())
     close(aux["h"], np.tanh(Y))
     close(aux["constant"], Y)
-    assert type(aux["n"]) is int and aux["n"] == 3
-    assert type(aux["label"]) is str and aux["label"] == "text"
+    assert type(aux["n"]) is int
+    assert aux["n"] == 3
+    assert type(aux["label"]) is str
+    assert aux["label"] == "text"
     close(gradient, 1 - np.tanh(Y) ** 2)
 
 
