@@ -158,6 +158,11 @@ NEVER: Any = object()
 _MISSING: Any = object()
 
 
+def frozen_params(params: dict[str, Any]) -> Hashable:
+    """Parameters of a call as its rules see them, which read no lists."""
+    return tuple([(name, frozen(value)) for name, value in params.items() if value.__class__ is not list])
+
+
 def frozen(value: Any) -> Hashable:
     """A parameter with its types, so that 1, 1.0 and True are not alike."""
     if value.__class__ in _PLAIN:

@@ -13,7 +13,7 @@ from typing import Any
 
 from diffcore.kernels.record import Call
 from diffcore.ledger import state
-from diffcore.recalled import NEVER, Recalled, Recorder, Unlike, frozen, traits
+from diffcore.recalled import NEVER, Recalled, Recorder, Unlike, frozen_params, traits
 from dualdiff.forms import GIVEN, Form, Groups, Outer, Rows, Tangents
 from dualdiff.seeding import APART, FACTORED, OWN, Directions, Features, Seed, Variable
 
@@ -102,7 +102,7 @@ def _key(ledger: Any, call: Call, groups: Groups, result: Tangents, names: _Name
             raise Unlike
         parts.append((names.seed(seed), tuple([(i, names.form(form)) for i, form in forms.items()])))
     order = sorted(range(len(names.seeds)), key=lambda i: getattr(names.seeds[i], "order", 0))
-    params = tuple([(name, frozen(value)) for name, value in call.params.items() if value.__class__ is not list])  # which no rule reads
+    params = frozen_params(call.params)
     return call.kernel, "push", state.role, params, tuple(parts), tuple(order), len(call.primals), traits(ledger, names.arrays)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from diffcore.ledger import state
-from diffcore.recalled import NEVER, Recorder, Unlike, frozen, traits
+from diffcore.recalled import NEVER, Recorder, Unlike, frozen_params, traits
 
 
 def recalled_pullback(node: Any, g: Any) -> Any:
@@ -14,9 +14,8 @@ def recalled_pullback(node: Any, g: Any) -> Any:
     kernel, arrays = node.kernel, [*node.primals, node.out, *node.aux, g]
     try:
         ledger.recalled.check(kernel)
-        given = tuple([(name, frozen(value)) for name, value in node.params.items() if value.__class__ is not list])  # which no rule reads
         shapes = tuple(node.shapes or ()), node.shape, node.needs, len(node.primals)
-        key = kernel, "pullback", state.role, shapes, given, traits(ledger, arrays)
+        key = kernel, "pullback", state.role, shapes, frozen_params(node.params), traits(ledger, arrays)
     except Unlike:
         return kernel.pullback(node, g, node.needs)
     known, found = ledger.recalled.again(ledger, key, arrays)

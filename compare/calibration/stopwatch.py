@@ -92,7 +92,7 @@ class Stopwatch:
             while calmly < WANTED and (len(found) < LEAST or time.perf_counter() < end):
                 taken = _time(work, count, clock)
                 if count == 1:
-                    self.gauge()  # long work leaves the caches with nothing of it, which is not the machine's pace
+                    self.gauge()  # once unread: long work leaves nothing of it in the caches, which is not the pace
                 after = self.gauge()
                 found.append((max(before, after), taken / count / (before + after) * 2))
                 calmly += max(before, after) <= CALM * self.best
@@ -122,7 +122,7 @@ class Stopwatch:
                     start = clock()
                     work()
                     taken.append(clock() - start)
-                self.gauge()
+                self.gauge()  # as above
                 after = self.gauge()
                 found.append((max(before, after), [(each - taken[0]) / (before + after) * 2 for each in taken[1:]]))
                 calm += max(before, after) <= CALM * self.best
