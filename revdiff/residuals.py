@@ -40,7 +40,12 @@ def settle(kernel: Kernel, node: Node, kept: Any) -> None:
         if not node.parents or node.parents[0] is None:
             return
         node = node.parents[0]
-    call = node.aux[1][-1] if node.kernel is CHAIN and node.aux is not None else node
+    call: Any = node
+    if node.kernel is CHAIN and node.aux is not None:
+        code, values = node.aux
+        if not code.undecided:
+            return
+        call = values[-1]
     if call.kernel is None or call.kernel.stand_in is None or node.settled or call.out is None:
         return
     out = array_under(call.out)

@@ -234,8 +234,8 @@ def backward(
                     "was called. Specify retain_graph=True if you need to backward through the graph a second time."
                 )
             if node.kernel is CHAIN:
-                if not asked and node.order > changes.latest:
-                    ours = node.aux[1][0].kernel.makes
+                if not asked and node.order > changes.latest and g.ndim == len(node.shape):
+                    ours = node.aux[0].recorded[0].kernel.makes
                     parents, cotangents = pull(node, g, found)
                     continue
                 parents = open_chain(node).parents

@@ -16,7 +16,7 @@ from numpy import ndarray
 from diffcore.arrays import is_mutable
 from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.promotion import floating, promoting
-from diffcore.kernels.record import Call, Derived, Kernel, Rule, Shape, names_of, never, no_params, register
+from diffcore.kernels.record import Call, Derived, Inline, Kernel, Rule, Shape, names_of, never, no_params, register
 
 
 def _signature(compute: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -125,10 +125,36 @@ def _into_partial(g: Any, partial: Any, call: Call) -> Any:
     return times(g, partial)
 
 
+def _inline(compute: Rule, names: _Names, partial: Any) -> Inline | None:
+    """An elementwise kernel of one operand without parameters as lines of code: those of `_into_partial`, with what they call."""
+    if len(names.operands) > 1 or names.aux or names.params or not callable(partial):
+        return None
+    (operand,) = names.operands
+    read = [f"{{{name}}}" for name in names_of(partial)]
+    alike = "type(partial) is type({g}) and partial.shape == {g}.shape and partial.dtype == {g}.dtype"
+    new = " and ".join(["partial.base is None", *(f"partial is not {name}" for name in read)])
+    return Inline(
+        (f"{{out}} = {{compute}}(np, {{{operand}}})",),
+        {
+            operand: (
+                f"partial = {{partial}}({', '.join(read)})",
+                f"if {alike} and {new}:",
+                f"    {{g_{operand}}} = np.multiply({{g}}, partial, out=partial)",
+                "else:",
+                f"    {{g_{operand}}} = times({{g}}, partial)",
+                "del partial",
+            )
+        },
+        {"compute": compute, "partial": partial},
+        same_shape=True,
+    )
+
+
 def elementwise(
     name: str,
     compute: Rule,
     *,
+    on_floats: Rule | None = None,
     aux: Mapping[str, Rule] | None = None,
     forward: Rule | None = None,
     stand_in: Rule | None = None,
@@ -137,7 +163,7 @@ def elementwise(
     """A kernel that acts element by element with broadcasting.
 
     `partials` give, per operand, the partial derivative: a function of what it reads, a number, or nothing (no derivative).
-    A partial may return a boolean mask, which selects where the derivative is 1.
+    A partial may return a boolean mask, which selects where the derivative is 1. `on_floats` may be `compute` for floating operands alone.
     """
     aux = aux or {}
     names = _Names(compute, aux)
@@ -185,6 +211,7 @@ def elementwise(
             sites=tuple(range(len(names.operands))) if several and smooth else (),
             reads_shapes=several,
             stand_in=stand_in,
+            inline=_inline(on_floats or compute, names, partials.get(names.operands[0])),
             explain=_do_not_broadcast if several else None,
         )
     )
@@ -192,7 +219,7 @@ def elementwise(
 
 def transcendental(name: str, compute: Rule, **partials: Any) -> Kernel:
     """An elementwise kernel whose result is a floating number also for whole ones."""
-    return elementwise(name, floating(compute), **partials)
+    return elementwise(name, floating(compute), on_floats=compute, **partials)
 
 
 def _rows_align(operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> bool:
@@ -305,6 +332,7 @@ def multilinear(
     reads_shapes: bool = True,
     explain: Callable[..., str | None] | None = None,
     pullback: Rule | None = None,
+    inline: Inline | None = None,
     **adjoints: Rule,
 ) -> Kernel:
     """A kernel that is linear (or affine) in each operand.
@@ -339,6 +367,7 @@ def multilinear(
             reads_shapes=reads_shapes,
             makes=True,
             explain=explain,
+            inline=inline,
         )
     )
 

@@ -12,7 +12,7 @@ from diffcore.kernels.broadcast import align, fill, unbroadcast
 from diffcore.kernels.families import multilinear
 from diffcore.kernels.layout import MANY, in_order
 from diffcore.kernels.placed import Placed
-from diffcore.kernels.record import Call, Shape
+from diffcore.kernels.record import Call, Inline, Shape
 from diffcore.seeds import divided_of, one_hot_of
 
 
@@ -198,6 +198,17 @@ def _axes_of_input(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Sh
     return axis if operand == 0 and axis < len(shape) - 1 else None
 
 
+_UNBIASED = Inline(
+    ("{out} = np.matmul({x}, {weight}.mT)",),
+    {"weight": ("{g_weight} = {g}.mT @ {x}",), "x": ("{g_x} = {g} @ {weight}",)},
+    {},
+    ndim=2,
+)
+_BIASED = _UNBIASED._replace(
+    forward=(*_UNBIASED.forward, "{out} += {bias}"),
+    pullback={"bias": ("{g_bias} = np.add.reduce({g}, axis=0) if type({g}) is ndarray else {g}.sum(axis=0)",), **_UNBIASED.pullback},
+)
+
 linear = multilinear(
     "linear",
     _linear,
@@ -210,6 +221,7 @@ linear = multilinear(
     reads_shapes=False,
     explain=_explain_linear,
     pullback=_pull_linear,
+    inline=_BIASED,
     x=_input_adjoint,
     weight=_weight_adjoint,
     bias=_bias_adjoint,
@@ -228,6 +240,7 @@ linear_unbiased = multilinear(
     reads_shapes=False,
     explain=_explain_linear,
     pullback=_pull_linear,
+    inline=_UNBIASED,
     x=_input_adjoint,
     weight=_weight_adjoint,
 )

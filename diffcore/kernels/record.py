@@ -50,6 +50,22 @@ class Separable(NamedTuple):
     right: Any
 
 
+class Inline(NamedTuple):
+    """What a kernel comes to on numpy's arrays, all of one floating dtype, as lines of Python that can stand among those of others.
+
+    In them `{out}` and the names of operands stand for variables, `{g}` for the cotangent of the result and `{g_name}` for that of an
+    operand, names in `uses` for functions; `np`, `ndarray` and `times` are known. `pullback` gives the lines per operand, the first operand
+    last, because its cotangent takes the place of the result's. `ndim` is the number of axes of the first operand that the lines are for
+    (`None` for any); cotangents have no axes in front of the result's. `same_shape` says that the result has the shape of the operand.
+    """
+
+    forward: tuple[str, ...]
+    pullback: Mapping[str, tuple[str, ...]]
+    uses: Mapping[str, Any]
+    ndim: int | None = None
+    same_shape: bool = False
+
+
 class Derived(NamedTuple):
     """A residual that is `kernel(operand, **params)`, where the rules of `kernel` read its result alone.
 
@@ -156,6 +172,8 @@ class Kernel:
     where that can be, and returns the sum; so the cotangents of many parts take the time of the whole once."""
     explain: Callable[..., str | None] | None = None
     """`explain(shapes, params)`: why these shapes do not fit, or `None`."""
+    inline: Inline | None = None
+    """The same once more as lines of code without parameters, for kernels that small networks are made of."""
     _plans: dict[int, Plan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
