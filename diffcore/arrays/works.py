@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from diffcore.arrays.strides import Shape
 from diffcore.ledger import Work, did, state
 
-Shape = tuple[int, ...]
 STRIDED, STILL = 1, 2
 NEAR, MATRICES = 1 << 15, 1 << 18
 """Bytes of a buffer that is near whatever is done, and of matrices."""
