@@ -92,9 +92,9 @@ def value_and_grad(
     """The function that returns `(function(*args), gradient)` for a scalar-valued `function`; arguments as for `revdiff.value_and_grad`.
 
     **Arguments:** `seeding`: `"parameters"`, one direction per scalar variable (the textbook's `n x m`); `"activations"`, one per
-    feature of
-    each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per variable whichever costs fewer operations
-    to carry to the end, worked out from shapes when arguments like these are met again (at first, whichever has fewer directions).
+    feature of each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per variable whichever costs fewer
+    operations to carry to the end, worked out from shapes when arguments like these are met again (at first, whichever has fewer
+    directions).
     `memory`: a bound in bytes (or `"64MB"`) on what tangents and gradients add to the primal pass; directions run in chunks, and the primal
     is evaluated anew for each. The chunks are planned at the first call and kept for calls with arguments of the same shapes, dtypes
     and modes. Raises `MemoryBudgetError` stating the least that would do.
