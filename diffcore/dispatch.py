@@ -16,6 +16,7 @@ from numpy import ndarray
 
 from diffcore.arrays import is_array, namespace
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.works import touched
 from diffcore.errors import DiffError, DTypeError, GradientError, ShapeError
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
@@ -286,6 +287,8 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
     finally:
         state.kernel = outer
     if not outer:
+        if ledger.works and not kernel.view:
+            touched(operands, result if isinstance(result, tuple) else (result,))
         label(result[0] if isinstance(result, tuple) else result, "activation", only="workspace")
     return result
 

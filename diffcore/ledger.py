@@ -117,23 +117,24 @@ class Site(NamedTuple):
 class Storage:
     """One buffer of `nbytes` bytes; arrays that alias it share the object, so it is counted once and until the last dies.
 
-    `number` counts the buffers that its ledger has seen made.
+    `number` counts the buffers that its ledger has seen made; `passed` are the bytes that had been touched when this one last was.
     """
 
-    __slots__ = ("ledger", "nbytes", "number", "role")
+    __slots__ = ("ledger", "nbytes", "number", "passed", "role")
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
         self.role = state.role
         self.ledger = state.ledger
-        self.number = 0
+        self.number = self.passed = 0
         if self.ledger is not None:
+            self.passed = self.ledger.passed
             self.number = self.ledger._made(self.role, nbytes)
 
     def times(self, count: int) -> Storage:
         """A buffer that stands for `count` like this one, made in passes of a loop that are not run."""
         found = Storage.__new__(Storage)
-        found.nbytes, found.role, found.ledger, found.number = count * self.nbytes, self.role, self.ledger, 0
+        found.nbytes, found.role, found.ledger, found.number, found.passed = count * self.nbytes, self.role, self.ledger, 0, self.passed
         if self.ledger is not None:
             self.ledger._change(self.role, found.nbytes)
         return found
@@ -159,7 +160,8 @@ class Ledger:
     the largest total, `peak_roles` its composition and `peak_at` where it was. With `located=True` the line and the layer that call each
     kernel are noted: `entries(net)` tells operations by layer, and `peak_at` has its place. With `compiled=True` convolutions are those of
     jax, which are done in other ways than those of numpy, with other operations. With `works=True` every numpy call and every operation
-    of an engine is counted in `work`. What is booked now happens `repeats` times (see `times`).
+    of an engine is counted in `work`, and `passed` are the bytes that operations have touched. What is booked now happens `repeats` times
+    (see `times`).
     """
 
     convention = CONVENTION
@@ -181,6 +183,7 @@ class Ledger:
         self.peaks: dict[str, int] = {}
         self._booked: dict[tuple[str, Any, str], list[int]] = {}
         self.repeats = 1
+        self.passed = 0
         self._total = self._nominal = 0
         self._count = 0
         self._outer: tuple[Any, ...] = ()

@@ -7,11 +7,14 @@ walks memory, and every operation of an engine. The calibration of a machine is 
         function that walks arrays   call + max(elements * element, bytes * traffic(bytes)), and walk + loops * loop for several loops
         product of matrices          call + products * table(rows, columns, terms)
         gather, scatter, draw        call + elements * element, which is more where each lies in a line of memory of its own
-        byte of a far buffer         traffic(buffer) - traffic(call), where a call touches a part of it
+        byte of a far buffer         traffic(buffer) - traffic(call), where a call touches a part of it; of an operand that was touched
+                                     long ago the same, with the bytes that have been touched since for the buffer
         new buffer                   buffers(bytes)
         view, new array              call
         rule of a kernel             what it takes beside the numpy calls that it makes
-        operation of an engine       per recorded or pushed operation, per parameter that is updated, per step, per checkpointed segment
+        operation of an engine       per recorded operation, per tangent that is pushed, per result on which
+                                     directions are planted, per parameter that is updated, per step, per
+                                     checkpointed network and each run of a segment
 
 Every price is measured by itself: numpy's functions on arrays that fit the first cache, on inner loops of several lengths and on strided
 ones; `traffic` and `buffers` from the first cache to beyond the last; products on a grid from vectors to 512 squared; rules of kernels on

@@ -13,7 +13,7 @@ from compare.optimizers import OPTIMIZERS
 from diffcore.arrays.works import STILL, STRIDED
 from diffcore.ledger import Work
 
-VERSION = 4
+VERSION = 5
 """Version of the format. A reader refuses every other version."""
 OVERHEADS = ("update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.values())))
 """Operations that take time on any machine. (What is told of others is what is left beside rules, which may be less than nothing.)"""
@@ -24,7 +24,7 @@ BEYOND, STREAM = 1 << 20, 1 << 23
 WIDE = ("float64", "int64")
 """Dtypes of 8 bytes."""
 _RULES = {"apply": "kernel"}
-"""Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record` and `push`."""
+"""Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record`, `push` and `site`."""
 
 
 Prices = tuple[float, float, float, float, float, float]
@@ -100,9 +100,9 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             walk = self._walks(of)[function]
             return _moving(walk.call, walk.element * dims[0], dims[0] * (8 if of in WIDE else 4))
         if function == "concatenate":
-            _, count, nbytes = dims
-            return _moving(self.operations["concatenate"] * max(count, 2) / 2, nbytes * self.traffic.at(nbytes), nbytes)
-        if function in ("turn", "chain"):
+            parts = dims[0] * self._walks(of)["put"].call  # which are told by themselves
+            return max(self.operations["concatenate"] * max(dims[0], 2) / 2 - parts, 0.0), 0.0, 0.0, 0.0, 0.0, 0.0
+        if function in ("turn", "chain", "push"):
             return 0.0, dims[0] * self.operations.get(function, 0.0), 0.0, 0.0, 0.0, 0.0
         own = self.operations.get(f"{_RULES.get(function, function)} {of}")
         seconds = self.operations.get(function, 0.0) if own is None else own

@@ -55,9 +55,11 @@ def rows(found: Calibration) -> dict[str, str]:
 _OPERATIONS = {
     "record": "an operation on the tape",
     "push": "an operation in forward mode",
+    "site": "directions planted and turned, a layer",
     "update": "a parameter's update",
     "step revdiff": "a step in reverse mode",
     "step dualdiff": "a step in forward mode",
+    "checkpoint": "a network checkpointed",
     "segment": "a run of a checkpointed segment",
 }
 """Operations of the engines, in words."""

@@ -623,11 +623,16 @@ def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
     joined = np.concatenate([_weightless((*s[:at], 0, *s[at + 1 :])) for s in shapes], axis=at).shape
     whole = (*joined[:at], sum(s[at] for s in shapes), *joined[at + 1 :])
     dtype = np.result_type(*(a.dtype for a in arrays))
-    did("concatenate", dtype.name, math.prod(whole), len(shapes), 2 * math.prod(whole) * dtype.itemsize)
     if all(getattr(a, "strides", None) is None for a in arrays):
-        return AbstractArray(whole, dtype)
-    small = np.concatenate([_ordered(a) for a in arrays], axis=at).strides
-    return _laid_out(whole, dtype, sorted(range(len(whole)), key=lambda i: (-small[i], i)))
+        result = AbstractArray(whole, dtype)
+    else:
+        small = np.concatenate([_ordered(a) for a in arrays], axis=at).strides
+        result = _laid_out(whole, dtype, sorted(range(len(whole)), key=lambda i: (-small[i], i)))
+    if state.ledger is not None and state.ledger.works:
+        did("concatenate", dtype.name, len(shapes))
+        for x, shape in zip(arrays, shapes, strict=True):  # each is put into its part of the result
+            moved("put", AbstractArray(shape, dtype, result.storage, strides_of(result)), x)
+    return result
 
 
 def _ordered(x: Any) -> Any:

@@ -8,20 +8,21 @@ Dims of what walks elements (elementwise, reductions, copies): elements, inner l
 
 A call on a part of a large buffer, as loops over chunks make them, finds that part where the whole buffer is: not in a cache that holds
 what the call alone touches. `far` counts the bytes that are fetched so; its dims are the bytes that the call touches, and those of the
-buffer (or, of matrices, which are taken to be in the second cache, of all operands), as powers of 2.
+buffer (or, of matrices, which are taken to be in the second cache, of all operands), as powers of 2. So does an operation whose operands
+were last touched so many bytes ago that these have taken their places in a core's caches.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from diffcore.ledger import Work, did, state
+from diffcore.ledger import Storage, Work, did, state
 
 Shape = tuple[int, ...]
 STRIDED, STILL = 1, 2
@@ -29,6 +30,8 @@ NEAR, MATRICES = 1 << 15, 1 << 18
 """Bytes of a buffer that is near whatever is done, and of matrices."""
 FAR = 1 << 23
 """Bytes of a buffer from which an element of it is in no cache of a core."""
+KEPT = 1 << 20
+"""Bytes that are touched before a core's caches have lost what was touched before them."""
 
 
 def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> None:
@@ -52,6 +55,27 @@ def _fetched(operands: Sequence[Any], touched: int, least: int = 0) -> None:
         if away > NEAR and away > touched:
             dims = 1 << touched.bit_length(), 1 << away.bit_length()
             ledger.work[Work("far", "", dims)] += min(x.nbytes, max(away, touched)) * ledger.repeats
+
+
+def touched(read: Iterable[Any], made: Iterable[Any]) -> None:
+    """Tell what an operation of an engine that reads some arrays and has made others finds in no cache, since other work came between."""
+    ledger = state.ledger
+    if ledger is None or not ledger.works:
+        return
+    before, after = _buffers(read), _buffers(made)
+    near = sum({**before, **after}.values())
+    for storage, nbytes in before.items():
+        away = ledger.passed - storage.passed
+        if away > KEPT and away > max(near, storage.nbytes):
+            ledger.work[Work("far", "", (1 << near.bit_length(), 1 << away.bit_length()))] += nbytes * ledger.repeats
+    ledger.passed += near
+    for storage in (*before, *after):
+        storage.passed = ledger.passed
+
+
+def _buffers(arrays: Iterable[Any]) -> dict[Storage, int]:
+    """The buffers of arrays on shapes, and how many bytes of each these are."""
+    return {storage: x.nbytes for x in arrays if (storage := getattr(x, "storage", None)) is not None}
 
 
 @lru_cache(maxsize=4096)

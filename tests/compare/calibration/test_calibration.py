@@ -14,7 +14,7 @@ from compare.bench.groups import prediction
 from compare.bench.records import AT_LEAST, Measured, Target
 from compare.bench.summary import rows_of
 from compare.bench.wanted import Limits, Wanted
-from compare.calibration import Calibration, load, path, probes, read, save
+from compare.calibration import Calibration, load, path, probes, programs, read, save
 from compare.calibration.curves import Curve, Products, not_falling, rising
 from compare.calibration.model import KINDS, VERSION
 from compare.calibration.programs import evaluated
@@ -39,8 +39,8 @@ def walk(scale=1.0):
 def made(**changes):
     """A calibration of round numbers: products at a multiply-add per nanosecond, but no less than 10 ns."""
     seconds = [[[max(m * n * k, 10) * 1e-9 for k in SIZES] for n in SIZES] for m in SIZES]
-    operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "update": 5, "segment": 50, "turn": 7, "chain": -1}
-    operations |= {"step revdiff": 40, "step dualdiff": 90}
+    operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "site": 20, "update": 5, "turn": 7, "chain": -1}
+    operations |= {"step revdiff": 40, "step dualdiff": 90, "checkpoint": 30, "segment": 50}
     operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "pullback tanh": 4, "pushforward tanh": 6}
     names = ("add", "where", "copy", "put", "gather", "scatter", "draw", "add.reduce", "maximum")
     walks = {name: walk() for name in names} | {"exp": walk(4.0), "scatter far": walk(8.0), "gather far": walk(6.0)}
@@ -80,7 +80,8 @@ PRICES = {
     "a buffer": (Work("allocate", "", (10**6,)), 100 * US),
     "a larger buffer": (Work("allocate", "", (10**7,)), 1000 * US),
     "a few bytes": (Work("allocate", "", (8,)), 0.0),
-    "a join": (Work("concatenate", "float32", (10, 4, 80)), 4 * US + 80e-11),
+    "a join, beside what is put": (Work("concatenate", "float32", (4,)), 0.0),
+    "a join that takes longer": (Work("concatenate", "float32", (1,)), 1 * US),
     "a view": (Work("view", "getitem", ()), 0.2 * US),
     "a kernel in an engine": (Work("apply", "tanh", ()), 2 * US),
     "a kernel in a rule": (Work("kernel", "tanh", ()), 2 * US),
@@ -142,6 +143,27 @@ def test_factors_are_those_that_bring_probes_to_what_they_take():
     low, high = probes.BOUNDS
     assert probes.fitted([[100.0, 0.0, 0.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
     assert probes.fitted([[0.01, 0.0, 0.0, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
+
+
+def test_what_engines_do_is_told_apart(monkeypatch):
+    """Programs that take just what they consist of give back what each part takes."""
+    takes = {"record": 3, "chain": -1, "push": 20, "site": 15, "turn": 2, "update": 5, "checkpoint": 70, "segment": 110}
+    takes = {name: value * US for name, value in (takes | {"step revdiff": 30, "step dualdiff": 90}).items()}
+    timed = {}
+
+    class Watch:
+        def seconds(self, work):
+            return sum(n * size * takes[of] if of in takes else n * US for _, n, of, size in timed[work].deeds())
+
+    class Noted(programs.Timed):
+        def __init__(self, run, work):
+            super().__init__(run, work)
+            timed[run] = self
+
+    monkeypatch.setattr(programs, "Timed", Noted)
+    found = programs.operations(Watch(), lambda work: US)
+    assert {name: found[name] for name in takes} == pytest.approx(takes)
+    assert found["update Adam"] == pytest.approx(5 * US)
 
 
 def test_probes_are_networks_that_train():
