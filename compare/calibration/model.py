@@ -21,6 +21,8 @@ KINDS = ("numpy", "engines", "elements", "memory", "streams", "products")
 """Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements in the caches, of elements and bytes where
 a call touches more than `BEYOND` bytes, the same where it touches more than `STREAM` bytes, and of multiply-adds."""
 BEYOND, STREAM = 1 << 20, 1 << 23
+COMPANY = 0.25
+"""How many cores others may keep busy while a machine is calibrated: products in several threads take far longer where one has to wait."""
 WIDE = ("float64", "int64")
 """Dtypes of 8 bytes."""
 _RULES = {"apply": "kernel"}
@@ -35,6 +37,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a machine takes for what programs consist of; `seconds` adds it up.
 
     All seconds count at the `pace` that the machine usually had, at which the gauge (see `compare.calibration.stopwatch`) takes `gauge`.
+    Meanwhile `others` kept so many cores busy; None where that is unknown.
     """
 
     version: int
@@ -50,6 +53,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     products: dict[str, Products]
     operations: dict[str, float]
     factors: dict[str, float] = {}
+    others: float | None = None
 
     def seconds(self, work: Work | Mapping[Work, int]) -> float:
         """Seconds of a call, or of as many of each as are counted."""
@@ -73,15 +77,15 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def warning(self) -> str:
-        """One line on overheads that must be above 0 and were measured as 0; empty where there are none."""
+        """One line on why it should be made anew: overheads that must be above 0 and are not, company; empty where there is no reason."""
         missing = [name for name, seconds in self.operations.items() if name in OVERHEADS and not seconds > 0]
-        if not missing:
-            return ""
-        named = ", ".join(f"`{name}`" for name in missing)
-        return (
-            f"the calibration has an overhead of 0 for {named}, which must be above 0: predictions leave it out; run "
-            f"`python -m compare calibrate --force` while the machine has nothing else to do"
-        )
+        again = "run `python -m compare calibrate --force` while the machine has nothing else to do"
+        if missing:
+            named = ", ".join(f"`{name}`" for name in missing)
+            return f"the calibration has an overhead of 0 for {named}, which must be above 0: predictions leave it out; {again}"
+        if self.others is not None and self.others > COMPANY:
+            return f"the machine was calibrated while others kept {self.others:.1f} of its cores busy: predictions may be far off; {again}"
+        return ""
 
     def _priced(self, work: Work) -> Prices:
         """Seconds of a call at the pace of its measurement, of each of `KINDS`."""

@@ -49,6 +49,8 @@ def rows(found: Calibration) -> dict[str, str]:
         if found.operations[name] <= 0:  # what rules take by themselves is more than they take in a step
             continue
         shown[words] = f"{pace * found.operations[name] * 1e6:,.1f} us"
+    if found.others is not None:
+        shown["others meanwhile kept busy"] = f"{found.others:.2f} cores"
     return shown
 
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import os
 import statistics
 
 import msgspec
@@ -14,7 +15,7 @@ from compare.bench.groups import prediction
 from compare.bench.records import AT_LEAST, Measured, Target
 from compare.bench.summary import rows_of
 from compare.bench.wanted import Limits, Wanted
-from compare.calibration import Calibration, load, path, probes, programs, read, save
+from compare.calibration import Calibration, company, load, path, probes, programs, read, save
 from compare.calibration.curves import Curve, Products, not_falling, rising
 from compare.calibration.model import KINDS, VERSION
 from compare.calibration.programs import evaluated
@@ -321,6 +322,36 @@ def test_the_command_warns_of_overheads_that_were_measured_as_nothing(kept, thre
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("compare: the calibration has an overhead of 0 for `update`, `update SGD`, which must be above 0")
     assert line.endswith("run `python -m compare calibrate --force` while the machine has nothing else to do")
+
+
+def test_one_made_in_company_is_warned_of():
+    assert made(others=0.2).warning == made(others=None).warning == ""
+    assert made(others=0.9).warning.startswith("the machine was calibrated while others kept 0.9 of its cores busy: predictions may be far")
+    assert rows(made(others=0.9))["others meanwhile kept busy"] == "0.90 cores"
+    assert "others meanwhile kept busy" not in rows(made())
+
+
+def test_company_is_what_cores_did_beside_this_process(tmp_path, monkeypatch):
+    stat, now, own = tmp_path / "stat", [10.0], [1.0]
+    monkeypatch.setattr(company, "STAT", str(stat))
+    monkeypatch.setattr(company.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(company.time, "process_time", lambda: own[0])
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def write(*seconds):
+        stat.write_text("cpu  " + " ".join(str(int(each * ticks)) for each in seconds) + "\ncpu0 1 2 3\n", encoding="ascii")
+
+    write(100, 0, 10, 500, 3, 0, 0, 2, 0, 0)
+    kept = company.Company()
+    write(112, 1, 11, 530, 4, 0, 1, 5, 7, 0)  # 18 s: user, nice, system, interrupts and what the host took
+    now[0], own[0] = 20.0, 11.0
+    assert kept.cores() == pytest.approx((18 - 10) / 10)
+    own[0] = 30.0
+    assert kept.cores() == 0.0
+    stat.write_text("nothing", encoding="ascii")
+    assert kept.cores() is None
+    stat.unlink()
+    assert company.Company().cores() is None
 
 
 def test_the_command_measures_what_is_not_known(kept, threads, capsys, monkeypatch):
