@@ -273,6 +273,7 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
     assert ledger is not None
     if ledger.works:
         ledger.did("kernel" if outer else "apply", kernel.name)
+        ledger.next_operation()
     if not outer:
         state.kernel = kernel.name
         if ledger.located:
@@ -286,6 +287,7 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
         raise explained(kernel, operands, params, error) from None
     finally:
         state.kernel = outer
+        ledger.next_operation()
     if not outer:
         if ledger.works and not kernel.view:
             touched(operands, result if isinstance(result, tuple) else (result,))

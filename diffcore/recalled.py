@@ -177,7 +177,8 @@ def frozen(value: Any) -> Hashable:
 def _booked(nbytes: int, role: str, ledger: Ledger) -> Storage:
     """A buffer that is booked already."""
     storage: Storage = _new(Storage)
-    storage.nbytes, storage.role, storage.ledger, storage.number, storage.passed = nbytes, role, ledger, 0, ledger.passed
+    storage.nbytes, storage.role, storage.ledger, storage.number = nbytes, role, ledger, 0
+    storage.passed, storage.fetched = ledger.passed, (0, 0)
     return storage
 
 

@@ -67,7 +67,10 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
     """The tangents of `call.out` from those of its operands."""
     result: Tangents = {}
     groups = _grouped(call, carried, result)
-    pushed = sum(map(len, groups.values())) if watch.count else 0
+    pushed = 0
+    if watch.count and state.ledger is not None:
+        pushed = sum(map(len, groups.values()))
+        state.ledger.next_operation()
     if groups:
         apart = any(_is_strict(seed) for seed in groups)
         if apart:

@@ -245,6 +245,8 @@ def backward(
             if watched:
                 state.kernel, state.place = node.kernel.name, places.place_of(node)
                 did("pullback", node.kernel.name)
+                if state.ledger is not None:
+                    state.ledger.next_operation()
             ours = node.kernel.makes
             if apart and (create is not None or node.kernel.accumulate is None):
                 if create is None:
