@@ -18,14 +18,16 @@ walks memory, and every operation of an engine. The calibration of a machine is 
 
 Every price is measured by itself: numpy's functions on arrays that fit the first cache, on inner loops of several lengths and on strided
 ones; `traffic` and `buffers` from the first cache to beyond the last; products on a grid from vectors to 512 squared; rules of kernels on
-rows of the table of scenarios; operations of the engines on stacks of layers of four numbers, told apart by growing them. Six
-factors (of numpy's calls, of what engines and rules do beside them, of elements in the caches, of memory beyond, of memory that is
-streamed, of products) are what small networks of every kind take over the sum of these, at the pace of that moment. Nothing is fitted to
-the networks that predictions are judged by (`python -m compare bench --only prediction`).
+rows of the table of scenarios, over and over, and in turn with others, whose code takes the place of theirs in the caches: what they take
+longer then counts once each, the more the more rules a step has. Operations of the engines are told from stacks of layers of four numbers.
+Six factors (of numpy's calls, of what engines and rules do beside them, which count as far as other code comes between; of elements in the
+caches, of memory beyond, of memory that is streamed, of products) are what small networks of every kind take over the sum of these. Nothing
+is fitted to the networks that predictions are judged by (`python -m compare bench --only prediction`).
 
-A core that shares its units with a busy one computes at half its speed, for milliseconds or minutes. So everything is timed beside a gauge,
-and prices are told by moments in which that is at its best. What they come to together counts at the pace that the machine usually had
-while it was calibrated (see `stopwatch`): that is what whoever runs a step will see, as long as the machine is used as much.
+A core that shares its units with a busy one computes at half its speed, for milliseconds or minutes. So everything is timed beside a gauge;
+prices are told by moments in which that is at its best, those of products and memory, which suffer less, by all. What they come to counts
+at the pace that the machine had while the small networks ran (see `stopwatch`): that is what whoever runs a step will see, as long as the
+machine is used as much.
 
 Steps on jax are one compiled program each, whose passes over memory are XLA's choice: they are not predicted.
 """

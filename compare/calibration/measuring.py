@@ -51,6 +51,7 @@ def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
     heard("engines", 0.95)
     fixed |= programs.operations(watch, found.seconds)
     heard("small networks", 0.97)
+    watch.forget()  # they tell what all comes to, so predictions are of the machine as it is now
     found = msgspec.structs.replace(found, factors=probes.factors(watch, found))
     took = time.perf_counter() - start
     return msgspec.structs.replace(found, took=took, gauge=watch.usual, pace=watch.pace, others=company.cores())

@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from compare.calibration.engines import Price
 from compare.calibration.stopwatch import Stopwatch
 from compare.optimizers import OPTIMIZERS
 from compare.strategies import STRATEGIES, Strategy
@@ -60,7 +59,7 @@ class Timed:
         return sum(n * size for _, n, of, size in self.deeds() if of == name)
 
 
-def operations(watch: Stopwatch, price: Price) -> dict[str, float]:
+def operations(watch: Stopwatch, price: Callable[[Mapping[Work, int]], float]) -> dict[str, float]:
     """Seconds of what the engines do beside rules, by name: operations, directions planted, steps, checkpoints, segments, updates."""
     reverse, checkpoints, forward = (STRATEGIES[name] for name in ("reverse", "reverse-checkpoint", "forward-activations"))
     apart, chained, checkpointed, pushed = (
@@ -78,7 +77,8 @@ def operations(watch: Stopwatch, price: Price) -> dict[str, float]:
 
     def beside(program: Timed) -> float:
         """Seconds that are not known yet."""
-        return program.seconds - sum(n * (size * found[of] if of in found else price(work)) for work, n, of, size in program.deeds())
+        told = sum(n * size * found[of] for _, n, of, size in program.deeds() if of in found)
+        return program.seconds - told - price({work: n for work, n, of, _ in program.deeds() if of not in found})
 
     def told(names: Sequence[str], among: Sequence[Timed], least: float = -math.inf, most: float = math.inf) -> None:
         """What each of `names` takes, by what the programs take beside all else; what is off counts in parts of what each takes."""

@@ -90,17 +90,21 @@ class Stopwatch:
         self.unit = self.best
         self._met: list[float] = []
 
+    def forget(self) -> None:
+        """What is usual is told from here on."""
+        self._met.clear()
+
     @property
     def usual(self) -> float:
-        """What the gauge took in the middle, over all that has been timed."""
+        """What the gauge took in the middle, over all that has been timed since what was before was forgotten."""
         return statistics.median(self._met) if self._met else self.best
 
     @property
     def pace(self) -> float:
-        """By what `seconds` are to be multiplied for the machine as it usually was."""
+        """By what `seconds` are to be multiplied for the machine as it usually was since."""
         return self.usual / self.unit
 
-    def seconds(self, work: Callable[[], object], *, calm: bool = True) -> float:
+    def seconds(self, work: Callable[[], object], *, calm: bool = True, patience: float = PATIENCE) -> float:
         """Seconds of one repetition of `work`, which is warm; if not `calm`, in proportion to the gauge as that is now, fast or slow."""
         work()
         clock = self.clock
@@ -109,7 +113,7 @@ class Stopwatch:
             while (taken := _time(work, count, clock)) < BATCH / 2:
                 count = max(2 * count, min(int(count * BATCH / max(taken, 1e-7)), 64 * count))
             before, found, calmly = self.gauge(), list[tuple[float, float]](), 0
-            end = time.perf_counter() + PATIENCE
+            end = time.perf_counter() + patience
             while calmly < WANTED and (len(found) < LEAST or time.perf_counter() < end):
                 taken = _time(work, count, clock)
                 if count == 1:

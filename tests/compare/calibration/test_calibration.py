@@ -17,7 +17,7 @@ from compare.bench.summary import rows_of
 from compare.bench.wanted import Limits, Wanted
 from compare.calibration import Calibration, company, load, path, probes, programs, read, save
 from compare.calibration.curves import Curve, Products, not_falling, rising
-from compare.calibration.model import KINDS, VERSION
+from compare.calibration.model import KINDS, RULES, TOGETHER, VERSION
 from compare.calibration.programs import evaluated
 from compare.calibration.store import VARIABLE, this_machine
 from compare.calibration.terminal import rows
@@ -123,7 +123,8 @@ def test_factors_scale_the_prices_of_their_kinds():
         own = made().kinds(work)
         assert sum(own.values()) == pytest.approx(price)
         assert scaled.kinds(work) == own
-        assert scaled.seconds(work) == pytest.approx(sum(factors[kind] * own[kind] for kind in KINDS))
+        part = {kind: int(work.function in RULES) / TOGETHER if kind in ("numpy", "engines") else 1.0 for kind in KINDS}
+        assert scaled.seconds(work) == pytest.approx(sum((1 + (factors[kind] - 1) * part[kind]) * own[kind] for kind in KINDS))
     kinds = {name: {kind for kind, price in made().kinds(work).items() if price} for name, (work, _) in PRICES.items()}
     assert kinds["products"] == {"numpy", "products"}
     assert kinds["strides"] == {"numpy", "elements"}
@@ -134,6 +135,17 @@ def test_factors_scale_the_prices_of_their_kinds():
     assert kinds["a rule"] == kinds["what is recorded"] == {"engines"}
 
 
+def test_rules_take_longer_in_turn_with_others():
+    """Once each, and the more the more there are; then the factors of code count, too."""
+    firsts = {f"first pullback k{i}": 6 * US for i in range(2 * TOGETHER)} | {f"pullback k{i}": 1 * US for i in range(2 * TOGETHER)}
+    told = made(operations=made().operations | firsts)
+    slower = msgspec.structs.replace(told, factors={"engines": 3.0, "elements": 5.0})
+    for many, part in ((1, 1 / TOGETHER), (TOGETHER // 2, 0.5), (TOGETHER, 1.0), (2 * TOGETHER, 1.0)):
+        work = {Work("pullback", f"k{i}", ()): 4 for i in range(many)}
+        assert told.seconds(work) == pytest.approx(many * (4 + 6 * part) * US)
+        assert slower.seconds(work) == pytest.approx(many * (4 + 6 * part) * US * (1 + 2 * part))
+
+
 def test_factors_are_those_that_bring_probes_to_what_they_take():
     rng = np.random.default_rng(0)
     true = np.array([0.8, 1.5, 1.1, 1.3, 1.2, 0.9])
@@ -141,6 +153,7 @@ def test_factors_are_those_that_bring_probes_to_what_they_take():
     rows /= (rows @ true)[:, None]
     assert list(probes.fitted(rows.tolist()).values()) == pytest.approx(true.tolist(), rel=5e-3)
     assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 6)
+    assert list(probes.fitted((0.9 * rows).tolist(), [0.1] * len(rows)).values()) == pytest.approx(true.tolist(), rel=5e-3)
     low, high = probes.BOUNDS
     assert probes.fitted([[100.0, 0.0, 0.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
     assert probes.fitted([[0.01, 0.0, 0.0, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
@@ -162,7 +175,7 @@ def test_what_engines_do_is_told_apart(monkeypatch):
             timed[run] = self
 
     monkeypatch.setattr(programs, "Timed", Noted)
-    found = programs.operations(Watch(), lambda work: US)
+    found = programs.operations(Watch(), lambda works: sum(works.values()) * US)
     assert {name: found[name] for name in takes} == pytest.approx(takes)
     assert found["update Adam"] == pytest.approx(5 * US)
 
@@ -173,7 +186,8 @@ def test_probes_are_networks_that_train():
         value, gradients = program.run()
         assert value > 0
         assert all(np.isfinite(gradient).all() for gradient in gradients.values())
-        assert sum(probes.parts(made(), program, 1e-3)) == pytest.approx(made().seconds(program.work) / 1e-3)
+        row, rest = probes.parts(made(), program, 1e-3)
+        assert sum(row) + rest == pytest.approx(made().seconds(program.work) / 1e-3)
 
 
 # curves
