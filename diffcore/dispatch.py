@@ -16,6 +16,7 @@ from numpy import ndarray
 
 from diffcore.arrays import is_array, namespace
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.works import touched
 from diffcore.errors import DiffError, DTypeError, GradientError, ShapeError
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
@@ -272,6 +273,7 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
     assert ledger is not None
     if ledger.works:
         ledger.did("kernel" if outer else "apply", kernel.name)
+        ledger.next_operation()
     if not outer:
         state.kernel = kernel.name
         if ledger.located:
@@ -285,7 +287,10 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
         raise explained(kernel, operands, params, error) from None
     finally:
         state.kernel = outer
+        ledger.next_operation()
     if not outer:
+        if ledger.works and not kernel.view:
+            touched(operands, result if isinstance(result, tuple) else (result,))
         label(result[0] if isinstance(result, tuple) else result, "activation", only="workspace")
     return result
 

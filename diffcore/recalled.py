@@ -178,6 +178,7 @@ def _booked(nbytes: int, role: str, ledger: Ledger) -> Storage:
     """A buffer that is booked already."""
     storage: Storage = _new(Storage)
     storage.nbytes, storage.role, storage.ledger, storage.number = nbytes, role, ledger, 0
+    storage.passed, storage.fetched = ledger.passed, (0, 0)
     return storage
 
 
@@ -226,7 +227,7 @@ class Recorder(Ledger):
     def __init__(self, outer: Any) -> None:
         super().__init__(compiled=outer.compiled, works=outer.works)
         self.recalled = outer.recalled
-        self._nominal = outer._nominal
+        self._nominal, self.passed = outer._nominal, outer.passed
         self._open, self._for = True, outer
         self._counts = False
         self._made_bytes = 0

@@ -16,6 +16,7 @@ from numpy import ndarray
 from diffcore import anomaly
 from diffcore.arrays import is_float
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.works import touched
 from diffcore.examples import Owners, met, own_rows, owners_after
 from diffcore.kernels.record import Call, Kernel
 from diffcore.ledger import Storage, did, label, state
@@ -66,6 +67,10 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
     """The tangents of `call.out` from those of its operands."""
     result: Tangents = {}
     groups = _grouped(call, carried, result)
+    pushed = 0
+    if watch.count and state.ledger is not None:
+        pushed = sum(map(len, groups.values()))
+        state.ledger.next_operation()
     if groups:
         apart = any(_is_strict(seed) for seed in groups)
         if apart:
@@ -77,7 +82,10 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
         if apart and APART in result:
             result[Family(0, strict=True, owners=owners)] = result.pop(APART)
     if watch.count and state.ledger is not None:
-        did("push", call.kernel.name)
+        if pushed:
+            did("push", call.kernel.name, pushed)
+            if not call.kernel.view:
+                touched([*call.primals, *_arrays(carried)], _arrays([result]))
         for form in result.values():
             for array in arrays_in(form):
                 label(array, "tangent")

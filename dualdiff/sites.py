@@ -15,6 +15,7 @@ from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.placed import Placed
 from diffcore.kernels.record import Call
+from diffcore.ledger import did
 from diffcore.ops import permute
 from dualdiff.forms import Diagonal, Form, dense, in_front, in_place
 from dualdiff.seeding import Site, Variable, Window
@@ -45,6 +46,7 @@ def planted(call: Call, targets: list[tuple[int, Variable]]) -> tuple[bool, Site
     window = seeding.window(key, size)
     if window is None:
         return True, None
+    did("site", call.kernel.name)
     return True, Site(_kept(call, [i for i, _ in targets]), targets, None, seeding, key, window, size, examples)
 
 
@@ -66,6 +68,7 @@ def merged(call: Call, operand: int, site: Site, scale: Any) -> tuple[bool, Site
     window = seeding.window(key, size)
     if window is None:
         return True, None
+    did("site", call.kernel.name)
     return True, Site(_kept(call, [0]), [], (site, scale), seeding, key, window, size, site.examples)
 
 

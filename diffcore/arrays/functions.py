@@ -14,9 +14,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from diffcore.arrays.abstract import AbstractArray, book, copied, laid_out, made_like, new_after, reshaped, told, view_by
 from diffcore.arrays.results import axis_of, kind_of, resolve, shape_of
-from diffcore.arrays.strides import Shape, small_copy, weightless
+from diffcore.arrays.strides import Shape, small_copy, strides_of, weightless
 from diffcore.arrays.works import moved, walked
-from diffcore.ledger import did
+from diffcore.ledger import did, state
 
 
 def _full_like(x: Any, value: Any, dtype: Any = None, order: str = "K", **options: Any) -> AbstractArray:
@@ -48,11 +48,16 @@ def _concatenate(arrays: Any, axis: int = 0, **_: Any) -> AbstractArray:
     joined = np.concatenate([weightless((*s[:at], 0, *s[at + 1 :])) for s in shapes], axis=at).shape
     whole = (*joined[:at], sum(s[at] for s in shapes), *joined[at + 1 :])
     dtype = np.result_type(*(a.dtype for a in arrays))
-    did("concatenate", dtype.name, math.prod(whole), len(shapes), 2 * math.prod(whole) * dtype.itemsize)
     if all(getattr(a, "strides", None) is None for a in arrays):
-        return AbstractArray(whole, dtype)
-    small = np.concatenate([small_copy(a) for a in arrays], axis=at).strides
-    return laid_out(whole, dtype, sorted(range(len(whole)), key=lambda i: (-small[i], i)))
+        result = AbstractArray(whole, dtype)
+    else:
+        small = np.concatenate([small_copy(a) for a in arrays], axis=at).strides
+        result = laid_out(whole, dtype, sorted(range(len(whole)), key=lambda i: (-small[i], i)))
+    if state.ledger is not None and state.ledger.works:
+        did("concatenate", dtype.name, len(shapes))
+        for x, shape in zip(arrays, shapes, strict=True):  # each is put into its part of the result
+            moved("put", AbstractArray(shape, dtype, result.storage, strides_of(result)), x)
+    return result
 
 
 def _take(x: Any, indices: Any, axis: int | None = None, **_: Any) -> AbstractArray:
