@@ -79,36 +79,43 @@ class Recalled:
             key, reports = self._key(ledger, kernel, compute, operands, params)
         except Unlike:
             return compute(namespace(operands), *operands, **params)
-        known, found = self.again(ledger, key, operands)
-        if not known:
-            recorder = None if found is NEVER else Recorder(ledger)
-            try:
-                result = compute(np, *operands, **params)
-            finally:
-                deed = None if recorder is None else recorder.close()
-            if deed is not None:
-                self.remember(ledger, key, operands, deed, (result, *[tuple(params[name]) for name in reports]))
-            return result
-        for name, report in zip(reports, found[1:], strict=True):
-            params[name][:] = report
-        return found[0]
+        def work() -> Any:
+            result = compute(np, *operands, **params)
+            return (result, *[tuple(params[name]) for name in reports]) if reports else result
+
+        known, made = self.once(ledger, key, operands, work)
+        if not reports:
+            return made
+        if known:
+            for name, report in zip(reports, made[1:], strict=True):
+                params[name][:] = report
+        return made[0]
 
     def check(self, kernel: Kernel) -> None:
         """Raise `Unlike` for a kernel whose rules may do anything: one of a user's own, or one that stands for a run."""
         if self._kernels.get(kernel.name) is not kernel:
             raise Unlike
 
-    def again(self, ledger: Any, key: Hashable, arrays: Any) -> tuple[bool, Any]:
-        """Whether a call is known, which is then booked, and the tree of what it made anew; `NEVER` of one that is not to be remembered."""
+    def once(self, ledger: Any, key: Hashable, arrays: Any, work: Callable[[], Any]) -> tuple[bool, Any]:
+        """Whether a call on `arrays` is known, and the tree of what it makes: anew and booked if so, else what `work()` returns.
+
+        That is remembered; what no tree can be told of is not, and is run each time.
+        """
         call = self._calls.get(key, _MISSING)
         if call is None:
-            return False, NEVER
-        if call is _MISSING:
-            return False, None
-        ledger.redo(call.deed)
-        return True, _built(call.made, arrays, [_booked(nbytes, role, ledger) for nbytes, role in call.buffers], [])
+            return False, work()
+        if call is not _MISSING:
+            ledger.redo(call.deed)
+            return True, _built(call.made, arrays, [_booked(nbytes, role, ledger) for nbytes, role in call.buffers], [])
+        recorder = Recorder(ledger)
+        try:
+            made = work()
+        finally:
+            deed = recorder.close()
+        self._remember(ledger, key, arrays, deed, made)
+        return False, made
 
-    def remember(self, ledger: Any, key: Hashable, arrays: Any, deed: Deed, made: Any) -> None:
+    def _remember(self, ledger: Any, key: Hashable, arrays: Any, deed: Deed, made: Any) -> None:
         """Remember a call that has been made under a `Recorder`: `made` is the tree of what it made of `arrays`."""
         if len(self._calls) >= CALLS:
             self._calls.clear()
@@ -155,6 +162,7 @@ def traits(ledger: Any, operands: Any) -> Hashable:
 
 
 NEVER: Any = object()
+"""What stands for a result of which no tree can be told."""
 _MISSING: Any = object()
 
 

@@ -21,6 +21,7 @@ from diffcore.kernels.record import Call
 from diffcore.ledger import spans
 from diffcore.seeds import concatenate, divided_of, one_hot_of, zeros_of
 from dualdiff.forms import Form, Outer, Rows, arrays_in
+from dualdiff.recalling import is_recalling, recalled_block
 from dualdiff.seeding import Seed
 
 TILE = 1 << 19
@@ -194,6 +195,13 @@ def _empty(call: Call, count: int) -> Any:
 
 def _pushed(call: Call, forms: dict[int, Form], n: int, out: Any) -> Any:
     """`n` directions pushed through the kernel, into `out` where that is given (then all arrays are numpy's, or abstract)."""
+    if is_recalling():
+        return recalled_block(call, forms, n, out, lambda: _carried(call, forms, n, out))
+    return _carried(call, forms, n, out)
+
+
+def _carried(call: Call, forms: dict[int, Form], n: int, out: Any) -> Any:
+    """`_pushed`, done."""
     if len(forms) == 1:
         ((i, form),) = forms.items()
         matrix = None if call.kernel.matrix is None else call.kernel.matrix(call, i)
