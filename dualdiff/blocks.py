@@ -116,18 +116,16 @@ def _united(lists: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 def _segments(parts: list[Part], members: tuple[Any, ...]) -> list[_Segment]:
     """The members' rows, cut where a part begins or ends."""
-    places = []
-    for part in parts:
-        at: dict[Seed, int] = {}
+    places: dict[Seed, dict[int, int]] = {}
+    for i, part in enumerate(parts):
         start = 0
         for seed in part.members:
-            at[seed] = start
+            places.setdefault(seed, {})[i] = start
             start += seed.count
-        places.append(at)
     segments: list[_Segment] = []
     start = 0
     for seed in members:
-        rows = {i: at[seed] for i, at in enumerate(places) if seed in at}
+        rows = places[seed]
         stop = start + seed.count
         last = segments[-1] if segments else None
         if last is not None and last.rows.keys() == rows.keys() and all(rows[i] - last.rows[i] == start - last.start for i in rows):

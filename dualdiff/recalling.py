@@ -116,6 +116,25 @@ def recalled_block(call: Call, forms: dict[int, Form], n: int, out: Any, work: C
     return ledger.recalled.once(ledger, key, arrays, work)[1]
 
 
+def recalled_diagonal(call: Call, operand: int, form: Diagonal, seed: Any, work: Callable[[], Any]) -> Any:
+    """What `work()` makes of a diagonal that goes through the kernel: an `Outer` of this one seed, an array, or nothing."""
+    ledger: Any = state.ledger
+    arrays = [*call.primals, call.out, *call.aux, form.scale]
+    try:
+        _check(ledger.recalled, call)
+        what = operand, seed.rows.start, seed.rows.stop, seed.examples, len(call.primals)
+        key = call.kernel, "diagonal", state.role, what, frozen_params(call.params), traits(ledger, arrays)
+    except Unlike:
+        return work()
+
+    def described() -> Any:
+        made = work()
+        return (made.left, made.right, made.scale) if type(made) is Outer else (made,)
+
+    _, made = ledger.recalled.once(ledger, key, arrays, described)
+    return made[0] if len(made) == 1 else Outer((seed,), *made)
+
+
 def recalled_expansion(site: Site, form: Form, axis: int, shape: tuple[int, ...], work: Callable[[], list[Any]]) -> list[Any]:
     """What `work()` makes: the tangents that those of a site are of the variables behind it."""
     ledger: Any = state.ledger
