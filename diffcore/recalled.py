@@ -68,6 +68,12 @@ class Recalled:
         self._of_work: dict[Hashable, dict[Any, Any]] = {}
         self._kernels = registered()
 
+    @staticmethod
+    def of_open() -> Recalled:
+        """What the open ledger recalls, or else nothing yet."""
+        ledger = state.ledger
+        return Recalled() if ledger is None or ledger.recalled is None else ledger.recalled
+
     def of_work(self) -> dict[Any, Any]:
         """What is remembered of the work that is being run; empty and kept nowhere where that has no name."""
         return {} if self.work is None else self._of_work.setdefault(self.work, {})
@@ -135,9 +141,11 @@ class Recalled:
     ) -> tuple[Hashable, list[str]]:
         """What the call depends on, and the names of the lists that it reports into. Raises `Unlike`."""
         self.check(kernel)
+        if not params:
+            return (compute, state.role, traits(ledger, operands)), []
         reports = [name for name, value in params.items() if value.__class__ is list and not value]
         given = tuple([(name, None if name in reports else frozen(value)) for name, value in params.items()])
-        return (compute, state.role, tuple(reports), traits(ledger, operands), given), reports
+        return (compute, state.role, traits(ledger, operands), given, tuple(reports)), reports
 
 
 def traits(ledger: Any, operands: Any) -> Hashable:
@@ -146,7 +154,7 @@ def traits(ledger: Any, operands: Any) -> Hashable:
     storages: list[Any] = []
     for x in operands:
         if x.__class__ is AbstractArray:
-            key.append(_layout(x))
+            key.append((x.shape, x.dtype, x.strides, x.base is None))
             storages.append(x.storage)
         elif x.__class__ in _PLAIN:
             key.append((x.__class__, x))
@@ -194,9 +202,9 @@ def _built(template: Any, operands: Any, buffers: list[Storage], made: list[Abst
     kind = template.__class__
     if kind is _Leaf:
         storage = buffers[template.made] if template.of is None else operands[template.of].storage
-        array = AbstractArray(template.shape, template.dtype, storage, template.strides)
-        if template.owned:
-            array.base = None
+        array: AbstractArray = _new(AbstractArray)
+        array.shape, array.dtype, array.strides, array.storage = template.shape, template.dtype, template.strides, storage
+        array.base = None if template.owned else storage
         made.append(array)
         return array
     if kind is tuple or kind is list:
@@ -291,3 +299,29 @@ class Recorder(Ledger):
     def _observe(self, role: str) -> None:
         if self._total >= self.peak:
             self.peak, self.peak_roles = self._total, dict(self.live)
+
+
+class Unbooked(Ledger):
+    """A ledger that books nothing, under which calls that are `recalled` are not run: for programs of which only the result is asked."""
+
+    def __init__(self, recalled: Recalled) -> None:
+        super().__init__()
+        self.recalled = recalled
+
+    def redo(self, deed: Deed) -> None:
+        """Nothing is booked."""
+
+    def book(self, flops: int, transcendentals: int) -> None:
+        """Nothing is booked."""
+
+    def book_product(self, flops: int) -> None:
+        """Nothing is booked."""
+
+    def _made(self, role: str, nbytes: int) -> int:
+        return 0
+
+    def _change(self, role: str, nbytes: int) -> None:
+        """Nothing is booked."""
+
+    def _move(self, old: str, new: str, nbytes: int) -> None:
+        """Nothing is booked."""
