@@ -143,9 +143,16 @@ class Recalled:
         self.check(kernel)
         if not params:
             return (compute, state.role, traits(ledger, operands)), []
-        reports = [name for name, value in params.items() if value.__class__ is list and not value]
-        given = tuple([(name, None if name in reports else frozen(value)) for name, value in params.items()])
-        return (compute, state.role, traits(ledger, operands), given, tuple(reports)), reports
+        reports, given = list[str](), list[Hashable]()
+        for name, value in params.items():
+            kind = value.__class__
+            if kind in _PLAIN:
+                given.append((name, kind, value))
+            elif kind is list and not value:
+                reports.append(name)
+            else:
+                given.append((name, frozen(value)))
+        return (compute, state.role, traits(ledger, operands), tuple(given), tuple(reports)), reports
 
 
 def traits(ledger: Any, operands: Any) -> Hashable:
@@ -162,7 +169,9 @@ def traits(ledger: Any, operands: Any) -> Hashable:
             raise Unlike
     if not storages:
         raise Unlike
-    if len(storages) > 1:
+    if len(storages) == 2:
+        key.append(storages[0] is storages[1])
+    elif len(storages) > 2:
         key.append(tuple([storages.index(storage) for storage in storages]))
     if ledger.works:
         key.append(tuple([storage.nbytes for storage in storages]))
@@ -201,10 +210,11 @@ def _built(template: Any, operands: Any, buffers: list[Storage], made: list[Abst
     """A result anew; `made` are the arrays that were made for it so far."""
     kind = template.__class__
     if kind is _Leaf:
-        storage = buffers[template.made] if template.of is None else operands[template.of].storage
+        of, number, shape, dtype, strides, owned = template
+        storage = buffers[number] if of is None else operands[of].storage
         array: AbstractArray = _new(AbstractArray)
-        array.shape, array.dtype, array.strides, array.storage = template.shape, template.dtype, template.strides, storage
-        array.base = None if template.owned else storage
+        array.shape, array.dtype, array.strides, array.storage = shape, dtype, strides, storage
+        array.base = None if owned else storage
         made.append(array)
         return array
     if kind is tuple or kind is list:
