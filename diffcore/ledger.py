@@ -209,7 +209,7 @@ class Ledger:
 
     def entries(self, net: Any = None) -> list[Entry]:
         """Operations by phase, layer and kernel, in the order in which they were first met. Layers are told by their paths in `net`."""
-        paths = {} if net is None else {id(module): path for path, module in net.named_modules()}
+        paths = {} if net is None or not self._booked else {id(module): path for path, module in net.named_modules()}
         found: dict[tuple[str, str, str], list[int]] = {}
         for (phase, layer, kernel), counts in self._booked.items():
             path = "" if layer is None else paths.get(id(layer()), "")

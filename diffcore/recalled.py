@@ -193,7 +193,8 @@ def frozen(value: Any) -> Hashable:
     if value.__class__ in _PLAIN:
         return value.__class__, value
     if isinstance(value, tuple):
-        return tuple([frozen(part) for part in value])
+        kinds = tuple(map(type, value))
+        return (value, kinds) if _PLAIN.issuperset(kinds) else tuple([frozen(part) for part in value])
     if isinstance(value, np.dtype):
         return value
     raise Unlike
