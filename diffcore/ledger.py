@@ -28,7 +28,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from numpy import ndarray
 
@@ -185,7 +185,7 @@ class Ledger:
         self._count = 0
         self._outer: tuple[Any, ...] = ()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         self._outer = (state.ledger, state.phase, state.kernel, state.role, state.place)
         state.ledger, state.phase, state.kernel, state.role, state.place = self, "primal", "", "workspace", None
         watch.add(1)

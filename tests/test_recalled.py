@@ -15,7 +15,7 @@ from diffcore.kernels.families import elementwise
 from diffcore.kernels.normalisation import normalise
 from diffcore.kernels.reduction import sum as total
 from diffcore.ledger import Ledger
-from diffcore.recalled import Recalled
+from diffcore.recalled import Recalled, Unbooked
 from diffcore.testing.scenarios import rows_of
 from dualdiff import chunks, plans
 
@@ -293,3 +293,16 @@ def test_convolutions_of_numpy_and_of_jax_are_not_mixed_up(compiled):
 
     booked(recalled, not compiled)
     assert booked(recalled, compiled) == booked(recalled, compiled) == booked(None, compiled)
+
+
+def test_programs_of_which_nothing_is_booked_are_remembered_for_those_of_which_all_is():
+    recalled = Recalled()
+
+    def program():
+        return DERIVATIVES["forward by activations"](abstract(8, 3, 4, 4))
+
+    plain = book(program, works=False)
+    with Unbooked(recalled) as ledger:
+        program()
+    assert (ledger.peak, ledger.flops.total(), ledger.live.total()) == (0, 0, 0)
+    assert book(program, recalled, works=False) == plain
