@@ -9,6 +9,7 @@ exception leaves nothing behind.
 from __future__ import annotations
 
 import itertools
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -188,11 +189,15 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
     return result
 
 
+_level_of = attrgetter("level")
+
+
 def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
     """`apply` with operands of several levels, or with tensors of a lower level under them."""
     if "out" in params:
         return _apply_into(kernel, operands, params)
-    top: Boxed = max((x for x in operands if isinstance(x, Boxed)), key=lambda x: x.level)
+    boxes = [x for x in operands if isinstance(x, Boxed)]
+    top: Boxed = boxes[0] if len(boxes) == 1 else max(boxes, key=_level_of)
     engine, level, lower, mask = top.engine, top.level, False, 0
     primals: list[Any] = list(operands)
     carried: list[Any] = [None] * len(primals)
@@ -233,13 +238,14 @@ def _apply_watched(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any
     """`apply` while something is watched (see `diffcore.watch`)."""
     if "out" in params:
         return _apply_into(kernel, operands, params)
-    from diffcore.aliasing import refresh
-
     boxed = False
     for x in operands:
         if isinstance(x, Boxed):
             boxed = True
-            refresh(x)
+            if getattr(x, "origin", None) is not None:
+                from diffcore.aliasing import refresh
+
+                refresh(x)
     return _apply_across(kernel, operands, params) if boxed else _compute(kernel, kernel.compute, operands, params)
 
 

@@ -29,7 +29,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from numpy import ndarray
 
@@ -193,7 +193,7 @@ class Ledger:
         self._count = 0
         self._outer: tuple[Any, ...] = ()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         self._outer = (state.ledger, state.phase, state.kernel, state.role, state.place)
         state.ledger, state.phase, state.kernel, state.role, state.place = self, "primal", "", "workspace", None
         watch.add(1)
@@ -217,7 +217,7 @@ class Ledger:
 
     def entries(self, net: Any = None) -> list[Entry]:
         """Operations by phase, layer and kernel, in the order in which they were first met. Layers are told by their paths in `net`."""
-        paths = {} if net is None else {id(module): path for path, module in net.named_modules()}
+        paths = {} if net is None or not self._booked else {id(module): path for path, module in net.named_modules()}
         found: dict[tuple[str, str, str], list[int]] = {}
         for (phase, layer, kernel), counts in self._booked.items():
             path = "" if layer is None else paths.get(id(layer()), "")

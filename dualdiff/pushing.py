@@ -25,7 +25,7 @@ from diffcore.watch import watch
 from dualdiff.collecting import contract_all
 from dualdiff.forms import GIVEN, IDENTITY, KINDS, Form, Groups, Rows, Tangents, arrays_in
 from dualdiff.passing import push_all
-from dualdiff.recalling import recalled_push
+from dualdiff.recalling import is_recalling, recalled_push
 from dualdiff.scaling import push_elementwise
 from dualdiff.seeding import ABSENT, APART, OWN, Directions, Elements, Family, Features, Seed, Variable
 from dualdiff.sites import may_be_site, planted
@@ -75,8 +75,8 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
         apart = any(_is_strict(seed) for seed in groups)
         if apart:
             owners, groups = _owned(call, groups)
-        if watch.count and state.ledger is not None and state.ledger.recalled is not None:
-            recalled_push(state.ledger.recalled, call, groups, result, lambda: _push_groups(call, groups, result))
+        if is_recalling():
+            recalled_push(call, groups, result, lambda: _push_groups(call, groups, result))
         else:
             _push_groups(call, groups, result)
         if apart and APART in result:
