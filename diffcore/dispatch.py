@@ -9,6 +9,7 @@ exception leaves nothing behind.
 from __future__ import annotations
 
 import itertools
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy import ndarray
 
 from diffcore.arrays import is_array, namespace
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.works import touched
 from diffcore.errors import DiffError, DTypeError, GradientError, ShapeError
 from diffcore.ledger import label, state
 from diffcore.modes import Mode
@@ -187,11 +189,15 @@ def apply(kernel: Kernel, *operands: Any, **params: Any) -> Any:
     return result
 
 
+_level_of = attrgetter("level")
+
+
 def _apply_across(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any:
     """`apply` with operands of several levels, or with tensors of a lower level under them."""
     if "out" in params:
         return _apply_into(kernel, operands, params)
-    top: Boxed = max((x for x in operands if isinstance(x, Boxed)), key=lambda x: x.level)
+    boxes = [x for x in operands if isinstance(x, Boxed)]
+    top: Boxed = boxes[0] if len(boxes) == 1 else max(boxes, key=_level_of)
     engine, level, lower, mask = top.engine, top.level, False, 0
     primals: list[Any] = list(operands)
     carried: list[Any] = [None] * len(primals)
@@ -232,13 +238,14 @@ def _apply_watched(kernel: Kernel, operands: Any, params: dict[str, Any]) -> Any
     """`apply` while something is watched (see `diffcore.watch`)."""
     if "out" in params:
         return _apply_into(kernel, operands, params)
-    from diffcore.aliasing import refresh
-
     boxed = False
     for x in operands:
         if isinstance(x, Boxed):
             boxed = True
-            refresh(x)
+            if getattr(x, "origin", None) is not None:
+                from diffcore.aliasing import refresh
+
+                refresh(x)
     return _apply_across(kernel, operands, params) if boxed else _compute(kernel, kernel.compute, operands, params)
 
 
@@ -272,6 +279,7 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
     assert ledger is not None
     if ledger.works:
         ledger.did("kernel" if outer else "apply", kernel.name)
+        ledger.next_operation()
     if not outer:
         state.kernel = kernel.name
         if ledger.located:
@@ -285,7 +293,10 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
         raise explained(kernel, operands, params, error) from None
     finally:
         state.kernel = outer
+        ledger.next_operation()
     if not outer:
+        if ledger.works and not kernel.view:
+            touched(operands, result if isinstance(result, tuple) else (result,))
         label(result[0] if isinstance(result, tuple) else result, "activation", only="workspace")
     return result
 

@@ -8,6 +8,8 @@ owners `[B * T, 1]`: 0 for the first `T` rows, 1 for the next `T`. What a kernel
 - a kernel that keeps the elements in order: they are reshaped;
 - a kernel that carries apart all axes along which they differ (a row of `linear` depends on the same row of its input alone): they stay
   with these axes, whatever the kernel does along the others, where all elements are the same example's;
+- a kernel in which positions along an axis meet within groups (channels of a convolution with `groups`): those of a group, if it is one
+  example's, are that of what it comes to;
 - a kernel that arranges elements by its parameters alone (`getitem`, `concatenate`, `flip`): it arranges the owners as well.
 
 Where no rule applies, or operands of different examples meet, examples mix, or may.
@@ -88,6 +90,15 @@ def _through(kernel: Kernel, operand: int, own: Owners, shapes: tuple[Shape, ...
         return _reshaped(own, shapes[operand], shape)
     spread = [axis for axis, n in enumerate(own.shape) if n != 1]
     places = [kernel.axis_after(axis, operand, shapes, shape, params) for axis in spread]
+    if None in places and kernel.joins_groups is not None:
+        for i, axis in enumerate(spread):
+            joint = kernel.joins_groups(axis, operand, shapes, shape, params) if places[i] is None else None
+            if joint is not None:
+                groups, places[i] = joint
+                regrouped = _of_groups(own, axis, groups, shape[joint[1]])
+                if regrouped is None:
+                    return None
+                own = regrouped
     if len(set(places)) < len(places):
         return None
     extents = [1] * len(shape)
@@ -97,6 +108,17 @@ def _through(kernel: Kernel, operand: int, own: Owners, shapes: tuple[Shape, ...
         extents[place] = own.shape[axis]
     order = sorted(range(len(spread)), key=lambda i: places[i])  # type: ignore[arg-type, return-value]
     return own.reshape([own.shape[axis] for axis in spread]).transpose(order).reshape(extents)
+
+
+def _of_groups(own: Owners, axis: int, groups: int, extent: int) -> Owners | None:
+    """Owners of groups along `axis`, each for its share of `extent` positions; `None` where a group is of different examples."""
+    if groups == own.shape[axis] == extent:
+        return own
+    split = own.reshape((*own.shape[:axis], groups, own.shape[axis] // groups, *own.shape[axis + 1 :]))
+    group = split.max(axis + 1, keepdims=True)
+    if ((split != group) & (split != NOBODY)).any():
+        return None
+    return group.squeeze(axis + 1).repeat(extent // groups, axis)
 
 
 def _met(owners: Owners, others: Owners) -> Owners | None:

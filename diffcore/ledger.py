@@ -24,11 +24,12 @@ Roles, of a buffer at each moment the last that it was given:
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from numpy import ndarray
 
@@ -63,6 +64,7 @@ class _State(threading.local):
 
 
 state = _State()
+_operations = itertools.count(1)
 
 
 class Entry(NamedTuple):
@@ -117,23 +119,27 @@ class Site(NamedTuple):
 class Storage:
     """One buffer of `nbytes` bytes; arrays that alias it share the object, so it is counted once and until the last dies.
 
-    `number` counts the buffers that its ledger has seen made.
+    `number` counts the buffers that its ledger has seen made; `passed` are the bytes that had been touched when this one last was,
+    and `fetched` the operation that last fetched parts of it, and how many bytes.
     """
 
-    __slots__ = ("ledger", "nbytes", "number", "role")
+    __slots__ = ("fetched", "ledger", "nbytes", "number", "passed", "role")
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
         self.role = state.role
         self.ledger = state.ledger
-        self.number = 0
+        self.number = self.passed = 0
+        self.fetched = 0, 0
         if self.ledger is not None:
+            self.passed = self.ledger.passed
             self.number = self.ledger._made(self.role, nbytes)
 
     def times(self, count: int) -> Storage:
         """A buffer that stands for `count` like this one, made in passes of a loop that are not run."""
         found = Storage.__new__(Storage)
-        found.nbytes, found.role, found.ledger, found.number = count * self.nbytes, self.role, self.ledger, 0
+        found.nbytes, found.role, found.ledger = count * self.nbytes, self.role, self.ledger
+        found.number, found.passed, found.fetched = 0, self.passed, self.fetched
         if self.ledger is not None:
             self.ledger._change(self.role, found.nbytes)
         return found
@@ -159,7 +165,8 @@ class Ledger:
     the largest total, `peak_roles` its composition and `peak_at` where it was. With `located=True` the line and the layer that call each
     kernel are noted: `entries(net)` tells operations by layer, and `peak_at` has its place. With `compiled=True` convolutions are those of
     jax, which are done in other ways than those of numpy, with other operations. With `works=True` every numpy call and every operation
-    of an engine is counted in `work`. What is booked now happens `repeats` times (see `times`).
+    of an engine is counted in `work`; these have numbers, `operation` is that of the present one, and `passed` are the bytes that they have
+    touched. What is booked now happens `repeats` times (see `times`).
     """
 
     convention = CONVENTION
@@ -181,11 +188,12 @@ class Ledger:
         self.peaks: dict[str, int] = {}
         self._booked: dict[tuple[str, Any, str], list[int]] = {}
         self.repeats = 1
+        self.passed, self.operation = 0, next(_operations)
         self._total = self._nominal = 0
         self._count = 0
         self._outer: tuple[Any, ...] = ()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         self._outer = (state.ledger, state.phase, state.kernel, state.role, state.place)
         state.ledger, state.phase, state.kernel, state.role, state.place = self, "primal", "", "workspace", None
         watch.add(1)
@@ -209,7 +217,7 @@ class Ledger:
 
     def entries(self, net: Any = None) -> list[Entry]:
         """Operations by phase, layer and kernel, in the order in which they were first met. Layers are told by their paths in `net`."""
-        paths = {} if net is None else {id(module): path for path, module in net.named_modules()}
+        paths = {} if net is None or not self._booked else {id(module): path for path, module in net.named_modules()}
         found: dict[tuple[str, str, str], list[int]] = {}
         for (phase, layer, kernel), counts in self._booked.items():
             path = "" if layer is None else paths.get(id(layer()), "")
@@ -263,6 +271,10 @@ class Ledger:
         if not self._nominal:
             self.book(flops, 0)
             self.products[state.phase, state.kernel] += flops * self.repeats
+
+    def next_operation(self) -> None:
+        """What is fetched from now on is fetched by another operation."""
+        self.operation = next(_operations)
 
     def did(self, function: str, of: str, *dims: int) -> None:
         """Count a call."""

@@ -68,6 +68,12 @@ class Recalled:
         self._of_work: dict[Hashable, dict[Any, Any]] = {}
         self._kernels = registered()
 
+    @staticmethod
+    def of_open() -> Recalled:
+        """What the open ledger recalls, or else nothing yet."""
+        ledger = state.ledger
+        return Recalled() if ledger is None or ledger.recalled is None else ledger.recalled
+
     def of_work(self) -> dict[Any, Any]:
         """What is remembered of the work that is being run; empty and kept nowhere where that has no name."""
         return {} if self.work is None else self._of_work.setdefault(self.work, {})
@@ -79,36 +85,43 @@ class Recalled:
             key, reports = self._key(ledger, kernel, compute, operands, params)
         except Unlike:
             return compute(namespace(operands), *operands, **params)
-        known, found = self.again(ledger, key, operands)
-        if not known:
-            recorder = None if found is NEVER else Recorder(ledger)
-            try:
-                result = compute(np, *operands, **params)
-            finally:
-                deed = None if recorder is None else recorder.close()
-            if deed is not None:
-                self.remember(ledger, key, operands, deed, (result, *[tuple(params[name]) for name in reports]))
-            return result
-        for name, report in zip(reports, found[1:], strict=True):
-            params[name][:] = report
-        return found[0]
+        def work() -> Any:
+            result = compute(np, *operands, **params)
+            return (result, *[tuple(params[name]) for name in reports]) if reports else result
+
+        known, made = self.once(ledger, key, operands, work)
+        if not reports:
+            return made
+        if known:
+            for name, report in zip(reports, made[1:], strict=True):
+                params[name][:] = report
+        return made[0]
 
     def check(self, kernel: Kernel) -> None:
         """Raise `Unlike` for a kernel whose rules may do anything: one of a user's own, or one that stands for a run."""
         if self._kernels.get(kernel.name) is not kernel:
             raise Unlike
 
-    def again(self, ledger: Any, key: Hashable, arrays: Any) -> tuple[bool, Any]:
-        """Whether a call is known, which is then booked, and the tree of what it made anew; `NEVER` of one that is not to be remembered."""
+    def once(self, ledger: Any, key: Hashable, arrays: Any, work: Callable[[], Any]) -> tuple[bool, Any]:
+        """Whether a call on `arrays` is known, and the tree of what it makes: anew and booked if so, else what `work()` returns.
+
+        That is remembered; what no tree can be told of is not, and is run each time.
+        """
         call = self._calls.get(key, _MISSING)
         if call is None:
-            return False, NEVER
-        if call is _MISSING:
-            return False, None
-        ledger.redo(call.deed)
-        return True, _built(call.made, arrays, [_booked(nbytes, role, ledger) for nbytes, role in call.buffers], [])
+            return False, work()
+        if call is not _MISSING:
+            ledger.redo(call.deed)
+            return True, _built(call.made, arrays, [_booked(nbytes, role, ledger) for nbytes, role in call.buffers], [])
+        recorder = Recorder(ledger)
+        try:
+            made = work()
+        finally:
+            deed = recorder.close()
+        self._remember(ledger, key, arrays, deed, made)
+        return False, made
 
-    def remember(self, ledger: Any, key: Hashable, arrays: Any, deed: Deed, made: Any) -> None:
+    def _remember(self, ledger: Any, key: Hashable, arrays: Any, deed: Deed, made: Any) -> None:
         """Remember a call that has been made under a `Recorder`: `made` is the tree of what it made of `arrays`."""
         if len(self._calls) >= CALLS:
             self._calls.clear()
@@ -128,9 +141,18 @@ class Recalled:
     ) -> tuple[Hashable, list[str]]:
         """What the call depends on, and the names of the lists that it reports into. Raises `Unlike`."""
         self.check(kernel)
-        reports = [name for name, value in params.items() if value.__class__ is list and not value]
-        given = tuple([(name, None if name in reports else frozen(value)) for name, value in params.items()])
-        return (compute, state.role, tuple(reports), traits(ledger, operands), given), reports
+        if not params:
+            return (compute, state.role, traits(ledger, operands)), []
+        reports, given = list[str](), list[Hashable]()
+        for name, value in params.items():
+            kind = value.__class__
+            if kind in _PLAIN:
+                given.append((name, kind, value))
+            elif kind is list and not value:
+                reports.append(name)
+            else:
+                given.append((name, frozen(value)))
+        return (compute, state.role, traits(ledger, operands), tuple(given), tuple(reports)), reports
 
 
 def traits(ledger: Any, operands: Any) -> Hashable:
@@ -139,7 +161,7 @@ def traits(ledger: Any, operands: Any) -> Hashable:
     storages: list[Any] = []
     for x in operands:
         if x.__class__ is AbstractArray:
-            key.append(_layout(x))
+            key.append((x.shape, x.dtype, x.strides, x.base is None))
             storages.append(x.storage)
         elif x.__class__ in _PLAIN:
             key.append((x.__class__, x))
@@ -147,7 +169,9 @@ def traits(ledger: Any, operands: Any) -> Hashable:
             raise Unlike
     if not storages:
         raise Unlike
-    if len(storages) > 1:
+    if len(storages) == 2:
+        key.append(storages[0] is storages[1])
+    elif len(storages) > 2:
         key.append(tuple([storages.index(storage) for storage in storages]))
     if ledger.works:
         key.append(tuple([storage.nbytes for storage in storages]))
@@ -155,6 +179,7 @@ def traits(ledger: Any, operands: Any) -> Hashable:
 
 
 NEVER: Any = object()
+"""What stands for a result of which no tree can be told."""
 _MISSING: Any = object()
 
 
@@ -168,7 +193,8 @@ def frozen(value: Any) -> Hashable:
     if value.__class__ in _PLAIN:
         return value.__class__, value
     if isinstance(value, tuple):
-        return tuple([frozen(part) for part in value])
+        kinds = tuple(map(type, value))
+        return (value, kinds) if _PLAIN.issuperset(kinds) else tuple([frozen(part) for part in value])
     if isinstance(value, np.dtype):
         return value
     raise Unlike
@@ -178,6 +204,7 @@ def _booked(nbytes: int, role: str, ledger: Ledger) -> Storage:
     """A buffer that is booked already."""
     storage: Storage = _new(Storage)
     storage.nbytes, storage.role, storage.ledger, storage.number = nbytes, role, ledger, 0
+    storage.passed, storage.fetched = ledger.passed, (0, 0)
     return storage
 
 
@@ -185,10 +212,11 @@ def _built(template: Any, operands: Any, buffers: list[Storage], made: list[Abst
     """A result anew; `made` are the arrays that were made for it so far."""
     kind = template.__class__
     if kind is _Leaf:
-        storage = buffers[template.made] if template.of is None else operands[template.of].storage
-        array = AbstractArray(template.shape, template.dtype, storage, template.strides)
-        if template.owned:
-            array.base = None
+        of, number, shape, dtype, strides, owned = template
+        storage = buffers[number] if of is None else operands[of].storage
+        array: AbstractArray = _new(AbstractArray)
+        array.shape, array.dtype, array.strides, array.storage = shape, dtype, strides, storage
+        array.base = None if owned else storage
         made.append(array)
         return array
     if kind is tuple or kind is list:
@@ -226,7 +254,7 @@ class Recorder(Ledger):
     def __init__(self, outer: Any) -> None:
         super().__init__(compiled=outer.compiled, works=outer.works)
         self.recalled = outer.recalled
-        self._nominal = outer._nominal
+        self._nominal, self.passed = outer._nominal, outer.passed
         self._open, self._for = True, outer
         self._counts = False
         self._made_bytes = 0
@@ -283,3 +311,29 @@ class Recorder(Ledger):
     def _observe(self, role: str) -> None:
         if self._total >= self.peak:
             self.peak, self.peak_roles = self._total, dict(self.live)
+
+
+class Unbooked(Ledger):
+    """A ledger that books nothing, under which calls that are `recalled` are not run: for programs of which only the result is asked."""
+
+    def __init__(self, recalled: Recalled) -> None:
+        super().__init__()
+        self.recalled = recalled
+
+    def redo(self, deed: Deed) -> None:
+        """Nothing is booked."""
+
+    def book(self, flops: int, transcendentals: int) -> None:
+        """Nothing is booked."""
+
+    def book_product(self, flops: int) -> None:
+        """Nothing is booked."""
+
+    def _made(self, role: str, nbytes: int) -> int:
+        return 0
+
+    def _change(self, role: str, nbytes: int) -> None:
+        """Nothing is booked."""
+
+    def _move(self, old: str, new: str, nbytes: int) -> None:
+        """Nothing is booked."""

@@ -214,6 +214,12 @@ def along(primals: Any, tangents: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]
     return primals, tuple(tangents)
 
 
+def check_alike(transform: str, what: str, tangent: Any, primal: Any) -> None:
+    """Raise `GradientError` worded like JAX's unless the shapes (or dtypes) of a tangent and its primal are equal."""
+    if tangent != primal:
+        raise GradientError(f"{transform}: primal and tangent {what} must be equal; got primal {primal} and tangent {tangent}")
+
+
 def results(transform: str, out: Any, *, constants: bool = False) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """The leaves of what a function returned, and how it is built of them: floating-point numbers, arrays of them, structures of both.
 
@@ -253,6 +259,14 @@ def aux_of(aux: Any, below: Callable[[Any], Any]) -> Any:
     return tree.map(lambda y: below(y) if isinstance(y, Boxed) else y, aux)
 
 
+_OF_ARRAYS = {
+    "hessian": "the `jacobian` of its `jacobian`",
+    "hvp": "the `jacobian` of its `jacobian`",
+    "hessian_sparsity": "`jacobian_sparsity`",
+}
+"""What differentiates a function of several results in place of a transform, where that is not `jacobian`."""
+
+
 def scalar_of(transform: str, out: Any) -> Any:
     """`out`, checked to be a single floating-point value. Raises `GradientError` worded like JAX's."""
     if isinstance(out, Boxed) and out.primal.shape == () and out.primal.dtype.kind == "f":
@@ -261,7 +275,8 @@ def scalar_of(transform: str, out: Any) -> Any:
     if not isinstance(out, Boxed) and not is_array(out) and not isinstance(out, int | float):
         raise GradientError(f"{transform} requires a function that returns one scalar, got {type(out).__name__}")
     if shape != () and int(np.prod(shape)) != 1:
-        raise GradientError(f"{transform} is only defined for scalar-output functions, got an output of shape {shape}: use `jacobian`")
+        fix = _OF_ARRAYS.get(transform, "`jacobian`")
+        raise GradientError(f"{transform} is only defined for scalar-output functions, got an output of shape {shape}: use {fix}")
     dtype = np.dtype(getattr(out, "dtype", type(out)))
     if not is_float(dtype):
         raise GradientError(f"{transform} requires a floating point output, got {dtype}, which has no derivative")

@@ -21,6 +21,7 @@ from diffcore.kernels.record import Call
 from diffcore.ledger import spans
 from diffcore.seeds import concatenate, divided_of, one_hot_of, zeros_of
 from dualdiff.forms import Form, Outer, Rows, arrays_in
+from dualdiff.recalling import is_recalling, recalled_block
 from dualdiff.seeding import Seed
 
 TILE = 1 << 19
@@ -115,18 +116,16 @@ def _united(lists: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 def _segments(parts: list[Part], members: tuple[Any, ...]) -> list[_Segment]:
     """The members' rows, cut where a part begins or ends."""
-    places = []
-    for part in parts:
-        at: dict[Seed, int] = {}
+    places: dict[Seed, dict[int, int]] = {}
+    for i, part in enumerate(parts):
         start = 0
         for seed in part.members:
-            at[seed] = start
+            places.setdefault(seed, {})[i] = start
             start += seed.count
-        places.append(at)
     segments: list[_Segment] = []
     start = 0
     for seed in members:
-        rows = {i: at[seed] for i, at in enumerate(places) if seed in at}
+        rows = places[seed]
         stop = start + seed.count
         last = segments[-1] if segments else None
         if last is not None and last.rows.keys() == rows.keys() and all(rows[i] - last.rows[i] == start - last.start for i in rows):
@@ -194,6 +193,13 @@ def _empty(call: Call, count: int) -> Any:
 
 def _pushed(call: Call, forms: dict[int, Form], n: int, out: Any) -> Any:
     """`n` directions pushed through the kernel, into `out` where that is given (then all arrays are numpy's, or abstract)."""
+    if is_recalling():
+        return recalled_block(call, forms, n, out, lambda: _carried(call, forms, n, out))
+    return _carried(call, forms, n, out)
+
+
+def _carried(call: Call, forms: dict[int, Form], n: int, out: Any) -> Any:
+    """`_pushed`, done."""
     if len(forms) == 1:
         ((i, form),) = forms.items()
         matrix = None if call.kernel.matrix is None else call.kernel.matrix(call, i)

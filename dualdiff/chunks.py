@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from diffcore.errors import MemoryBudgetError
-from diffcore.ledger import Deed, Ledger, state
-from diffcore.recalled import Recalled
+from diffcore.ledger import Deed, Ledger
+from diffcore.recalled import Recalled, Unbooked
 from dualdiff.seeding import NOTHING, Key, Seeding, Window
 
 Windows = dict[Key, Window]
@@ -96,12 +96,12 @@ def plan(run: Callable[[Seeding], object], mode: str, budget: int, own: frozense
     `mode` and `own` are those of the `Seeding`. `run(seeding)` runs the function on abstract arrays. Raises `MemoryBudgetError` stating
     the least budget that would do.
     """
-    recalled = _recalled()
+    recalled = Recalled.of_open()
     before: dict[Any, _Weighed] = recalled.of_work()
     if (mode, own) not in before:
         primal = _booked(run, Seeding(mode, {}, own=own), recalled).peak
         seeding = Seeding(mode, NOTHING, planning=True, own=own)
-        _booked(run, seeding, recalled)  # apart from a ledger that is open: a plan is no part of the work
+        meet(run, seeding, recalled)  # apart from a ledger that is open: a plan is no part of the work
         before[mode, own] = _Weighed(primal, seeding, {})
     primal, seeding, weighed = before[mode, own]
     known: dict[_Kind, _Added] = {}
@@ -148,14 +148,14 @@ def expanded(run: Callable[[Seeding], object], mode: str, own: frozenset[Key] | 
     From there on all directions of such a variable are carried, however few of the site's a run begins with.
     """
     seeding = Seeding(mode, planning=True, own=own)
-    _booked(run, seeding, _recalled())
+    meet(run, seeding, Recalled.of_open())
     return frozenset(seeding.expanded)
 
 
-def _recalled() -> Recalled:
-    """Calls on shapes that were met before: those of an open ledger that has some, else none."""
-    ledger = state.ledger
-    return Recalled() if ledger is None or ledger.recalled is None else ledger.recalled
+def meet(run: Callable[[Seeding], object], seeding: Seeding, recalled: Recalled) -> None:
+    """Run the function for what `seeding` notes."""
+    with Unbooked(recalled):
+        run(seeding)
 
 
 def _with_merged(windows: Windows, seeding: Seeding) -> Windows:
@@ -194,12 +194,8 @@ def _cost(key: Key, size: int, budget: int, added: Callable[[int], _Added], befo
         most, guessed = further, False
 
 
-class _Peaks(Ledger):
+class _Peaks(Unbooked):
     """A ledger of peaks alone, which is what a plan asks for: a run under it takes less time."""
-
-    def __init__(self, recalled: Recalled) -> None:
-        super().__init__()
-        self.recalled = recalled
 
     def redo(self, deed: Deed) -> None:
         if self._total + deed.peak > self.peak:
@@ -208,12 +204,6 @@ class _Peaks(Ledger):
             self._total += nbytes
             if role == "tangent":
                 self.live[role] += nbytes
-
-    def book(self, flops: int, transcendentals: int) -> None:
-        """Operations are not asked for."""
-
-    def book_product(self, flops: int) -> None:
-        """Nor are those of products."""
 
     def _made(self, role: str, nbytes: int) -> int:
         self._change(role, nbytes)

@@ -16,7 +16,8 @@ from typing import Any
 from diffcore.arrays import is_float
 from diffcore.dispatch import new_level
 from diffcore.kernels.record import Kernel
-from diffcore.ledger import Ledger
+from diffcore.ledger import Deed
+from diffcore.recalled import Recalled, Unbooked
 from diffcore.transforms import Arguments
 from dualdiff import pushing
 from dualdiff.seeding import Key
@@ -44,10 +45,27 @@ class _Carried:
         self.directions, self.diagonal, self.axis = directions, diagonal, axis
 
 
+class _Operations(Unbooked):
+    """A ledger of the number of operations alone."""
+
+    operations = 0
+
+    def redo(self, deed: Deed) -> None:
+        if deed.booked:
+            self.book(deed.flops, deed.transcendentals)
+
+    def book(self, flops: int, transcendentals: int) -> None:
+        if not self._nominal:
+            self.operations += (flops + transcendentals) * self.repeats
+
+    def book_product(self, flops: int) -> None:
+        self.book(flops, 0)
+
+
 class _Trace:
     """One abstract run: sites, and per variable its number of elements and what carrying as many directions costs."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: _Operations) -> None:
         self.ledger = ledger
         self.sites: list[_Site] = []
         self.elements: dict[Key, int] = {}
@@ -56,7 +74,7 @@ class _Trace:
 
     def spent(self) -> int:
         """Operations since it was last asked."""
-        total = sum(self.ledger.flops.values()) + sum(self.ledger.transcendentals.values())
+        total = self.ledger.operations
         since, self._counted = total - self._counted, total
         return since
 
@@ -145,7 +163,7 @@ def preferred(function: Callable[..., Any], arguments: Arguments, shadow: Callab
     `arguments` hold abstract arrays for primals; `shadow` makes one of any other array.
     """
     level = new_level()
-    with Ledger() as ledger:
+    with _Operations(Recalled.of_open()) as ledger:
         trace = _Trace(ledger)
         variables = []
         for i, primal in enumerate(arguments.primals):

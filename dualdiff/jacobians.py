@@ -65,11 +65,23 @@ def jacobian(
         if memory is not None:
             raise ValueError(f'jacobian: `memory` (={memory!r}) cannot lower what structure="diagonal" takes, which is one direction')
         return _diagonal(function, argnums)
+    return columns_of("jacobian", function, argnums, per_example, seeding, memory)
+
+
+def columns_of(
+    transform: str,
+    function: Callable[..., Any],
+    argnums: int | tuple[int, ...],
+    per_example: bool = False,
+    seeding: str = "parameters",
+    memory: int | str | None = None,
+) -> Callable[..., Any]:
+    """`jacobian` but for patterns and diagonals, as part of `transform`, which is what errors speak of."""
     plant = _by_features if per_example else seeded
     plans = Plans(function, seeding, memory)
 
     def differentiated(*args: Any) -> Any:
-        arguments = Arguments("jacobian", args, argnums)
+        arguments = Arguments(transform, args, argnums)
         batch = batch_size(arguments) if per_example else None
         rows, values, build = plans.evaluate(arguments, lambda runs: _blocks(function, arguments, runs, plant, batch), plant)
         shapes = [tuple(p.shape) for p in arguments.primals]

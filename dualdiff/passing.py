@@ -11,6 +11,7 @@ from diffcore.structured import mixes_elements
 from dualdiff.blocks import Part, diagonal_through_matrix, in_dtype, pushed
 from dualdiff.collecting import expanded
 from dualdiff.forms import IDENTITY, Diagonal, Form, Groups, Outer, Rows, Tangents, cast, joined, together
+from dualdiff.recalling import is_recalling, recalled_diagonal
 from dualdiff.scaling import meets, note_absent, push_given, scaled_form, sum_of_diagonals
 from dualdiff.seeding import APART, FACTORED, OWN, Directions, Elements, Family, Features, Seed, Site, Spread, Variable, family_of, shared
 from dualdiff.sites import merged
@@ -160,6 +161,15 @@ def _in_order(call: Call, form: Form) -> Form:
 
 def _through(call: Call, operand: int, form: Diagonal, seed: Any) -> Any:
     """A diagonal through a kernel that has a short cut for it: an `Outer`, or an array; else `None`."""
+    if call.kernel.matrix is None and call.kernel.diagonal is None:
+        return None
+    if is_recalling():
+        return recalled_diagonal(call, operand, form, seed, lambda: _shortened(call, operand, form, seed))
+    return _shortened(call, operand, form, seed)
+
+
+def _shortened(call: Call, operand: int, form: Diagonal, seed: Any) -> Any:
+    """`_through`, done."""
     kernel, shape = call.kernel, call.shapes[operand]
     if kernel.matrix is not None:
         matrix = kernel.matrix(call, operand)

@@ -22,11 +22,12 @@ from diffcore.dispatch import Boxed, new_level
 from diffcore.errors import MemoryBudgetError
 from diffcore.ledger import label, repeated
 from diffcore.nn.module import Module
+from diffcore.recalled import Recalled
 from diffcore.replay import Moment
 from diffcore.seeds import array_under, ones_of
 from diffcore.transforms import Arguments, as_primal, positions
 from dualdiff import collecting, pushing
-from dualdiff.chunks import Chunks, Windows, expanded, plan
+from dualdiff.chunks import Chunks, Windows, expanded, meet, plan
 from dualdiff.costs import preferred
 from dualdiff.forms import IDENTITY
 from dualdiff.seeding import NOTHING, Key, LeftPlan, Seeding, Variable
@@ -210,10 +211,10 @@ def directions(
         start = _Start(arguments)
         run = _abstract(function, arguments, start)
         own = _preferred(function, arguments, start) if seeding == "auto" else None
-        sizes: dict[Key, int] = {}
+        sizes, recalled = dict[Key, int](), Recalled.of_open()
         # What is seeded, then what sites turn into, where there are any.
         for planted in (Seeding(seeding, NOTHING, planning=True, own=own), Seeding(seeding, planning=True, own=own)):
-            run(planted)
+            meet(run, planted, recalled)
             if seeding == "parameters":
                 return sum((planted.sizes or {}).values())
             sizes |= planted.sizes or {}

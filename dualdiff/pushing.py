@@ -16,6 +16,7 @@ from numpy import ndarray
 from diffcore import anomaly
 from diffcore.arrays import is_float
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.works import touched
 from diffcore.examples import Owners, met, own_rows, owners_after
 from diffcore.kernels.record import Call, Kernel
 from diffcore.ledger import Storage, did, label, state
@@ -24,7 +25,7 @@ from diffcore.watch import watch
 from dualdiff.collecting import contract_all
 from dualdiff.forms import GIVEN, IDENTITY, KINDS, Form, Groups, Rows, Tangents, arrays_in
 from dualdiff.passing import push_all
-from dualdiff.recalling import recalled_push
+from dualdiff.recalling import is_recalling, recalled_push
 from dualdiff.scaling import push_elementwise
 from dualdiff.seeding import ABSENT, APART, OWN, Directions, Elements, Family, Features, Seed, Variable
 from dualdiff.sites import may_be_site, planted
@@ -66,18 +67,25 @@ def push(call: Call, carried: Sequence[Tangents | None]) -> Tangents:
     """The tangents of `call.out` from those of its operands."""
     result: Tangents = {}
     groups = _grouped(call, carried, result)
+    pushed = 0
+    if watch.count and state.ledger is not None:
+        pushed = sum(map(len, groups.values()))
+        state.ledger.next_operation()
     if groups:
         apart = any(_is_strict(seed) for seed in groups)
         if apart:
             owners, groups = _owned(call, groups)
-        if watch.count and state.ledger is not None and state.ledger.recalled is not None:
-            recalled_push(state.ledger.recalled, call, groups, result, lambda: _push_groups(call, groups, result))
+        if is_recalling():
+            recalled_push(call, groups, result, lambda: _push_groups(call, groups, result))
         else:
             _push_groups(call, groups, result)
         if apart and APART in result:
             result[Family(0, strict=True, owners=owners)] = result.pop(APART)
     if watch.count and state.ledger is not None:
-        did("push", call.kernel.name)
+        if pushed:
+            did("push", call.kernel.name, pushed)
+            if not call.kernel.view:
+                touched([*call.primals, *_arrays(carried)], _arrays([result]))
         for form in result.values():
             for array in arrays_in(form):
                 label(array, "tangent")

@@ -3,6 +3,9 @@
 A plan within a memory budget runs a function over and over, with the directions of one seed after the other; behind the layer of that seed
 all of these runs push blocks of as many directions through the same kernels. What a ledger is told then depends on shapes alone: blocks
 are pushed whole, whosever directions they are. Seeds that ask what is carried in a run (those of sites, and fresh variables) are left out.
+
+Where a push is none that was met before, its parts may be: of one run with all directions, whose blocks grow from layer to layer, each
+seed's own rows go through kernels as those of the layers before did, and a site is expanded as sites like it were.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from typing import Any
 
 from diffcore.kernels.record import Call
 from diffcore.ledger import state
-from diffcore.recalled import NEVER, Recalled, Recorder, Unlike, frozen_params, traits
-from dualdiff.forms import GIVEN, Form, Groups, Outer, Rows, Tangents
-from dualdiff.seeding import APART, FACTORED, OWN, Directions, Features, Seed, Variable
+from diffcore.recalled import NEVER, Recalled, Unlike, frozen_params, traits
+from diffcore.watch import watch
+from dualdiff.forms import GIVEN, Diagonal, Form, Groups, Outer, Rows, Tangents
+from dualdiff.seeding import APART, FACTORED, OWN, Directions, Features, Seed, Site, Variable
 
 MEMBERS = 8
 """Seeds in a block up to which it is described."""
@@ -49,22 +53,34 @@ class _Names:
 
     def form(self, form: Form) -> Hashable:
         """What a form is; its arrays are noted."""
-        kind = type(form)
-        if kind is Rows:
-            self.arrays += (form.array, form.scale)
-        elif kind is Outer:
-            self.arrays += (form.left, form.right, form.scale)
-        elif hasattr(form, "dtype"):
-            self.arrays.append(form)
-            return None
-        else:
-            raise Unlike
-        return kind, self.of(form.members)
+        kind = _noted(form, self.arrays)
+        return None if kind is None else (kind, self.of(form.members))
 
 
-def recalled_push(recalled: Recalled, call: Call, groups: Groups, result: Tangents, work: Callable[[], None]) -> None:
+def _noted(form: Form, arrays: list[Any]) -> type | None:
+    """The kind of a form, `None` for an array; what it is made of is added to the `arrays`."""
+    kind = type(form)
+    if kind is Rows:
+        arrays += (form.array, form.scale)
+    elif kind is Outer:
+        arrays += (form.left, form.right, form.scale)
+    elif hasattr(form, "dtype"):
+        arrays.append(form)
+        return None
+    else:
+        raise Unlike
+    return kind
+
+
+def is_recalling() -> bool:
+    """Whether a ledger is open that recalls calls."""
+    return bool(watch.count) and state.ledger is not None and state.ledger.recalled is not None
+
+
+def recalled_push(call: Call, groups: Groups, result: Tangents, work: Callable[[], None]) -> None:
     """`work()`, which pushes `groups` into `result`; where it is known what comes of it, that is put there and booked."""
     ledger: Any = state.ledger
+    recalled: Recalled = ledger.recalled
     names = _Names(call)
     try:
         recalled.check(call.kernel)
@@ -73,24 +89,91 @@ def recalled_push(recalled: Recalled, call: Call, groups: Groups, result: Tangen
         work()
         return
     before = set(result)
-    known, found = recalled.again(ledger, key, names.arrays)
+
+    def described() -> Any:
+        work()
+        try:
+            return tuple([_described(seed, form, names) for seed, form in result.items() if seed not in before])
+        except Unlike:
+            return NEVER
+
+    known, made = recalled.once(ledger, key, names.arrays, described)
     if known:
-        for seed, form in found:
+        for seed, form in made:
             result[names.seeds[seed]] = _form(form, names)
-        return
-    if found is NEVER:
-        work()
-        return
-    recorder = Recorder(ledger)
+
+
+def recalled_block(call: Call, forms: dict[int, Form], n: int, out: Any, work: Callable[[], Any]) -> Any:
+    """What `work()` makes, which pushes `n` directions of some operands through the kernel, into `out` where that is given."""
+    ledger: Any = state.ledger
+    arrays = [*call.primals, call.out, *call.aux, out]
     try:
-        work()
-    finally:
-        deed = recorder.close()
-    try:
-        made = tuple([_described(seed, form, names) for seed, form in result.items() if seed not in before])
+        _check(ledger.recalled, call)
+        kinds = tuple([(i, _noted(form, arrays)) for i, form in forms.items()])
+        key = call.kernel, "block", state.role, n, frozen_params(call.params), kinds, len(call.primals), traits(ledger, arrays)
     except Unlike:
-        made = NEVER
-    recalled.remember(ledger, key, names.arrays, deed, made)
+        return work()
+    return ledger.recalled.once(ledger, key, arrays, work)[1]
+
+
+def recalled_diagonal(call: Call, operand: int, form: Diagonal, seed: Any, work: Callable[[], Any]) -> Any:
+    """What `work()` makes of a diagonal that goes through the kernel: an `Outer` of this one seed, an array, or nothing."""
+    ledger: Any = state.ledger
+    arrays = [*call.primals, call.out, *call.aux, form.scale]
+    try:
+        _check(ledger.recalled, call)
+        what = operand, seed.rows.start, seed.rows.stop, seed.examples, len(call.primals)
+        key = call.kernel, "diagonal", state.role, what, frozen_params(call.params), traits(ledger, arrays)
+    except Unlike:
+        return work()
+
+    def described() -> Any:
+        made = work()
+        return (made.left, made.right, made.scale) if type(made) is Outer else (made,)
+
+    _, made = ledger.recalled.once(ledger, key, arrays, described)
+    return made[0] if len(made) == 1 else Outer((seed,), *made)
+
+
+def recalled_expansion(site: Site, form: Form, axis: int, shape: tuple[int, ...], work: Callable[[], list[Any]]) -> list[Any]:
+    """What `work()` makes: the tangents that those of a site are of the variables behind it."""
+    ledger: Any = state.ledger
+    arrays: list[Any] = []
+    try:
+        sites = _site(ledger.recalled, site, arrays)
+        if type(form) is Diagonal:
+            kind: type | None = Diagonal
+            arrays.append(form.scale)
+        else:
+            kind = _noted(form, arrays)
+        key = "expansion", state.role, sites, kind, axis, shape, traits(ledger, arrays)
+    except Unlike:
+        return work()
+    made: list[Any] = ledger.recalled.once(ledger, key, arrays, work)[1]
+    return made
+
+
+def _site(recalled: Recalled, site: Site, arrays: list[Any]) -> Hashable:
+    """What a site is, whose variables they are apart; what its call has kept is added to the `arrays`."""
+    call = site.call
+    _check(recalled, call)
+    arrays += (*call.primals, call.out, *call.aux)
+    if any(type(variable.whole) is not Variable for _, variable in site.targets):
+        raise Unlike
+    targets = tuple([(i, variable.whole.window) for i, variable in site.targets])
+    what = call.kernel, frozen_params(call.params), call.shapes, call.shape, len(call.aux), targets, site.window, site.size, site.examples
+    if site.merged is None:
+        return what
+    before, scale = site.merged
+    arrays.append(scale)
+    return what, _site(recalled, before, arrays)
+
+
+def _check(recalled: Recalled, call: Call) -> None:
+    """Raise `Unlike` for a part of a push that is not of one kernel, under whose name it is booked, or of one that may do anything."""
+    if not state.kernel:
+        raise Unlike
+    recalled.check(call.kernel)
 
 
 def _key(ledger: Any, call: Call, groups: Groups, result: Tangents, names: _Names) -> Hashable:

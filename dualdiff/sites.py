@@ -15,8 +15,10 @@ from diffcore.kernels.families import times
 from diffcore.kernels.indexing import scatter_index
 from diffcore.kernels.placed import Placed
 from diffcore.kernels.record import Call
+from diffcore.ledger import did
 from diffcore.ops import permute
 from dualdiff.forms import Diagonal, Form, dense, in_front, in_place
+from dualdiff.recalling import is_recalling, recalled_expansion
 from dualdiff.seeding import Site, Variable, Window
 
 
@@ -45,6 +47,7 @@ def planted(call: Call, targets: list[tuple[int, Variable]]) -> tuple[bool, Site
     window = seeding.window(key, size)
     if window is None:
         return True, None
+    did("site", call.kernel.name)
     return True, Site(_kept(call, [i for i, _ in targets]), targets, None, seeding, key, window, size, examples)
 
 
@@ -66,6 +69,7 @@ def merged(call: Call, operand: int, site: Site, scale: Any) -> tuple[bool, Site
     window = seeding.window(key, size)
     if window is None:
         return True, None
+    did("site", call.kernel.name)
     return True, Site(_kept(call, [0]), [], (site, scale), seeding, key, window, size, site.examples)
 
 
@@ -143,11 +147,34 @@ def _padded(derivative: Any, window: Window, size: int) -> Any:
 
 def expand(site: Site, form: Form, axis: int, shape: tuple[int, ...]) -> list[tuple[Variable, Any]]:
     """A site's tangent of a tensor of `shape` as dense tangents `[n, *shape]` of its variables; its examples lie along `axis`."""
+    variables = _behind(site)
+    if is_recalling():
+        tangents = recalled_expansion(site, form, axis, shape, lambda: _expanded(site, form, axis, shape))
+    else:
+        tangents = _expanded(site, form, axis, shape)
+    return list(zip(variables, tangents, strict=True))
+
+
+def _behind(site: Site) -> list[Variable]:
+    """The variables behind a site, whose directions are carried as they are from here on."""
+    check_site(site)
+    if site.merged is not None:
+        return _behind(site.merged[0])
+    variables = [variable.whole for _, variable in site.targets]
+    for whole in variables:
+        if whole.seeding.sizes is not None:
+            whole.seeding.note(whole.key, whole.elements)
+            whole.seeding.expanded.add(whole.key)
+    return variables
+
+
+def _expanded(site: Site, form: Form, axis: int, shape: tuple[int, ...]) -> list[Any]:
+    """`expand`, the tangents alone."""
     if not isinstance(form, Diagonal):
         t = in_front(dense(form, site, None, shape), axis, 1)
         k, *ahead = t.shape
     expanded = []
-    for variable, p in _textbook(site):
+    for p in _textbook(site):
         n = p.shape[0]
         if isinstance(form, Diagonal):
             p = p.reshape((n, *shape))
@@ -161,7 +188,7 @@ def expand(site: Site, form: Form, axis: int, shape: tuple[int, ...]) -> list[tu
         else:
             p = p.reshape((n, site.size))[:, site.rows]
             tangent = (p @ t.reshape((k, math.prod(shape)))).reshape((n, *shape))
-        expanded.append((variable, tangent))
+        expanded.append(tangent)
     return expanded
 
 
@@ -173,22 +200,17 @@ def _windowed(tangent: Any, site: Site, shape: tuple[int, ...]) -> Any:
     return scatter_index(tangent.reshape(flat)[index], index=index, shape=flat).reshape((n, *shape))
 
 
-def _textbook(site: Site) -> Iterator[tuple[Variable, Any]]:
+def _textbook(site: Site) -> Iterator[Any]:
     """The tangents of the site's tensor in the directions of each of its variables, dense, `[n, *shape]`."""
-    check_site(site)
     call = site.call
     if site.merged is not None:
         before, scale = site.merged
-        for variable, p in _textbook(before):
+        for p in _textbook(before):
             p = p.reshape((p.shape[0], *call.shapes[0]))
-            yield variable, call.kernel.pushforward(call, (p if scale is None else times(p, scale),))  # type: ignore[misc]
+            yield call.kernel.pushforward(call, (p if scale is None else times(p, scale),))  # type: ignore[misc]
         return
     for i, variable in site.targets:
-        whole = variable.whole
-        if whole.seeding.sizes is not None:
-            whole.seeding.note(whole.key, whole.elements)
-            whole.seeding.expanded.add(whole.key)
-        kernel, t = call.kernel, None
+        kernel, whole, t = call.kernel, variable.whole, None
         if kernel.diagonal is not None:
             t = kernel.diagonal(call, i, None, whole.rows, False)
             t = t.array() if type(t) is Placed else t
@@ -196,4 +218,4 @@ def _textbook(site: Site) -> Iterator[tuple[Variable, Any]]:
             tangents: list[Any] = [None] * len(call.shapes)
             tangents[i] = dense(Diagonal(), whole, call.primals[i], call.shapes[i])
             t = kernel.pushforward(call, tuple(tangents))  # type: ignore[misc]
-        yield whole, t
+        yield t

@@ -15,7 +15,6 @@ import numpy as np
 from diffcore.arrays import is_array, namespace, random
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.dispatch import new_level
-from diffcore.errors import GradientError
 from diffcore.ledger import did, label, state
 from diffcore.seeds import array_under, ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
@@ -26,6 +25,7 @@ from diffcore.transforms import (
     arguments_of,
     as_primal,
     aux_of,
+    check_alike,
     positions,
     results,
     scalar_of,
@@ -35,7 +35,7 @@ from diffcore.transforms import (
 from diffcore.whole import whole
 from dualdiff import collecting
 from dualdiff.forms import contract
-from dualdiff.jacobians import jacobian, sparse_jacobian
+from dualdiff.jacobians import columns_of, sparse_jacobian
 from dualdiff.plans import Plans, Run, below, call, seeded
 from dualdiff.seeding import Directions
 from dualdiff.tensor import Tensor, tangent_of
@@ -54,26 +54,30 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
         raise TypeError(
             f"primal and tangent arguments to jvp must be tuples or lists; found {type(primals).__name__} and {type(tangents).__name__}"
         )
+    return _jvp("jvp", function, primals, tangents)
+
+
+def _jvp(transform: str, function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """`jvp` as part of `transform`, which is what errors speak of."""
     moving = list(range(len(primals)))
     if len(tangents) == len(primals) and any(t is None for t in tangents):
         moving = [i for i in moving if tangents[i] is not None]
         tangents = [tangents[i] for i in moving]
-    arguments = Arguments("jvp", tuple(primals), tuple(moving))
-    given = arguments.unpack(tangents, "jvp: the tangents must be like the primals", missing=True)
-    given = [None if t is None else _direction(t, p) for t, p in zip(given, arguments.primals, strict=True)]
+    arguments = Arguments(transform, tuple(primals), tuple(moving))
+    given = arguments.unpack(tangents, f"{transform}: the tangents must be like the primals", missing=True)
+    given = [None if t is None else _direction(transform, t, p) for t, p in zip(given, arguments.primals, strict=True)]
     level, seed = new_level(), Directions(0)
     variables = [Tensor(p, level, None if t is None else {seed: t}) for p, t in zip(arguments.primals, given, strict=True)]
-    outs, build = results("jvp", call(function, arguments, variables, level), constants=True)
+    outs, build = results(transform, call(function, arguments, variables, level), constants=True)
     pushed = [tangent_of(y, seed) if isinstance(y, Tensor) and y.level == level else zeros_of(as_primal(y)) for y in outs]
     return build([below(y, level) for y in outs]), build(pushed)
 
 
-def _direction(tangent: Any, primal: Any) -> Any:
+def _direction(transform: str, tangent: Any, primal: Any) -> Any:
     """A tangent of `primal`, of its shape and dtype; a Python float takes that dtype."""
-    given = np.asarray(tangent, primal.dtype) if isinstance(tangent, float) else variable_primal(tangent, "jvp")
-    for name, got, wanted in (("shapes", tuple(given.shape), tuple(primal.shape)), ("dtypes", given.dtype, primal.dtype)):
-        if got != wanted:
-            raise GradientError(f"jvp: primal and tangent {name} must be equal; got primal {wanted} and tangent {got}")
+    given = np.asarray(tangent, primal.dtype) if isinstance(tangent, float) else variable_primal(tangent, transform)
+    check_alike(transform, "shapes", tuple(given.shape), tuple(primal.shape))
+    check_alike(transform, "dtypes", given.dtype, primal.dtype)
     return given
 
 
@@ -88,18 +92,30 @@ def value_and_grad(
     """The function that returns `(function(*args), gradient)` for a scalar-valued `function`; arguments as for `revdiff.value_and_grad`.
 
     **Arguments:** `seeding`: `"parameters"`, one direction per scalar variable (the textbook's `n x m`); `"activations"`, one per
-    feature of
-    each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per variable whichever costs fewer operations
-    to carry to the end, worked out from shapes when arguments like these are met again (at first, whichever has fewer directions).
+    feature of each result that is linear in variables, collected by that kernel's adjoint; `"auto"`, per variable whichever costs fewer
+    operations to carry to the end, worked out from shapes when arguments like these are met again (at first, whichever has fewer
+    directions).
     `memory`: a bound in bytes (or `"64MB"`) on what tangents and gradients add to the primal pass; directions run in chunks, and the primal
     is evaluated anew for each. The chunks are planned at the first call and kept for calls with arguments of the same shapes, dtypes
     and modes. Raises `MemoryBudgetError` stating the least that would do.
     """
-    argnums = positions("value_and_grad", argnums)
+    return _value_and_grad("value_and_grad", function, argnums, has_aux, seeding, memory)
+
+
+def _value_and_grad(
+    transform: str,
+    function: Callable[..., Any],
+    argnums: int | Sequence[int],
+    has_aux: bool = False,
+    seeding: str = "auto",
+    memory: int | str | None = None,
+) -> Callable[..., tuple[Any, Any]]:
+    """`value_and_grad` as part of `transform`, which is what errors speak of."""
+    argnums = positions(transform, argnums)
     plans = Plans(function, seeding, memory, gathers=True)
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
-        arguments = arguments_of("value_and_grad", args, argnums)
+        arguments = arguments_of(transform, args, argnums)
         value, aux, gradients = plans.evaluate(arguments, lambda runs: _accumulated(function, arguments, runs, has_aux))
         taken: set[int] = set()
         found = zip(gradients, arguments.primals, strict=True)
@@ -124,8 +140,8 @@ def _accumulated(
         level = new_level()
         variables, seeds = seeded(arguments, level, run.seeding, lift=True)
         out = run.call(function, arguments, variables, level)
-        out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
-        value = below(scalar_of("value_and_grad", out), level)
+        out, aux = value_and_aux(arguments.transform, out) if has_aux else (out, None)
+        value = below(scalar_of(arguments.transform, out), level)
         found = collecting.by_variable((out.carried or {}) if _is_of(out, level) else {}, value, cotangent=collecting.ONE)
         out = None  # or its tangents would live until the next run has its own
         for i, seed in enumerate(seeds):
@@ -149,7 +165,13 @@ def grad(
     function: Callable[..., Any], argnums: int | Sequence[int] = 0, *, seeding: str = "auto", memory: int | str | None = None
 ) -> Callable[..., Any]:
     """The function that returns the gradient of a scalar-valued `function`; see `value_and_grad`."""
-    both = value_and_grad(function, argnums, seeding=seeding, memory=memory)
+    return _grad("grad", function, argnums, seeding, memory)
+
+
+def _grad(
+    transform: str, function: Callable[..., Any], argnums: int | Sequence[int], seeding: str = "auto", memory: int | str | None = None
+) -> Callable[..., Any]:
+    both = _value_and_grad(transform, function, argnums, seeding=seeding, memory=memory)
     return lambda *args: both(*args)[1]
 
 
@@ -226,7 +248,7 @@ def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     the structure of `primals`.
     """
     points, directions = along(primals, tangents)
-    result = jvp(grad(function, tuple(range(len(points)))), points, directions)[1]
+    result = _jvp("hvp", _grad("hvp", function, tuple(range(len(points)))), points, directions)[1]
     return result if isinstance(primals, tuple) else result[0]
 
 
@@ -241,6 +263,6 @@ def hessian(
     argnums = positions("hessian", argnums)
     if sparsity is None:
         check_options(False, "dense", None, check)
-        return jacobian(grad(function, argnums), argnums)
+        return columns_of("hessian", _grad("hessian", function, argnums), argnums)
     patterns = Patterns("hessian", sparsity, lambda arguments: detected_twice(function, arguments))
-    return sparse_jacobian(grad(function, argnums), argnums, patterns, check)
+    return sparse_jacobian(_grad("hessian", function, argnums), argnums, patterns, check)

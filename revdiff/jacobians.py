@@ -78,12 +78,24 @@ def jacobian(
     if sparsity is not None:
         patterns = Patterns("jacobian", sparsity, lambda arguments: detected(function, arguments))
         return sparse_jacobian(function, argnums, patterns, check, chunk_size)
+    return rows_of("jacobian", function, argnums, per_example, structure, chunk_size)
+
+
+def rows_of(
+    transform: str,
+    function: Callable[..., Any],
+    argnums: int | tuple[int, ...],
+    per_example: bool = False,
+    structure: str = "dense",
+    chunk_size: int | None = None,
+) -> Callable[..., Any]:
+    """`jacobian` but for patterns, as part of `transform`, which is what errors speak of."""
 
     def differentiated(*args: Any) -> Any:
-        arguments = Arguments("jacobian", args, argnums)
+        arguments = Arguments(transform, args, argnums)
         batch = batch_size(arguments) if per_example else None
         out, leaves, level = run(function, arguments)
-        outs, build = results("jacobian", out)
+        outs, build = results(transform, out)
         if structure == "diagonal":
             return build([_diagonal(y, arguments, leaves, level) for y in outs])
         if batch is not None:

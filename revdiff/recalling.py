@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from diffcore.ledger import state
-from diffcore.recalled import NEVER, Recorder, Unlike, frozen_params, traits
+from diffcore.recalled import Unlike, frozen_params, traits
 
 
 def recalled_pullback(node: Any, g: Any) -> Any:
@@ -18,15 +18,4 @@ def recalled_pullback(node: Any, g: Any) -> Any:
         key = kernel, "pullback", state.role, shapes, frozen_params(node.params), traits(ledger, arrays)
     except Unlike:
         return kernel.pullback(node, g, node.needs)
-    known, found = ledger.recalled.again(ledger, key, arrays)
-    if known:
-        return found
-    if found is NEVER:
-        return kernel.pullback(node, g, node.needs)
-    recorder = Recorder(ledger)
-    try:
-        made = kernel.pullback(node, g, node.needs)
-    finally:
-        deed = recorder.close()
-    ledger.recalled.remember(ledger, key, arrays, deed, tuple(made))
-    return made
+    return ledger.recalled.once(ledger, key, arrays, lambda: tuple(kernel.pullback(node, g, node.needs)))[1]

@@ -14,6 +14,7 @@ from typing import Any
 from diffcore import anomaly, places
 from diffcore.aliasing import changes, check_saved
 from diffcore.arrays import is_float, is_mutable
+from diffcore.arrays.works import touched
 from diffcore.dispatch import Boxed, clock
 from diffcore.errors import GradientError
 from diffcore.hooks import called
@@ -244,6 +245,8 @@ def backward(
             if watched:
                 state.kernel, state.place = node.kernel.name, places.place_of(node)
                 did("pullback", node.kernel.name)
+                if state.ledger is not None:
+                    state.ledger.next_operation()
             ours = node.kernel.makes
             if apart and (create is not None or node.kernel.accumulate is None):
                 if create is None:
@@ -256,6 +259,8 @@ def backward(
             else:
                 cotangents = node.kernel.pullback(node, g, node.needs)
             if watched:
+                if not node.kernel.view:
+                    touched([*node.primals, node.out, *node.aux, g], cotangents)
                 anomaly.check_cotangents(node, g, cotangents)
             if not keep:  # nothing is left of it; a second pass says so
                 node.parents = node.primals = node.out = node.aux = None

@@ -18,10 +18,10 @@ from diffcore.seeds import ones_of, zeros_of
 from diffcore.sparsity import Patterns, detected_twice
 from diffcore.structured import check_options
 from diffcore.tensor import check_cotangent, own_memory
-from diffcore.transforms import Arguments, along, arguments_of, as_primal, aux_of, positions, results, scalar_of, value_and_aux
+from diffcore.transforms import Arguments, along, arguments_of, as_primal, aux_of, check_alike, positions, results, scalar_of, value_and_aux
 from diffcore.watch import watch
 from revdiff import tape
-from revdiff.jacobians import jacobian, sparse_jacobian
+from revdiff.jacobians import rows_of, sparse_jacobian
 from revdiff.runs import below, pull, run
 from revdiff.tensor import Tensor
 
@@ -75,18 +75,25 @@ def value_and_grad(
     structure of arrays the same structure. Other arrays reach `function` as constant tensors. With `has_aux`, `function` returns
     `(scalar, aux)` and the value is that pair. Raises `GradientError` for a result that is not one scalar and for integer arguments.
     """
-    argnums = positions("value_and_grad", argnums)
+    return _value_and_grad("value_and_grad", function, argnums, has_aux)
+
+
+def _value_and_grad(
+    transform: str, function: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
+    """`value_and_grad` as part of `transform`, which is what errors speak of."""
+    argnums = positions(transform, argnums)
 
     def differentiated(*args: Any) -> tuple[Any, Any]:
-        arguments = arguments_of("value_and_grad", args, argnums)
+        arguments = arguments_of(transform, args, argnums)
         out, leaves, level = run(function, arguments)
-        out, aux = value_and_aux("value_and_grad", out) if has_aux else (out, None)
+        out, aux = value_and_aux(transform, out) if has_aux else (out, None)
         node = one = None
         if type(out) is Tensor and out.level == level:
             value, node = out.primal, out.carried
-            one = _ONES.get(type(value)) or ones_of(scalar_of("value_and_grad", out).primal)
+            one = _ONES.get(type(value)) or ones_of(scalar_of(transform, out).primal)
         else:
-            value = as_primal(scalar_of("value_and_grad", out))
+            value = as_primal(scalar_of(transform, out))
         found = {} if node is None else tape.backward((node,), (one,))
         gradients = _gradients(found, leaves, arguments, set())
         if watch.count:
@@ -101,7 +108,11 @@ def value_and_grad(
 
 def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """The function that returns the gradient of a scalar-valued `function`; see `value_and_grad`."""
-    both = value_and_grad(function, argnums)
+    return _grad("grad", function, argnums)
+
+
+def _grad(transform: str, function: Callable[..., Any], argnums: int | Sequence[int]) -> Callable[..., Any]:
+    both = _value_and_grad(transform, function, argnums)
     return lambda *args: both(*args)[1]
 
 
@@ -114,10 +125,13 @@ def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     points, directions = along(primals, tangents)
     arguments = Arguments("hvp", points, tuple(range(len(points))))
     given = arguments.unpack(directions, "hvp: the tangents must be like the primals", missing=True)
+    for t, p in zip(given, arguments.primals, strict=True):
+        if t is not None:
+            check_alike("hvp", "shapes", tuple(np.shape(as_primal(t))), tuple(p.shape))
     given = arguments.pack([zeros_of(p) if t is None else t for t, p in zip(given, arguments.primals, strict=True)])
     moving = tuple(i for i, t in enumerate(directions) if t is not None)
     # Of the gradient only what has a direction is differentiated; of no part of it, the result is zero.
-    result = vjp(grad(function, moving), *points)[1](tuple(given[i] for i in moving)) if moving else given
+    result = vjp(_grad("hvp", function, moving), *points)[1](tuple(given[i] for i in moving)) if moving else given
     return result if isinstance(primals, tuple) else result[0]
 
 
@@ -132,6 +146,6 @@ def hessian(
     argnums = positions("hessian", argnums)
     if sparsity is None:
         check_options(False, "dense", None, check)
-        return jacobian(grad(function, argnums), argnums)
+        return rows_of("hessian", _grad("hessian", function, argnums), argnums)
     patterns = Patterns("hessian", sparsity, lambda arguments: detected_twice(function, arguments))
-    return sparse_jacobian(grad(function, argnums), argnums, patterns, check)
+    return sparse_jacobian(_grad("hessian", function, argnums), argnums, patterns, check)

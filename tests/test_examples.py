@@ -1,5 +1,6 @@
 """Programs that treat each example on its own, however they lay them out, and programs that do not: which is which, and the derivatives."""
 
+import math
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ RNG = np.random.default_rng(9)
 B, T, D = 4, 3, 6
 X, V, IMAGES = RNG.normal(size=(B, T, D)), RNG.normal(size=(B, D)), RNG.normal(size=(B, 4, 4, 4))
 W, FILTERS = RNG.normal(size=(5, D)), RNG.normal(size=(2, 1, 3, 3))
+KERNELS = RNG.normal(size=(B, 2, 4, 2, 2))
 ROWS, TAKEN, MASK = np.arange(B), np.array([2, 0, 2]), np.array([1, 0, 1, 1, 0, 0], bool)
 
 
@@ -28,6 +30,13 @@ def heads(x: Any) -> Any:
 def attended(x: Any) -> Any:
     q = heads(x)
     return ops.scaled_dot_product_attention(q, q, q).reshape(B, 2, T, D // 2).permute(0, 2, 1, 3).reshape(B, T, D)
+
+
+def in_groups(x: Any, weight: Any = KERNELS, groups: int = B, convolve: Callable[..., Any] = ops.conv2d) -> Any:
+    """`[B, C, 4, 4]` with `B * C` channels of one image, in groups."""
+    channels, inner = math.prod(weight.shape[:-3]), weight.shape[-3]
+    out = convolve(x.reshape(1, -1, 4, 4), weight.reshape(channels, inner, 2, 2), stride=2, groups=groups)
+    return out.reshape(B, -1, *out.shape[2:])
 
 
 def written(x: Any) -> Any:
@@ -50,6 +59,17 @@ APART: dict[str, tuple[Callable[..., Any], Any]] = {
     "a batch of batches": (lambda x: (x.reshape(2, 2, T, D) ** 2).sum(3).reshape(B, T), X),
     "examples as channels": (lambda x: ops.avg_pool2d(x.reshape(1, B * 4, 4, 4), 2).reshape(B, 4, 2, 2), IMAGES),
     "channels as examples": (lambda x: ops.conv2d(x.reshape(B * 4, 1, 4, 4), FILTERS, padding=1).reshape(B, 4, 2, 4, 4), IMAGES),
+    "examples as groups": (in_groups, IMAGES),
+    "examples as some groups each": (lambda x: in_groups(x, KERNELS[:, :, :2], 2 * B).relu(), IMAGES),
+    "channels by themselves": (lambda x: in_groups(x, KERNELS.reshape(B * 8, 1, 2, 2), 4 * B) ** 2, IMAGES),
+    "filters of their own": (lambda w: in_groups(IMAGES, w), KERNELS),
+    "filters made of the examples": (lambda x: in_groups(x, x.mean((2, 3)).reshape(B, 1, 4, 1, 1) * KERNELS), IMAGES),
+    "biases of their own": (lambda b: ops.conv2d(IMAGES[:1], KERNELS.reshape(8, 4, 2, 2), b.reshape(-1))[0, ::2], V[:, :2]),
+    "groups, transposed": (lambda x: in_groups(x, KERNELS.mT.reshape(4 * B, 2, 2, 2), B, ops.conv_transpose2d), IMAGES),
+    "filters of their own, transposed": (lambda w: in_groups(IMAGES, w.reshape(4 * B, 2, 2, 2), B, ops.conv_transpose2d), KERNELS),
+    "groups with others": (lambda x: in_groups(ops.cat([x, IMAGES], 1), np.tile(KERNELS, (1, 1, 2, 1, 1))), IMAGES),
+    "gradients by filters": (lambda x: revdiff.vjp(lambda w: in_groups(x, w), KERNELS)[1](in_groups(x))[0], IMAGES),
+    "gradients by images": (lambda w: revdiff.vjp(lambda x: in_groups(x, w), IMAGES)[1](in_groups(IMAGES, w))[0], KERNELS),
     "repeated features": (lambda x: x.repeat(1, 2), V),
     "repeated rows": (lambda x: x.repeat_interleave(3, 0).sin().reshape(B, 3, D).sum(1), V),
     "tiled rows": (lambda x: x.repeat(3, 1).sin().reshape(3, B, D).sum(0), V),
@@ -97,6 +117,10 @@ MIXED: dict[str, tuple[Callable[..., Any], Any]] = {
     "repeated, cut": (lambda x: x.repeat_interleave(2, 0)[:B], V),
     "groups of a batch": (lambda x: (x.reshape(2, 2, D) - x.reshape(2, 2, D).mean(0)).reshape(B, D), V),
     "groups of channels of two": (lambda x: ops.group_norm(x.reshape(1, B * 4, 4, 4), 2).reshape(B, 4, 4, 4), IMAGES),
+    "groups of two examples": (lambda x: in_groups(x, KERNELS.reshape(4, 2, 4, 2, 2).repeat(2, 2)[:2], 2), IMAGES),
+    "one group": (lambda x: in_groups(x, np.tile(KERNELS.reshape(8, 4, 2, 2), (1, 4, 1, 1)), 1), IMAGES),
+    "groups across examples": (lambda x: in_groups(x.movedim(0, 1)), IMAGES),
+    "groups of two examples, transposed": (lambda x: in_groups(x, KERNELS.reshape(16, 2, 2, 2), 2, ops.conv_transpose2d), IMAGES),
     "pooled over the batch": (lambda x: ops.avg_pool1d(x.permute(1, 2, 0), 3, 1, 1).permute(2, 0, 1), X),
     "time taken for the batch": (lambda x: ops.softmax(x.movedim(0, 1), 1).movedim(0, 1), X),
     "by labels": (lambda x: ops.einsum("bi,cj->bc", x, x), V),
@@ -175,7 +199,15 @@ def test_tokens_laid_flat_are_vmap_of_jacrev_in_torch(engine: ModuleType) -> Non
     np.testing.assert_allclose(engine.jacobian(ours, per_example=True)(X), expected, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", ["tokens normalised", "some of each row", "one by one", "written"])
+@pytest.mark.parametrize("by", [0, 1])
+def test_filters_per_example_are_vmap_of_jacrev_in_torch(engine: ModuleType, by: int) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = lambda x, w: torch.nn.functional.conv2d(x[None], w, stride=2)[0]
+    expected = torch.func.vmap(torch.func.jacrev(theirs, by))(torch.tensor(IMAGES), torch.tensor(KERNELS)).numpy()
+    np.testing.assert_allclose(engine.jacobian(in_groups, by, per_example=True)(IMAGES, KERNELS), expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["filters made of the examples", "tokens normalised", "some of each row", "one by one", "written"])
 def test_layouts_are_followed_under_jit(engine: ModuleType, name: str, x64: None) -> None:
     import jax
     import jax.numpy as jnp

@@ -15,7 +15,7 @@ from diffcore.kernels.families import elementwise
 from diffcore.kernels.normalisation import normalise
 from diffcore.kernels.reduction import sum as total
 from diffcore.ledger import Ledger
-from diffcore.recalled import NEVER, Recalled, Recorder
+from diffcore.recalled import Recalled, Unbooked
 from diffcore.testing.scenarios import rows_of
 from dualdiff import chunks, plans
 
@@ -86,8 +86,8 @@ def test_calls_that_are_recalled_book_what_they_do(kernel):
 class Forgetful(Recalled):
     """Remembers nothing."""
 
-    def again(self, ledger, key, arrays):
-        return False, NEVER
+    def once(self, ledger, key, arrays, work):
+        return False, work()
 
     def of_work(self):
         return {}
@@ -224,10 +224,14 @@ def test_what_is_one_array_is_one_again():
     recalled = Recalled()
     with Plain(recalled) as ledger:
         x, y = abstract(2, 3), abstract(2, 3)
-        recorder = Recorder(ledger)
-        made = np.exp(x)
-        recalled.remember(ledger, "exp", [x], recorder.close(), (made, [made, x], x.T))
-        known, (first, (second, operand), turned) = recalled.again(ledger, "exp", [y])
+
+        def work():
+            made = np.exp(x)
+            return made, [made, x], x.T
+
+        known, (made, _, _) = recalled.once(ledger, "exp", [x], work)
+        assert not known
+        known, (first, (second, operand), turned) = recalled.once(ledger, "exp", [y], work)
         assert known
         assert first is second is not made
         assert operand is y
@@ -289,3 +293,16 @@ def test_convolutions_of_numpy_and_of_jax_are_not_mixed_up(compiled):
 
     booked(recalled, not compiled)
     assert booked(recalled, compiled) == booked(recalled, compiled) == booked(None, compiled)
+
+
+def test_programs_of_which_nothing_is_booked_are_remembered_for_those_of_which_all_is():
+    recalled = Recalled()
+
+    def program():
+        return DERIVATIVES["forward by activations"](abstract(8, 3, 4, 4))
+
+    plain = book(program, works=False)
+    with Unbooked(recalled) as ledger:
+        program()
+    assert (ledger.peak, ledger.flops.total(), ledger.live.total()) == (0, 0, 0)
+    assert book(program, recalled, works=False) == plain

@@ -10,7 +10,7 @@ import revdiff
 from diffcore import ops
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.arrays.works import STILL
-from diffcore.ledger import Ledger, Work, did
+from diffcore.ledger import Ledger, Work, did, state
 
 F4 = "float32"
 
@@ -51,7 +51,9 @@ WALKS = {
     "a part that is written": (lambda: abstract(6, 5).__setitem__((slice(2), slice(3)), abstract(3)), Work("put", F4, (6, 2, 36, 0))),
     "elements that are written": (lambda: abstract(6).__setitem__(np.array([1, 3]), 2.0), Work("scatter", F4, (2,))),
     "zeros": (lambda: np.zeros_like(abstract(6)), Work("fill", F4, (6, 1, 24, 0))),
-    "a concatenation": (lambda: np.concatenate([abstract(2, 3), abstract(4, 3)]), Work("concatenate", F4, (18, 2, 144))),
+    "a concatenation": (lambda: np.concatenate([abstract(2, 3), abstract(4, 3)]), Work("concatenate", F4, (2,))),
+    "a part of a concatenation": (lambda: np.concatenate([abstract(6, 5), abstract(6, 4)], axis=1), Work("put", F4, (24, 6, 192, 0))),
+    "a part of a stack": (lambda: np.stack([abstract(6, 5), abstract(6, 5)[:, ::-1]], axis=1), Work("put", F4, (30, 6, 240, 0))),
     "a choice": (lambda: np.where(abstract(6, dtype=bool), abstract(6), 0), Work("where", F4, (6, 1, 54, 0))),
     "no elements": (lambda: abstract(0, 3) + 1, Work("add", F4, (0, 0, 0, 0))),
 }
@@ -68,12 +70,56 @@ def test_parts_of_a_large_buffer_are_fetched_from_where_it_lies():
     large = abstract(1 << 14, 8)  # 2**19 bytes
     part = large[:64]
     found = told(lambda: np.add(part, large[64:128], out=abstract(64, 8)), "far")
-    assert {work.dims: count for work, count in found.items()} == {(1 << 13, 1 << 20): 2 * 2048}
+    assert {work.dims: count for work, count in found.items()} == {(3 << 11, 1 << 19): 2 * 2048}
     assert told(lambda: np.exp(large), "far") == {}  # all of it: what the call touches is told by itself
     assert told(lambda: np.exp(abstract(64, 8)[:2]), "far") == {}  # near whatever is done
     found = told(lambda: large.T[:, :1024] @ abstract(1024, 4), "far")
-    assert {work.dims: count for work, count in found.items()} == {(1 << 16, 1 << 20): 4 * 8 * 1024}
+    assert {work.dims: count for work, count in found.items()} == {(3 << 14, 1 << 19): 4 * 8 * 1024}
     assert told(lambda: part @ abstract(8, 4), "matmul") == {Work("matmul", F4, (1, 64, 4, 8)): 1}
+
+
+def test_calls_on_each_part_of_a_buffer_in_turn_fetch_it_once():
+    large, other = abstract(1 << 14, 8), abstract(64, 8)  # 2**19 bytes, in parts of 2**11
+
+    def program():
+        for start in range(0, 1 << 14, 64):
+            part = large[start : start + 64]
+            np.multiply(part, 2, out=part)
+            np.add(part, other, out=part)
+
+    assert sum(told(program, "far").values()) == 1 << 19
+    assert sum(told(lambda: (program(), state.ledger.next_operation(), program()), "far").values()) == 1 << 20
+
+
+def far(program):
+    return {work.dims: count for work, count in told(program, "far").items()}
+
+
+@pytest.mark.parametrize("engine", [revdiff, dualdiff])
+def test_what_other_work_has_put_out_of_the_caches_is_fetched(engine):
+    """A MiB that is read again after so much else comes from as far away as that is large; what was made just now is near."""
+
+    def program(others):
+        x = engine.tensor(abstract(1 << 18))
+        y = ops.exp(x)
+        for _ in range(others):
+            ops.exp(engine.tensor(abstract(1 << 18)))  # touches 2 MiB
+        return x, y
+
+    assert far(lambda: ops.add(*program(1))) == {}  # 2 MiB: less than it touches itself
+    assert far(lambda: ops.add(*program(4))) == {(3 << 20, 1 << 23): 2 << 20}  # both, after 8 MiB
+    assert far(lambda: ops.exp(program(40)[0].reshape(512, 512))) == {(1 << 21, 1 << 26): 1 << 20}
+
+
+def test_residuals_are_fetched_from_where_the_pass_has_left_them():
+    def program():
+        x = revdiff.tensor(abstract(1 << 18), requires_grad=True)
+        y = x
+        for _ in range(8):
+            y = y.tanh()
+        y.sum().backward()
+
+    assert sum(far(program).values()) == 7 << 20  # the last is read soon after it was made
 
 
 def test_elements_of_a_large_buffer_each_lie_in_a_line_of_their_own():

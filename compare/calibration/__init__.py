@@ -7,22 +7,27 @@ walks memory, and every operation of an engine. The calibration of a machine is 
         function that walks arrays   call + max(elements * element, bytes * traffic(bytes)), and walk + loops * loop for several loops
         product of matrices          call + products * table(rows, columns, terms)
         gather, scatter, draw        call + elements * element, which is more where each lies in a line of memory of its own
-        byte of a far buffer         traffic(buffer) - traffic(call), where a call touches a part of it
+        byte of a far buffer         traffic(buffer) - traffic(call), where a call touches a part of it; of an operand that was touched
+                                     long ago the same, with the bytes that have been touched since for the buffer
         new buffer                   buffers(bytes)
         view, new array              call
         rule of a kernel             what it takes beside the numpy calls that it makes
-        operation of an engine       per recorded or pushed operation, per parameter that is updated, per step, per checkpointed segment
+        operation of an engine       per recorded operation, per tangent that is pushed, per result on which
+                                     directions are planted, per parameter that is updated, per step, per
+                                     checkpointed network and each run of a segment
 
 Every price is measured by itself: numpy's functions on arrays that fit the first cache, on inner loops of several lengths and on strided
 ones; `traffic` and `buffers` from the first cache to beyond the last; products on a grid from vectors to 512 squared; rules of kernels on
-rows of the table of scenarios; operations of the engines on stacks of layers of four numbers, told apart by growing them. Six
-factors (of numpy's calls, of what engines and rules do beside them, of elements in the caches, of memory beyond, of memory that is
-streamed, of products) are what small networks of every kind take over the sum of these, at the pace of that moment. Nothing is fitted to
-the networks that predictions are judged by (`python -m compare bench --only prediction`).
+rows of the table of scenarios, over and over, and in turn with others, whose code takes the place of theirs in the caches: what they take
+longer then counts once each, the more the more rules a step has. Operations of the engines are told from stacks of layers of four numbers.
+Six factors (of numpy's calls, of what engines and rules do beside them, which count as far as other code comes between; of elements in the
+caches, of memory beyond, of memory that is streamed, of products) are what small networks of every kind take over the sum of these. Nothing
+is fitted to the networks that predictions are judged by (`python -m compare bench --only prediction`).
 
-A core that shares its units with a busy one computes at half its speed, for milliseconds or minutes. So everything is timed beside a gauge,
-and prices are told by moments in which that is at its best. What they come to together counts at the pace that the machine usually had
-while it was calibrated (see `stopwatch`): that is what whoever runs a step will see, as long as the machine is used as much.
+A core that shares its units with a busy one computes at half its speed, for milliseconds or minutes. So everything is timed beside a gauge;
+prices are told by moments in which that is at its best, those of products and memory, which suffer less, by all. What they come to counts
+at the pace that the machine had while the small networks ran (see `stopwatch`): that is what whoever runs a step will see, as long as the
+machine is used as much.
 
 Steps on jax are one compiled program each, whose passes over memory are XLA's choice: they are not predicted.
 """

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from compare.calibration import engines, probes, programs, walks
+from compare.calibration.company import Company
 from compare.calibration.model import VERSION, Calibration
 from compare.calibration.products import products
 from compare.calibration.stopwatch import Stopwatch
@@ -21,7 +22,7 @@ Heard = Callable[[str, float], None]
 
 def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
     """Measure this machine, in about a minute, more while others use it."""
-    start, watch = time.perf_counter(), Stopwatch()
+    start, company, watch = time.perf_counter(), Company(), Stopwatch()
     tables, multiplied = {}, {}
     for i, dtype in enumerate(("float32", "float64")):
         heard(f"numpy's functions, {dtype}", 0.05 + 0.25 * i)
@@ -50,5 +51,7 @@ def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
     heard("engines", 0.95)
     fixed |= programs.operations(watch, found.seconds)
     heard("small networks", 0.97)
+    watch.forget()  # they tell what all comes to, so predictions are of the machine as it is now
     found = msgspec.structs.replace(found, factors=probes.factors(watch, found))
-    return msgspec.structs.replace(found, took=time.perf_counter() - start, gauge=watch.usual, pace=watch.pace)
+    took = time.perf_counter() - start
+    return msgspec.structs.replace(found, took=took, gauge=watch.usual, pace=watch.pace, others=company.cores())

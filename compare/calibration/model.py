@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -13,18 +13,24 @@ from compare.optimizers import OPTIMIZERS
 from diffcore.arrays.works import STILL, STRIDED
 from diffcore.ledger import Work
 
-VERSION = 4
+VERSION = 5
 """Version of the format. A reader refuses every other version."""
 OVERHEADS = ("update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.values())))
 """Operations that take time on any machine. (What is told of others is what is left beside rules, which may be less than nothing.)"""
 KINDS = ("numpy", "engines", "elements", "memory", "streams", "products")
 """Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements in the caches, of elements and bytes where
 a call touches more than `BEYOND` bytes, the same where it touches more than `STREAM` bytes, and of multiply-adds."""
+CODE = ("numpy", "engines")
+"""Those that take longer where other code has taken the place of theirs in the caches."""
 BEYOND, STREAM = 1 << 20, 1 << 23
+COMPANY = 0.25
+"""How many cores others may keep busy while a machine is calibrated: products in several threads take far longer where one has to wait."""
 WIDE = ("float64", "int64")
 """Dtypes of 8 bytes."""
+RULES, TOGETHER = ("kernel", "apply", "pullback", "pushforward"), 24
+"""What rules of kernels are told as, and how many are timed in turn: about as many as a step of training comes to."""
 _RULES = {"apply": "kernel"}
-"""Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record` and `push`."""
+"""Where an engine applies a kernel it is timed as one that is applied to arrays; what the engine adds is in `record`, `push` and `site`."""
 
 
 Prices = tuple[float, float, float, float, float, float]
@@ -34,7 +40,8 @@ Prices = tuple[float, float, float, float, float, float]
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a machine takes for what programs consist of; `seconds` adds it up.
 
-    All seconds count at the `pace` that the machine usually had, at which the gauge (see `compare.calibration.stopwatch`) takes `gauge`.
+    All seconds count at the `pace` that the machine had in the end, at which the gauge (see `compare.calibration.stopwatch`) takes `gauge`.
+    Meanwhile `others` kept so many cores busy; None where that is unknown.
     """
 
     version: int
@@ -50,19 +57,27 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     products: dict[str, Products]
     operations: dict[str, float]
     factors: dict[str, float] = {}
+    others: float | None = None
 
     def seconds(self, work: Work | Mapping[Work, int]) -> float:
         """Seconds of a call, or of as many of each as are counted."""
-        found = sum(self.factors.get(kind, 1.0) * seconds for kind, seconds in self.kinds(work).items())
+        part = self.share(work)
+        found = sum((1 + (self.factors.get(kind, 1.0) - 1) * part[kind]) * seconds for kind, seconds in self.kinds(work).items())
         return found if isinstance(work, Work) else max(found, 0.0)
 
     def kinds(self, work: Work | Mapping[Work, int]) -> dict[str, float]:
         """Seconds of each of `KINDS`, as they are before factors."""
-        total = [0.0] * len(KINDS)
-        for each, count in ((work, 1),) if isinstance(work, Work) else work.items():
+        total, works = [0.0] * len(KINDS), {work: 1} if isinstance(work, Work) else work
+        for each, count in works.items():
             for i, seconds in enumerate(self._priced(each)):
                 total[i] += count * seconds
+        total[KINDS.index("engines")] += self._firsts(works)
         return {kind: self.pace * seconds for kind, seconds in zip(KINDS, total, strict=True)}
+
+    def share(self, work: Work | Mapping[Work, int]) -> dict[str, float]:
+        """How far the factor of each kind counts, from 0 to 1: those of `CODE` the more the more rules are called in turn."""
+        part = min(len(_rules((work,) if isinstance(work, Work) else work)) / TOGETHER, 1.0)
+        return {kind: part if kind in CODE else 1.0 for kind in KINDS}
 
     def parts(self, work: Mapping[Work, int]) -> dict[str, float]:
         """Seconds by function, the most first."""
@@ -73,15 +88,15 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def warning(self) -> str:
-        """One line on overheads that must be above 0 and were measured as 0; empty where there are none."""
+        """One line on why it should be made anew: overheads that must be above 0 and are not, company; empty where there is no reason."""
         missing = [name for name, seconds in self.operations.items() if name in OVERHEADS and not seconds > 0]
-        if not missing:
-            return ""
-        named = ", ".join(f"`{name}`" for name in missing)
-        return (
-            f"the calibration has an overhead of 0 for {named}, which must be above 0: predictions leave it out; run "
-            f"`python -m compare calibrate --force` while the machine has nothing else to do"
-        )
+        again = "run `python -m compare calibrate --force` while the machine has nothing else to do"
+        if missing:
+            named = ", ".join(f"`{name}`" for name in missing)
+            return f"the calibration has an overhead of 0 for {named}, which must be above 0: predictions leave it out; {again}"
+        if self.others is not None and self.others > COMPANY:
+            return f"the machine was calibrated while others kept {self.others:.1f} of its cores busy: predictions may be far off; {again}"
+        return ""
 
     def _priced(self, work: Work) -> Prices:
         """Seconds of a call at the pace of its measurement, of each of `KINDS`."""
@@ -100,13 +115,18 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             walk = self._walks(of)[function]
             return _moving(walk.call, walk.element * dims[0], dims[0] * (8 if of in WIDE else 4))
         if function == "concatenate":
-            _, count, nbytes = dims
-            return _moving(self.operations["concatenate"] * max(count, 2) / 2, nbytes * self.traffic.at(nbytes), nbytes)
-        if function in ("turn", "chain"):
+            parts = dims[0] * self._walks(of)["put"].call  # which are told by themselves
+            return max(self.operations["concatenate"] * max(dims[0], 2) / 2 - parts, 0.0), 0.0, 0.0, 0.0, 0.0, 0.0
+        if function in ("turn", "chain", "push"):
             return 0.0, dims[0] * self.operations.get(function, 0.0), 0.0, 0.0, 0.0, 0.0
         own = self.operations.get(f"{_RULES.get(function, function)} {of}")
         seconds = self.operations.get(function, 0.0) if own is None else own
         return (seconds, 0.0, 0.0, 0.0, 0.0, 0.0) if function in ("view", "make") else (0.0, seconds, 0.0, 0.0, 0.0, 0.0)
+
+    def _firsts(self, works: Iterable[Work]) -> float:
+        """What rules take longer where they are called in turn with others, once each: the more the more there are."""
+        rules = _rules(works)
+        return sum(self.operations.get(f"first {rule}", 0.0) for rule in rules) * min(len(rules) / TOGETHER, 1.0)
 
     def _products(self, dtype: str) -> Products:
         return self.products.get(dtype) or self.products["float32"]
@@ -120,6 +140,11 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         elements = size * (walk.strided if strides == STRIDED else walk.element)
         several = walk.walk + loops * (walk.still if strides == STILL else walk.loop) if loops > 1 else 0.0
         return _moving(walk.call, several + max(elements, traffic * self.traffic.at(max(traffic, 1))), traffic)
+
+
+def _rules(works: Iterable[Work]) -> set[str]:
+    """The rules that are called."""
+    return {f"{_RULES.get(work.function, work.function)} {work.of}" for work in works if work.function in RULES}
 
 
 def _moving(call: float, seconds: float, nbytes: int) -> Prices:

@@ -67,22 +67,25 @@ def factors(watch: Stopwatch, calibration: Calibration) -> dict[str, float]:
         for strategy in STRATEGIES.values()
         if strategy.name != "forward-parameters" or math.prod(shape) <= LARGE
     ]
-    return fitted([parts(calibration, program, watch.seconds(program.run, calm=False)) for program in programs])
+    told = [parts(calibration, program, watch.seconds(program.run, calm=False)) for program in programs]
+    return fitted([row for row, _ in told], [rest for _, rest in told])
 
 
-def parts(calibration: Calibration, program: Timed, seconds: float) -> list[float]:
-    """What is predicted of each kind, in parts of the `seconds` that the program takes."""
-    found = calibration.kinds(program.work)
-    return [found[kind] / seconds for kind in KINDS]
+def parts(calibration: Calibration, program: Timed, seconds: float) -> tuple[list[float], float]:
+    """What is predicted of each kind, as far as its factor counts, and the rest, in parts of the `seconds` that the program takes."""
+    found, part = calibration.kinds(program.work), calibration.share(program.work)
+    return [part[kind] * found[kind] / seconds for kind in KINDS], sum((1 - part[kind]) * found[kind] / seconds for kind in KINDS)
 
 
-def fitted(rows: Sequence[Sequence[float]]) -> dict[str, float]:
-    """The factors by which the numbers in each of the `rows` add up to 1 as nearly as can be: by least squares, and half of them to more.
+def fitted(rows: Sequence[Sequence[float]], rest: Sequence[float] | None = None) -> dict[str, float]:
+    """The factors by which the numbers in each of the `rows`, with its `rest`, add up to 1 as nearly as can be: by least squares, and half
+    of them to more.
 
     Least squares alone lean to what is too little, since that is never off by more than all.
     """
     given, stiff = np.array(rows, dtype=float), STIFF**0.5 * np.eye(len(KINDS))
-    wanted = np.concatenate([np.ones(len(given)), np.diag(stiff)])
+    left = 1 - (np.zeros(len(given)) if rest is None else np.array(rest, dtype=float))
+    wanted = np.concatenate([left, np.diag(stiff)])
     found = np.linalg.lstsq(np.concatenate([given, stiff]), wanted)[0]
-    found /= np.median(given @ found)
+    found *= np.median(left / (given @ found))
     return dict(zip(KINDS, np.clip(found, *BOUNDS).tolist(), strict=True))

@@ -6,23 +6,36 @@ by what longer stacks take more. Each is run over and over, as a step of trainin
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.optimize import lsq_linear
 
-from compare.calibration.engines import Price
 from compare.calibration.stopwatch import Stopwatch
 from compare.optimizers import OPTIMIZERS
 from compare.strategies import STRATEGIES, Strategy
 from diffcore.ledger import Ledger, Work
 
 FEW, MANY, SIZE = 2, 12, 4
-"""Layers of the programs that are held against each other, and examples and features of each."""
+"""Turns of recurrent layers that are held against each other, and examples and features of each."""
 LAYERS = ("Linear", "Tanh", "Sigmoid", "Linear", "Softplus", "ELU", "Linear", "ReLU")
-"""Layers of a stack, over and over. Each comes to one kernel."""
+"""Layers of stacks. Each comes to one kernel."""
+STACKS: tuple[tuple[str, ...], ...] = (
+    ("Linear",),
+    ("Linear", "Tanh", "Sigmoid", "Softplus", "ELU", "ReLU", "Tanh"),
+    ("Linear",) * 4,
+    LAYERS[:4],
+    LAYERS,
+    LAYERS + LAYERS[:4],
+)
+"""Stacks that differ in how many layers there are, in how many of them directions are planted, and how far these are carried."""
+ROUNDS = 5
+"""How often every program is timed, in turn with the others."""
 
 Program = Callable[[Any], object]
 
@@ -35,53 +48,59 @@ class Timed:
     work: Counter[Work]
     seconds: float = 0.0
 
-    def count(self, function: str) -> int:
-        """How often it does `function`: of what has sizes, how much."""
-        return sum(n * (work.dims[0] if work.dims else 1) for work, n in self.work.items() if work.function == function)
+    def deeds(self) -> Iterator[tuple[Work, int, str, int]]:
+        """What it does: how often, by which name that is priced, and how much each time, of what has sizes."""
+        for work, n in self.work.items():
+            name = f"{work.function} {work.of}" if work.function == "step" else work.function
+            yield work, n, name, work.dims[0] if work.dims else 1
+
+    def count(self, name: str) -> int:
+        """How often it does what is priced by that name: of what has sizes, how much."""
+        return sum(n * size for _, n, of, size in self.deeds() if of == name)
 
 
-def operations(watch: Stopwatch, price: Price) -> dict[str, float]:
-    """Seconds of `"record"`, `"chain"`, `"push"`, `"turn"`, `"update OPTIMIZER"`, `"step ENGINE"` and `"segment"`."""
+def operations(watch: Stopwatch, price: Callable[[Mapping[Work, int]], float]) -> dict[str, float]:
+    """Seconds of what the engines do beside rules, by name: operations, directions planted, steps, checkpoints, segments, updates."""
     reverse, checkpoints, forward = (STRATEGIES[name] for name in ("reverse", "reverse-checkpoint", "forward-activations"))
-    pairs = {
-        "record": [evaluated(reverse, _stack(count), apart=True) for count in (FEW, MANY)],
-        "chain": [evaluated(reverse, _stack(count)) for count in (FEW, MANY)],
-        "push": [evaluated(forward, _stack(count)) for count in (FEW, MANY)],
-        "turn": [evaluated(reverse, _recurrent, (count, SIZE, SIZE)) for count in (FEW, MANY)],
-    }
-    segments = evaluated(checkpoints, _stack(MANY))
+    apart, chained, checkpointed, pushed = (
+        [evaluated(strategy, _layers(names), apart=one_by_one) for names in STACKS]
+        for strategy, one_by_one in ((reverse, True), (reverse, False), (checkpoints, False), (forward, False))
+    )
+    turns = [evaluated(reverse, _recurrent, (count, SIZE, SIZE)) for count in (FEW, MANY)]
     updates = {name: _updated(reverse, name) for name in dict.fromkeys(OPTIMIZERS.values())}
-    programs = [*(each for pair in pairs.values() for each in pair), segments, *updates.values()]
-    for program in programs:
-        program.seconds = watch.seconds(program.run)
-    found: dict[str, float] = dict.fromkeys(("record", "chain", "push", "turn", "update", "segment", "step"), 0.0)
+    programs = [*apart, *chained, *checkpointed, *pushed, *turns, *updates.values()]
+    rounds = [[watch.seconds(program.run) for program in programs] for _ in range(ROUNDS)]
+    for program, seconds in zip(programs, zip(*rounds, strict=True), strict=True):
+        program.seconds = statistics.median(seconds)
+    found = dict.fromkeys(("record", "chain", "turn", "push", "site", "update", "checkpoint", "segment"), 0.0)
+    found |= {"step revdiff": 0.0, "step dualdiff": 0.0}
 
     def beside(program: Timed) -> float:
         """Seconds that are not known yet."""
-        return program.seconds - sum(
-            n * (found[work.function] * (work.dims[0] if work.dims else 1) if work.function in found else price(work))
-            for work, n in program.work.items()
-        )
+        told = sum(n * size * found[of] for _, n, of, size in program.deeds() if of in found)
+        return program.seconds - told - price({work: n for work, n, of, _ in program.deeds() if of not in found})
 
-    def grown(function: str) -> float:
-        few, many = pairs[function]
-        return (beside(many) - beside(few)) / max(many.count(function) - few.count(function), 1)
+    def told(names: Sequence[str], among: Sequence[Timed], least: float = -math.inf, most: float = math.inf) -> None:
+        """What each of `names` takes, by what the programs take beside all else; what is off counts in parts of what each takes."""
+        taken = np.array([each.seconds for each in among])
+        counts = np.array([[each.count(name) for name in names] for each in among]) / taken[:, None]
+        rest = np.array([beside(each) for each in among]) / taken
+        found.update(zip(names, lsq_linear(counts, rest, (least, most)).x.tolist(), strict=True))
 
     # What is told of rules by themselves may be more than they take in a step: then what is an operation's own, or a step's, is below 0.
-    found["record"] = grown("record")
-    found["chain"] = min(grown("chain"), 0.0)  # what it saves
-    found["turn"], found["push"] = grown("turn"), grown("push")
-    found["step revdiff"] = beside(pairs["record"][0])
-    found["step dualdiff"] = beside(pairs["push"][0])
-    found["segment"] = (beside(segments) - found["step revdiff"]) / max(segments.count("segment"), 1)
+    told(("record", "step revdiff"), apart)
+    told(("chain",), chained, most=0.0)  # what it saves
+    told(("checkpoint", "segment"), checkpointed, least=0.0)
+    told(("push", "site", "step dualdiff"), pushed, least=0.0)
+    few, many = turns
+    found["turn"] = (beside(many) - beside(few)) / max(many.count("turn") - few.count("turn"), 1)
     found |= {f"update {name}": max(beside(each) / max(each.count("update"), 1), 0.0) for name, each in updates.items()}
     found["update"] = found["update SGD"]
     return found
 
 
-def _stack(count: int) -> Callable[..., Any]:
+def _layers(names: Sequence[str]) -> Callable[..., Any]:
     def build(engine: Any, **options: Any) -> Any:
-        names = [LAYERS[i % len(LAYERS)] for i in range(count)]
         layers = [engine.nn.Linear(SIZE, SIZE, **options) if name == "Linear" else getattr(engine.nn, name)() for name in names]
         return engine.nn.Sequential(*layers)
 
@@ -119,7 +138,7 @@ def _updated(strategy: Strategy, optimizer: str) -> Timed:
     engine = strategy.engine()
 
     def program(**options: Any) -> Callable[[], object]:
-        net = _stack(MANY)(engine, dtype="float32", **options)
+        net = _layers(LAYERS)(engine, dtype="float32", **options)
         gradients = {name: (parameter * 0).detach().array for name, parameter in net.named_parameters()}
         updates = getattr(engine.optim, optimizer)(net.parameters(), lr=1e-6, **({"momentum": 0.9} if optimizer == "SGD" else {}))
 

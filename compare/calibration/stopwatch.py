@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -36,21 +37,41 @@ def _clock() -> Callable[[], float]:
 
 
 class Gauge:
-    """Fixed work of the kind that steps are made of: interpreter, small calls of numpy's, and products that fit the first cache."""
+    """Fixed work of the kind that steps are made of: two of them, of a small perceptron, by hand.
+
+    It must suffer from what else is done on the machine as steps do. A loop of the same few calls suffers more: where a step takes half as
+    much again, it took nearly twice as long.
+    """
 
     def __init__(self) -> None:
         self.clock = _clock()
-        self._x, self._m = np.ones(256, np.float32), np.ones((48, 48), np.float32)
+        rng = np.random.default_rng(0)
+        self._x, self._targets = rng.random((16, 24), np.float32), rng.integers(0, 8, 16)
+        shapes = {"0.weight": (16, 24), "0.bias": (16,), "2.weight": (8, 16), "2.bias": (8,)}
+        self._parameters = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
 
     def __call__(self) -> float:
         """Seconds that it takes now."""
-        x, m, clock = self._x, self._m, self.clock
+        clock = self.clock
         start = clock()
-        for _ in range(12):
-            z = np.tanh(x + x)
-            z = {"z": z}["z"].reshape((16, 16))
-            m @ m
+        for _ in range(2):
+            gradients = self._gradients()
+            for name, parameter in self._parameters.items():
+                parameter -= 1e-6 * gradients[name]
         return clock() - start
+
+    def _gradients(self) -> dict[str, Any]:
+        """Those of the mean cross entropy."""
+        x, parameters, rows = self._x, self._parameters, np.arange(16)
+        hidden = np.tanh(x @ parameters["0.weight"].T + parameters["0.bias"])
+        scores = hidden @ parameters["2.weight"].T + parameters["2.bias"]
+        chances = np.exp(scores - scores.max(axis=1, keepdims=True))
+        chances /= chances.sum(axis=1, keepdims=True)
+        chances[rows, self._targets] -= 1
+        chances /= len(rows)
+        inner = (chances @ parameters["2.weight"]) * (1 - hidden * hidden)
+        outer = {"2.weight": chances.T @ hidden, "2.bias": chances.sum(axis=0)}
+        return {"0.weight": inner.T @ x, "0.bias": inner.sum(axis=0)} | outer
 
 
 class Stopwatch:
@@ -69,17 +90,21 @@ class Stopwatch:
         self.unit = self.best
         self._met: list[float] = []
 
+    def forget(self) -> None:
+        """What is usual is told from here on."""
+        self._met.clear()
+
     @property
     def usual(self) -> float:
-        """What the gauge took in the middle, over all that has been timed."""
+        """What the gauge took in the middle, over all that has been timed since what was before was forgotten."""
         return statistics.median(self._met) if self._met else self.best
 
     @property
     def pace(self) -> float:
-        """By what `seconds` are to be multiplied for the machine as it usually was."""
+        """By what `seconds` are to be multiplied for the machine as it usually was since."""
         return self.usual / self.unit
 
-    def seconds(self, work: Callable[[], object], *, calm: bool = True) -> float:
+    def seconds(self, work: Callable[[], object], *, calm: bool = True, patience: float = PATIENCE) -> float:
         """Seconds of one repetition of `work`, which is warm; if not `calm`, in proportion to the gauge as that is now, fast or slow."""
         work()
         clock = self.clock
@@ -88,7 +113,7 @@ class Stopwatch:
             while (taken := _time(work, count, clock)) < BATCH / 2:
                 count = max(2 * count, min(int(count * BATCH / max(taken, 1e-7)), 64 * count))
             before, found, calmly = self.gauge(), list[tuple[float, float]](), 0
-            end = time.perf_counter() + PATIENCE
+            end = time.perf_counter() + patience
             while calmly < WANTED and (len(found) < LEAST or time.perf_counter() < end):
                 taken = _time(work, count, clock)
                 if count == 1:

@@ -49,15 +49,19 @@ def rows(found: Calibration) -> dict[str, str]:
         if found.operations[name] <= 0:  # what rules take by themselves is more than they take in a step
             continue
         shown[words] = f"{pace * found.operations[name] * 1e6:,.1f} us"
+    if found.others is not None:
+        shown["others meanwhile kept busy"] = f"{found.others:.2f} cores"
     return shown
 
 
 _OPERATIONS = {
     "record": "an operation on the tape",
     "push": "an operation in forward mode",
+    "site": "directions planted and turned, a layer",
     "update": "a parameter's update",
     "step revdiff": "a step in reverse mode",
     "step dualdiff": "a step in forward mode",
+    "checkpoint": "a network checkpointed",
     "segment": "a run of a checkpointed segment",
 }
 """Operations of the engines, in words."""

@@ -154,7 +154,7 @@ def traffic(watch: Stopwatch) -> Curve:
             x, y, out = next(turns)
             np.add(x, y, out=out)
 
-        found.append(watch.seconds(add) / nbytes)
+        found.append(watch.seconds(add, calm=False) / nbytes)
     return rising(TRAFFIC, found)
 
 
@@ -164,7 +164,8 @@ def buffers(watch: Stopwatch) -> Curve:
     for nbytes in BUFFERS:
         x = np.ones(nbytes // 4, np.float32)
         out = np.ones_like(x)
-        found.append(watch.seconds(partial(np.negative, x)) - watch.seconds(partial(np.negative, x, out=out)))
+        anew, there = (watch.seconds(partial(np.negative, x, out=each), calm=False) for each in (None, out))
+        found.append(anew - there)
     return rising(BUFFERS, found, least=1e-9, beyond=1.0)
 
 

@@ -6,7 +6,7 @@ import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from compare.planning.records import LayerCost, Peak
 from compare.planning.seconds import calibration, options, seconds_of
@@ -52,10 +52,6 @@ class Book(Ledger):
         if self._total >= self.peak:
             self.peak, self.peak_roles = self._total, dict(self.live)
             self.peak_at = Site(state.phase, state.kernel, state.place)
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        return self
 
     @property
     def alive(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
@@ -17,7 +17,6 @@ from compare.planning.ways import Task, Way, Work, result_of
 from compare.report.units import counted, size
 from diffcore.errors import DiffError, MemoryBudgetError
 from diffcore.ledger import unbooked
-from diffcore.recalled import Recalled
 from revdiff.checkpointing import Action, Schedule
 from revdiff.checkpointing.choosing import is_chain
 
@@ -57,7 +56,6 @@ class Fitting:
 
     def __init__(self, task: Task | None = None, *, thorough: bool = False) -> None:
         self._task, self._thorough = task, thorough
-        self._recalled = Recalled()
         self._runs: dict[tuple[str, Task, int | Schedule | None], Booked] = {}
         self._chains: dict[Task, Made] = {}
         self._schedules: dict[tuple[Task, tuple[int, ...], tuple[Action, ...]], Schedule] = {}
@@ -69,12 +67,13 @@ class Fitting:
             memory = self._schedule(task, memory)
         key = way.name, task, memory
         if key not in self._runs:
-            self._runs[key] = self._booked((way.name, task), lambda book: way.prepare(task, memory, book))
+            self._runs[key] = self._booked(way.name, task, lambda book: way.prepare(task, memory, book))
         return self._runs[key]
 
-    def _booked(self, work: Hashable, prepare: Callable[[Book], Work]) -> Booked:
-        self._recalled.work = work
-        return booked(prepare, self._recalled)
+    def _booked(self, work: str, task: Task, prepare: Callable[[Book], Work]) -> Booked:
+        recalled = task.recipe.recalled
+        recalled.work = work, task
+        return booked(prepare, recalled)
 
     def _chain(self, task: Task) -> Made:
         """A network to find schedules for. Raises `DiffError` for one that has no parts which could be run again."""
@@ -97,7 +96,7 @@ class Fitting:
         """What computing the values costs that `way` differentiates."""
         key = f"values of the {way.computes}", task, None
         if key not in self._runs:
-            self._runs[key] = self._booked(key, lambda book: way.values(task, book))
+            self._runs[key] = self._booked(key[0], task, lambda book: way.values(task, book))
         return self._runs[key]
 
     def plan(self, way: Way, task: Task, budget: int) -> Planned:

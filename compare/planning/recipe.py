@@ -15,6 +15,7 @@ from compare.tasks import TASKS
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.ledger import unbooked
 from diffcore.nn.module import Module
+from diffcore.recalled import Recalled
 
 FLOATS = {"float32": 4, "float64": 8}
 
@@ -45,6 +46,8 @@ class Recipe:
     def __init__(self) -> None:
         self.counts: dict[tuple[str, Sizes], int] = {}
         """Numbers put out for an example and directions, by name and by the sizes at which they were asked for."""
+        self.recalled = Recalled()
+        """Calls that any program on its networks has made."""
 
     def shape(self, sizes: Sizes) -> str:
         """The architecture in a few characters."""

@@ -15,7 +15,7 @@ from compare.planning.sizes import Sizes
 from compare.strategies import STRATEGIES, Strategy
 from compare.training import stepping
 from diffcore.arrays.abstract import AbstractArray
-from diffcore.ledger import unbooked
+from diffcore.recalled import Unbooked
 
 GRADIENT, ESTIMATE, PRODUCT, JACOBIAN = "gradient", "estimate", "product", "Jacobian"
 """What ways compute: the gradient of the loss by all parameters, with the step that it is for; an unbiased estimate of it, with that step;
@@ -236,7 +236,8 @@ def _counted(task: Task, key: tuple[str, Sizes], engine: Any, count: Callable[[M
     """What `count` finds of the network of `task`, remembered under `key`."""
     found = task.recipe.counts
     if key not in found:
-        with unbooked():
+        task.recipe.recalled.work = None
+        with Unbooked(task.recipe.recalled):
             found[key] = count(task.recipe.make(engine, task.sizes, lambda role: nullcontext()))
     return found[key]
 

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays import costs_linalg, functions
+from diffcore.arrays.abstract import FUNCTIONS, AbstractArray
+
+FUNCTIONS.update(functions.FUNCTIONS | costs_linalg.FUNCTIONS)
 
 Array = Any
 """A numpy array or scalar, a jax array or tracer, or an `AbstractArray`."""

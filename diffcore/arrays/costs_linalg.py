@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from diffcore.arrays.abstract import AbstractArray, Shape, _book, _shape
+from diffcore.arrays.abstract import AbstractArray, book
+from diffcore.arrays.results import shape_of
+from diffcore.arrays.strides import Shape
 
 
 def _stack(shape: Shape) -> int:
@@ -22,7 +24,7 @@ def _stack(shape: Shape) -> int:
 
 def _factored(a: Any, cubes: float) -> None:
     """Book `cubes` n^3 for each matrix of `a`."""
-    _book(int(cubes * a.shape[-1] ** 3) * _stack(a.shape))
+    book(int(cubes * a.shape[-1] ** 3) * _stack(a.shape))
 
 
 def _solve(a: Any, b: Any) -> AbstractArray:
@@ -32,9 +34,9 @@ def _solve(a: Any, b: Any) -> AbstractArray:
 
 def solve_triangular_cost(a: Any, b: Any, squares: int = 1) -> AbstractArray:
     """Shape and cost of a (triangular) solution: `squares` n^2 per right-hand side."""
-    a_shape, b_shape = _shape(a), _shape(b)
+    a_shape, b_shape = shape_of(a), shape_of(b)
     shape = (*np.broadcast_shapes(a_shape[:-2], b_shape[:-2]), *b_shape[-2:])
-    _book(squares * a_shape[-1] * math.prod(shape))
+    book(squares * a_shape[-1] * math.prod(shape))
     return AbstractArray(shape, np.result_type(a.dtype, b.dtype))
 
 
@@ -56,14 +58,14 @@ def _slogdet(a: Any) -> tuple[AbstractArray, AbstractArray]:
 def _svd(a: Any, full_matrices: bool = True) -> tuple[AbstractArray, AbstractArray, AbstractArray]:
     *stack, m, n = a.shape
     k = min(m, n)
-    _book((4 * max(m, n) * k**2 + 22 * k**3) * math.prod(stack))
+    book((4 * max(m, n) * k**2 + 22 * k**3) * math.prod(stack))
     left, right = (m, n) if full_matrices else (k, k)
     return AbstractArray((*stack, m, left), a.dtype), AbstractArray((*stack, k), a.dtype), AbstractArray((*stack, right, n), a.dtype)
 
 
 def _argsort(x: Any, axis: int = -1, **_: Any) -> AbstractArray:
     """Comparisons: n log2 n."""
-    _book(math.ceil(x.size * math.log2(max(x.shape[axis], 2))))
+    book(math.ceil(x.size * math.log2(max(x.shape[axis], 2))))
     return AbstractArray(x.shape, np.intp)
 
 

@@ -94,6 +94,7 @@ class _Counts:
     """The open ledger, for operations alone."""
 
     located = works = False
+    passed = 0
 
     def __init__(self, ledger: Any) -> None:
         self.book, self.book_product = ledger.book, ledger.book_product

@@ -8,27 +8,31 @@ Dims of what walks elements (elementwise, reductions, copies): elements, inner l
 
 A call on a part of a large buffer, as loops over chunks make them, finds that part where the whole buffer is: not in a cache that holds
 what the call alone touches. `far` counts the bytes that are fetched so; its dims are the bytes that the call touches, and those of the
-buffer (or, of matrices, which are taken to be in the second cache, of all operands), as powers of 2.
+buffer (or, of matrices, of all operands), to two binary digits. Several calls on each part in turn fetch it once. An operation whose
+operands were last touched so many bytes ago that these have taken their places in a core's caches fetches them from there too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from diffcore.ledger import Work, did, state
+from diffcore.arrays.strides import Shape
+from diffcore.ledger import Storage, Work, did, state
 
-Shape = tuple[int, ...]
 STRIDED, STILL = 1, 2
-NEAR, MATRICES = 1 << 15, 1 << 18
-"""Bytes of a buffer that is near whatever is done, and of matrices."""
+NEAR = 1 << 15
+"""Bytes of a buffer that is near whatever is done."""
 FAR = 1 << 23
 """Bytes of a buffer from which an element of it is in no cache of a core."""
+KEPT = 1 << 20
+"""Bytes that are touched before a core's caches have lost what was touched before them, and of matrices from which they do not stay there.
+"""
 
 
 def walked(function: str, dtype: Any, shape: Shape, operands: Sequence[Any]) -> None:
@@ -50,8 +54,45 @@ def _fetched(operands: Sequence[Any], touched: int, least: int = 0) -> None:
         storage = getattr(x, "storage", None)
         away = max(getattr(storage, "nbytes", 0), least)
         if away > NEAR and away > touched:
-            dims = 1 << touched.bit_length(), 1 << away.bit_length()
-            ledger.work[Work("far", "", dims)] += min(x.nbytes, max(away, touched)) * ledger.repeats
+            nbytes = min(x.nbytes, max(away, touched)) * ledger.repeats
+            if storage is not None and not least:  # where several calls are made on each part in turn, only the first finds it far away
+                before = storage.fetched[1] if storage.fetched[0] == ledger.operation else 0
+                nbytes = min(nbytes, storage.nbytes - before)
+                storage.fetched = ledger.operation, before + nbytes
+            if nbytes:
+                ledger.work[_far(touched, away)] += nbytes
+
+
+def _far(near: int, away: int) -> Work:
+    """Of a byte that is so far away."""
+    return Work("far", "", (_round(near), _round(away)))
+
+
+def _round(nbytes: int) -> int:
+    """Two binary digits of it."""
+    rest = max(nbytes.bit_length() - 2, 0)
+    return nbytes >> rest << rest
+
+
+def touched(read: Iterable[Any], made: Iterable[Any]) -> None:
+    """Tell what an operation of an engine that reads some arrays and has made others finds in no cache, since other work came between."""
+    ledger = state.ledger
+    if ledger is None or not ledger.works:
+        return
+    before, after = _buffers(read), _buffers(made)
+    near = sum({**before, **after}.values())
+    for storage, nbytes in before.items():
+        away = ledger.passed - storage.passed
+        if away > KEPT and away > max(near, storage.nbytes):
+            ledger.work[_far(near, away)] += nbytes * ledger.repeats
+    ledger.passed += near
+    for storage in (*before, *after):
+        storage.passed = ledger.passed
+
+
+def _buffers(arrays: Iterable[Any]) -> dict[Storage, int]:
+    """The buffers of arrays on shapes, and how many bytes of each these are."""
+    return {storage: x.nbytes for x in arrays if (storage := getattr(x, "storage", None)) is not None}
 
 
 @lru_cache(maxsize=4096)
@@ -143,7 +184,7 @@ def multiplied(dtype: Any, batch: int, rows: int, columns: int, terms: int, oper
     if state.ledger is not None and state.ledger.works:
         did("matmul", np.dtype(dtype).name, batch, rows, columns, terms)
         touched = sum(getattr(x, "nbytes", 0) for x in operands)
-        _fetched(operands, min(touched, MATRICES), touched)
+        _fetched(operands, min(touched, KEPT), touched)
 
 
 def scattered(function: str, x: Any, last: Any, size: int) -> None:

@@ -276,6 +276,23 @@ def _rows_of_input(operand: int, shapes: tuple[Shape, ...], shape: Shape, params
     return operand == 0
 
 
+def _groups_of_channels(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> tuple[int, int] | None:
+    """Channels of the input meet within their group, and each filter (or bias) makes a channel of its own."""
+    if operand == 0:
+        return (params["groups"], 1) if axis == 1 else None
+    return (shape[1], 1) if axis == 0 else None
+
+
+def _groups_of_filters(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> tuple[int, int] | None:
+    """The filters that a group of channels was made by meet in what is made of it again."""
+    return (params["groups"], 1) if axis == 1 - operand else None
+
+
+def _groups_of_pairs(axis: int, operand: int, shapes: tuple[Shape, ...], shape: Shape, params: dict[str, Any]) -> tuple[int, int] | None:
+    """A filter is found of one channel of the result and those of the input in its group."""
+    return (params["groups"] if operand == 0 else shape[0], 0) if axis == 1 else None
+
+
 def _input_adjoint(g: Any, call: Call, weight: Any) -> Any:
     return _by_transpose(call, g, weight, call.shapes[0][2:])
 
@@ -295,6 +312,7 @@ conv = multilinear(
     push=_push_conv,
     diagonal=_diagonal_conv,
     examples=_rows_of_input,
+    joins_groups=_groups_of_channels,
     sites=(1, 2),
     x=_input_adjoint,
     weight=_weight_adjoint,
@@ -308,6 +326,7 @@ conv_unbiased = multilinear(
     push=_push_conv,
     diagonal=_diagonal_conv,
     examples=_rows_of_input,
+    joins_groups=_groups_of_channels,
     sites=(1,),
     x=_input_adjoint,
     weight=_weight_adjoint,
@@ -319,6 +338,7 @@ conv_transpose = multilinear(
     _conv_transpose,
     push=lambda call, i, t: _by_transpose(call, *((t, call.primals[1]) if i == 0 else (call.primals[0], t)), call.params["size"]),
     examples=_rows_of_input,
+    joins_groups=_groups_of_filters,
     sites=(1,),
     g=lambda g_out, call, weight: _by_conv(call, g_out, weight),
     weight=lambda g_out, call, g: _by_weight(call, g_out, g, call.shapes[1][2:]),
@@ -329,6 +349,7 @@ conv_weight = multilinear(
     "conv_weight",
     _conv_weight,
     push=lambda call, i, t: _by_weight(call, *((t, call.primals[1]) if i == 0 else (call.primals[0], t)), call.params["taps"]),
+    joins_groups=_groups_of_pairs,
     x=lambda g_out, call, g: _by_transpose(call, g, g_out, call.shapes[0][2:]),
     g=lambda g_out, call, x: _by_conv(call, x, g_out),
 )

@@ -148,6 +148,9 @@ class Kernel:
     carries_axis: Callable[..., int | None] | None = None
     """`carries_axis(axis, operand, shapes, shape, params)`: where `axis` of that operand comes to lie in the result, if the result at each
     position along it depends on that position of the operand alone; `None` where positions mix."""
+    joins_groups: Callable[..., tuple[int, int] | None] | None = None
+    """`joins_groups(axis, operand, shapes, shape, params)`: for positions along `axis` of that operand that mix within groups alone, one
+    group after the other: how many groups there are, and along which axis of the result what they come to lies, in their order."""
     sites: tuple[int, ...] = ()
     """Operands the kernel is linear in that are typically parameters: their directions may be seeded on the result."""
     variadic: bool = False

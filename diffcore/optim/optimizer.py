@@ -107,6 +107,7 @@ class Optimizer:
                     value = parameter.array
                     if ledger is not None:
                         did("update", type(self).__name__)
+                        ledger.next_operation()
                     new = self._updated(parameter, value, gradient.array, group)
                     if new is not value:
                         parameter.data = new if new.dtype == value.dtype else new.astype(value.dtype)

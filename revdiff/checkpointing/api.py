@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from diffcore.dispatch import clock
+from diffcore.ledger import did
 from diffcore.nn.module import Module
 from diffcore.replay import Moment
 from diffcore.transforms import check_function
@@ -132,6 +133,7 @@ def _evaluated(
     determinism_check: str,
     early_stop: bool,
 ) -> Any:
+    did("checkpoint", "revdiff")
     first, further = (nullcontext(), nullcontext()) if context_fn is None else context_fn()
     invocation = Invocation(
         function, args, kwargs, Moment(preserve_rng_state), next(clock), lambda: further, determinism_check == "default", early_stop

@@ -88,11 +88,15 @@ class Search:
 
     def ways(self, part: Part) -> Iterator[Way]:
         """The ways through a part."""
-        s, t, held = part
         yield self.recording(part)
+        yield from (self.going(part, number) for number in range(part.stop - part.start - 1))
+
+    def going(self, part: Part, number: int) -> Way:
+        """Of the ways that run on, the one with that number."""
+        s, t, held = part
         before, mosts, costs = self.split(part)
-        for c, (most, cost) in enumerate(zip(mosts.tolist(), costs.tolist(), strict=True), s + 1):
-            yield Way(c, most, ((Part(c, t, held=False), before), (Part(s, c, held), 0)), cost)
+        to = s + 1 + number
+        return Way(to, int(mosts[number]), ((Part(to, t, held=False), before), (Part(s, to, held), 0)), int(costs[number]))
 
     def split(self, part: Part) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
         """Of the ways that run on, to every value in turn: the bytes held meanwhile, those that each takes itself, and its cost."""
@@ -140,6 +144,8 @@ class Plan:
         self._search, self._unit = search, max(budget / UNITS, 1.0)
         self.units = int(budget / self._unit) + SPARE
         size = search.count + 1
+        self._numbers = np.arange(self.units + 1)
+        self._ways: dict[tuple[Part, int], Way] = {}
         self._costs = np.zeros((size, size, 2, self.units + 1))
         for part in search.parts():
             self._costs[part.start, part.stop, int(part.held)] = self._cheapest(part)
@@ -162,18 +168,37 @@ class Plan:
         if t == s + 1:
             return best
         before, mosts, costs = self._search.split(part)
-        running = np.repeat(costs[:, None].astype(float), self.units + 1, axis=1)
-        _add_shifted(running, self._costs[s + 1 : t, t, 0], self._units(before))
+        running, taken = np.empty((t - s - 1, self.units + 1)), self._units(before)
+        running[:, :taken] = np.inf
+        np.add(self._costs[s + 1 : t, t, 0, : self.units + 1 - taken], costs[:, None], out=running[:, taken:])
         running += self._costs[s, s + 1 : t, int(held)]
-        lacking = np.minimum(np.ceil(mosts / self._unit), self.units + 1)
-        running[np.arange(self.units + 1) < lacking[:, None]] = np.inf
+        np.copyto(running, np.inf, where=self._numbers < self._lacking(mosts)[:, None])
         return np.minimum(best, running.min(axis=0))
+
+    def _lacking(self, mosts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """`_units` of several."""
+        found: NDArray[np.float64] = np.minimum(np.ceil(mosts / self._unit), self.units + 1)
+        return found
 
     def _way(self, part: Part, memory: int) -> Way:
         """The cheapest way with so many units; where rounding to units has left none, the one that needs least."""
-        if not np.isfinite(self._of(part)[memory]):
-            return self._search.thriftiest(part)
-        return min(self._search.ways(part), key=lambda way: self._cost_with(way, memory))
+        key = part, memory
+        if key not in self._ways:
+            self._ways[key] = self._cheapest_way(part, memory) if np.isfinite(self._of(part)[memory]) else self._search.thriftiest(part)
+        return self._ways[key]
+
+    def _cheapest_way(self, part: Part, memory: int) -> Way:
+        """The first of the cheapest ways with so many units."""
+        s, t, held = part
+        way = self._search.recording(part)
+        before, mosts, costs = self._search.split(part)
+        left = memory - self._units(before)
+        if t == s + 1 or left < 0:
+            return way
+        found = costs + (self._costs[s + 1 : t, t, 0, left] + self._costs[s, s + 1 : t, int(held), memory])
+        found[memory < self._lacking(mosts)] = np.inf
+        to = int(found.argmin())
+        return self._search.going(part, to) if found[to] < self._cost_with(way, memory) else way
 
     def _cost_with(self, way: Way, memory: int) -> float:
         """What a way costs with so many units."""
@@ -206,8 +231,8 @@ class Plan:
 
 def _add_shifted(total: NDArray[np.float64], costs: NDArray[np.float64], taken: int) -> None:
     """Add what a part costs of which others hold so many units meanwhile; it is infinite where there is too little."""
-    total[..., taken:] += costs[..., : costs.shape[-1] - taken]
-    total[..., :taken] = np.inf
+    total[taken:] += costs[: len(costs) - taken]
+    total[:taken] = np.inf
 
 
 @lru_cache(maxsize=32)
@@ -218,10 +243,12 @@ def cheapest(sizes: Sizes, budget: int) -> tuple[Action, ...]:
     if budget < least:
         raise too_small(budget, least)
     plan = Plan(search, budget)
+    before = None
     for memory in range(plan.units, 0, -4):
         actions = tuple(plan.actions(search.whole, memory))
-        if max(live for _, live in sizes.walk(actions)) <= budget:
+        if actions != before and max(live for _, live in sizes.walk(actions)) <= budget:
             return actions
+        before = actions
     return tuple(plan.actions(search.whole, 0))
 
 

@@ -53,12 +53,25 @@ JACOBIANS: dict[str, Callable[..., Any]] = {
     "pattern": lambda engine, f: engine.jacobian_sparsity(f)(X),
 }
 SCALAR: dict[str, Callable[..., Any]] = {
-    "value_and_grad": lambda engine, f: engine.value_and_grad(f)(X),
-    "grad": lambda engine, f: engine.grad(f)(X),
-    "hessian": lambda engine, f: engine.hessian(f)(X),
-    "hvp": lambda engine, f: engine.hvp(f, X, X),
-    "sparse Hessian": lambda engine, f: engine.hessian(f, sparsity="auto")(X),
-    "pattern": lambda engine, f: engine.hessian_sparsity(f)(X),
+    "value_and_grad": lambda engine, f, x=X: engine.value_and_grad(f)(x),
+    "value_and_grad beside": lambda engine, f, x=X: engine.value_and_grad(lambda x: (f(x), None), has_aux=True)(x),
+    "grad": lambda engine, f, x=X: engine.grad(f)(x),
+    "hessian": lambda engine, f, x=X: engine.hessian(f)(x),
+    "hessian found sparse": lambda engine, f, x=X: engine.hessian(f, sparsity="auto")(x),
+    "hessian given sparse": lambda engine, f, x=X: engine.hessian(f, sparsity=np.eye(2))(x),
+    "hessian_sparsity": lambda engine, f, x=X: engine.hessian_sparsity(f)(x),
+    "hvp": lambda engine, f, x=X: engine.hvp(f, x, x),
+    "forward_gradient": lambda engine, f, x=X: dualdiff.forward_gradient(f)(x),
+}
+"""Each by the name of what is called, and in which way."""
+POSITIONS: dict[str, Callable[..., Any]] = {
+    "value_and_grad": lambda engine, argnums: engine.value_and_grad(np.sum, argnums)(X),
+    "grad": lambda engine, argnums: engine.grad(np.sum, argnums)(X),
+    "jacobian": lambda engine, argnums: engine.jacobian(np.sum, argnums)(X),
+    "jacobian_sparsity": lambda engine, argnums: engine.jacobian_sparsity(np.sum, argnums)(X),
+    "hessian": lambda engine, argnums: engine.hessian(np.sum, argnums)(X),
+    "hessian_sparsity": lambda engine, argnums: engine.hessian_sparsity(np.sum, argnums)(X),
+    "forward_gradient": lambda engine, argnums: dualdiff.forward_gradient(np.sum, argnums)(X),
 }
 
 
@@ -80,10 +93,48 @@ def test_a_jacobian_of_whole_numbers_is_refused(engine: ModuleType, transform: s
 @pytest.mark.parametrize("name", {**FOREIGN, **WHOLE})
 @pytest.mark.parametrize("transform", SCALAR)
 def test_derivatives_of_what_is_no_scalar_are_refused(engine: ModuleType, transform: str, name: str) -> None:
-    with pytest.raises(GradientError, match=r"requires a|is only defined for scalar-output functions"):
+    with pytest.raises(GradientError, match=rf"^{transform.split()[0]} (requires a|is only defined for scalar-output functions)"):
         SCALAR[transform](engine, {**FOREIGN, **WHOLE}[name])
-    with pytest.raises(GradientError, match=r"requires a|is only defined for scalar-output functions"):
-        dualdiff.forward_gradient({**FOREIGN, **WHOLE}[name])(X)
+
+
+@pytest.mark.parametrize("transform", SCALAR)
+def test_derivatives_of_an_array_are_refused_in_the_words_of_what_was_called(engine: ModuleType, transform: str) -> None:
+    called = transform.split()[0]
+    instead = {"hessian": "the `jacobian` of its `jacobian`", "hessian_sparsity": "`jacobian_sparsity`"}
+    fix = instead.get("hessian" if called == "hvp" else called, "`jacobian`")
+    wanted = f"{called} is only defined for scalar-output functions, got an output of shape (2,): use {fix}"
+    with pytest.raises(GradientError) as error:
+        SCALAR[transform](engine, lambda x: x * x)
+    assert str(error.value) == wanted
+
+
+@pytest.mark.parametrize("transform", SCALAR)
+def test_variables_that_have_no_derivatives_are_refused_in_the_words_of_what_was_called(engine: ModuleType, transform: str) -> None:
+    with pytest.raises(GradientError, match=rf"^{transform.split()[0]}: can only differentiate .* floating point inputs, got int"):
+        SCALAR[transform](engine, lambda x: (x * x).sum(), np.arange(2))
+
+
+@pytest.mark.parametrize("transform", POSITIONS)
+def test_positions_without_an_argument_are_refused_in_the_words_of_what_was_called(engine: ModuleType, transform: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{transform}: argnums 1 is out of range for a call with 1 positional arguments$"):
+        POSITIONS[transform](engine, 1)
+    with pytest.raises(TypeError, match=rf"^{transform}: `argnums` \(='x'\) must be"):
+        POSITIONS[transform](engine, "x")
+
+
+def test_directions_of_other_shapes_are_refused_by_both_engines_alike(engine: ModuleType) -> None:
+    with pytest.raises(GradientError, match=r"^hvp: primal and tangent shapes must be equal; got primal \(2,\) and tangent \(3,\)$"):
+        engine.hvp(lambda x: (x * x).sum(), X, np.ones(3))
+    with pytest.raises(GradientError, match=r"^hvp: primal and tangent shapes must be equal; got primal \(2,\) and tangent \(1, 2\)$"):
+        engine.hvp(lambda x, y: (x * y).sum(), (X, X), (None, np.ones((1, 2))))
+    with pytest.raises(GradientError, match=r"^jvp: primal and tangent shapes must be equal"):
+        dualdiff.jvp(lambda x: x, (X,), (np.ones(3),))
+
+
+def test_the_jacobian_of_the_jacobian_holds_second_derivatives_of_arrays(engine: ModuleType) -> None:
+    """As the error of `hessian` suggests."""
+    found = engine.jacobian(engine.jacobian(lambda x: x**3))(X)
+    np.testing.assert_allclose(found, 6 * X * np.eye(2)[:, :, None] * np.eye(2), rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -75,6 +75,8 @@ ROUNDS, SAMPLES, SECONDS = 5, 20, 0.1
 """The most rounds; of a way in one round the most steps, and the seconds after which no further one is begun."""
 ALIKE, LEAST = 1.15, 4
 """By what factor the gauge may differ beside a step that counts as it is, and how many of these are wanted."""
+BESIDE = 50
+"""How much longer a step takes than the gauge is watched before and after it: one reading tells nothing of a second."""
 WARM_UP = 3
 NAMED = 5
 """Cells that are named, the worst ones."""
@@ -222,6 +224,15 @@ def _plans(settings: Settings) -> Plans:
     return plans
 
 
+def _read(gauge: Gauge, taken: float) -> float:
+    """What the gauge takes now, in the middle of more readings beside longer work; the first, which finds cold caches, does not count."""
+    gauge()
+    end, found = time.perf_counter() + taken / BESIDE, [gauge()]
+    while time.perf_counter() < end:
+        found.append(gauge())
+    return statistics.median(found)
+
+
 @dataclass
 class _Step:
     """The step of a way that keeps to `memory` bytes where that is given, and what it took in every round."""
@@ -235,8 +246,7 @@ class _Step:
 
     def time(self, gauge: Gauge) -> None:
         """One more round of some steps, the gauge before and after each."""
-        gauge()
-        end, before = time.perf_counter() + SECONDS, gauge()
+        end, before = time.perf_counter() + SECONDS, _read(gauge, self.predicted)
         with quiet():
             for number in range(SAMPLES):
                 if number and time.perf_counter() > end:
@@ -245,9 +255,8 @@ class _Step:
                 start = time.perf_counter()
                 self.run(inputs, targets)
                 self.taken.append(time.perf_counter() - start)
-                gauge()
-                after = gauge()
-                self.gauges.append(max(before, after))
+                after = _read(gauge, self.taken[-1])
+                self.gauges.append((before + after) / 2)
                 before = after
 
     def paced(self, usual: float) -> float:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import os
 import statistics
 
 import msgspec
@@ -14,9 +15,9 @@ from compare.bench.groups import prediction
 from compare.bench.records import AT_LEAST, Measured, Target
 from compare.bench.summary import rows_of
 from compare.bench.wanted import Limits, Wanted
-from compare.calibration import Calibration, load, path, probes, read, save
+from compare.calibration import Calibration, company, load, path, probes, programs, read, save
 from compare.calibration.curves import Curve, Products, not_falling, rising
-from compare.calibration.model import KINDS, VERSION
+from compare.calibration.model import KINDS, RULES, TOGETHER, VERSION
 from compare.calibration.programs import evaluated
 from compare.calibration.store import VARIABLE, this_machine
 from compare.calibration.terminal import rows
@@ -39,8 +40,8 @@ def walk(scale=1.0):
 def made(**changes):
     """A calibration of round numbers: products at a multiply-add per nanosecond, but no less than 10 ns."""
     seconds = [[[max(m * n * k, 10) * 1e-9 for k in SIZES] for n in SIZES] for m in SIZES]
-    operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "update": 5, "segment": 50, "turn": 7, "chain": -1}
-    operations |= {"step revdiff": 40, "step dualdiff": 90}
+    operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "site": 20, "update": 5, "turn": 7, "chain": -1}
+    operations |= {"step revdiff": 40, "step dualdiff": 90, "checkpoint": 30, "segment": 50}
     operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "pullback tanh": 4, "pushforward tanh": 6}
     names = ("add", "where", "copy", "put", "gather", "scatter", "draw", "add.reduce", "maximum")
     walks = {name: walk() for name in names} | {"exp": walk(4.0), "scatter far": walk(8.0), "gather far": walk(6.0)}
@@ -80,7 +81,8 @@ PRICES = {
     "a buffer": (Work("allocate", "", (10**6,)), 100 * US),
     "a larger buffer": (Work("allocate", "", (10**7,)), 1000 * US),
     "a few bytes": (Work("allocate", "", (8,)), 0.0),
-    "a join": (Work("concatenate", "float32", (10, 4, 80)), 4 * US + 80e-11),
+    "a join, beside what is put": (Work("concatenate", "float32", (4,)), 0.0),
+    "a join that takes longer": (Work("concatenate", "float32", (1,)), 1 * US),
     "a view": (Work("view", "getitem", ()), 0.2 * US),
     "a kernel in an engine": (Work("apply", "tanh", ()), 2 * US),
     "a kernel in a rule": (Work("kernel", "tanh", ()), 2 * US),
@@ -121,7 +123,8 @@ def test_factors_scale_the_prices_of_their_kinds():
         own = made().kinds(work)
         assert sum(own.values()) == pytest.approx(price)
         assert scaled.kinds(work) == own
-        assert scaled.seconds(work) == pytest.approx(sum(factors[kind] * own[kind] for kind in KINDS))
+        part = {kind: int(work.function in RULES) / TOGETHER if kind in ("numpy", "engines") else 1.0 for kind in KINDS}
+        assert scaled.seconds(work) == pytest.approx(sum((1 + (factors[kind] - 1) * part[kind]) * own[kind] for kind in KINDS))
     kinds = {name: {kind for kind, price in made().kinds(work).items() if price} for name, (work, _) in PRICES.items()}
     assert kinds["products"] == {"numpy", "products"}
     assert kinds["strides"] == {"numpy", "elements"}
@@ -132,6 +135,17 @@ def test_factors_scale_the_prices_of_their_kinds():
     assert kinds["a rule"] == kinds["what is recorded"] == {"engines"}
 
 
+def test_rules_take_longer_in_turn_with_others():
+    """Once each, and the more the more there are; then the factors of code count, too."""
+    firsts = {f"first pullback k{i}": 6 * US for i in range(2 * TOGETHER)} | {f"pullback k{i}": 1 * US for i in range(2 * TOGETHER)}
+    told = made(operations=made().operations | firsts)
+    slower = msgspec.structs.replace(told, factors={"engines": 3.0, "elements": 5.0})
+    for many, part in ((1, 1 / TOGETHER), (TOGETHER // 2, 0.5), (TOGETHER, 1.0), (2 * TOGETHER, 1.0)):
+        work = {Work("pullback", f"k{i}", ()): 4 for i in range(many)}
+        assert told.seconds(work) == pytest.approx(many * (4 + 6 * part) * US)
+        assert slower.seconds(work) == pytest.approx(many * (4 + 6 * part) * US * (1 + 2 * part))
+
+
 def test_factors_are_those_that_bring_probes_to_what_they_take():
     rng = np.random.default_rng(0)
     true = np.array([0.8, 1.5, 1.1, 1.3, 1.2, 0.9])
@@ -139,9 +153,31 @@ def test_factors_are_those_that_bring_probes_to_what_they_take():
     rows /= (rows @ true)[:, None]
     assert list(probes.fitted(rows.tolist()).values()) == pytest.approx(true.tolist(), rel=5e-3)
     assert list(probes.fitted([[0.5, 0.5, 0.0, 0.0, 0.0, 0.0]] * 9).values()) == pytest.approx([1.0] * 6)
+    assert list(probes.fitted((0.9 * rows).tolist(), [0.1] * len(rows)).values()) == pytest.approx(true.tolist(), rel=5e-3)
     low, high = probes.BOUNDS
     assert probes.fitted([[100.0, 0.0, 0.0, 0.0, 0.0, 0.0]] * 9)["numpy"] == low
     assert probes.fitted([[0.01, 0.0, 0.0, 0.0, 0.0, 0.0]] * 10**6)["numpy"] == high
+
+
+def test_what_engines_do_is_told_apart(monkeypatch):
+    """Programs that take just what they consist of give back what each part takes."""
+    takes = {"record": 3, "chain": -1, "push": 20, "site": 15, "turn": 2, "update": 5, "checkpoint": 70, "segment": 110}
+    takes = {name: value * US for name, value in (takes | {"step revdiff": 30, "step dualdiff": 90}).items()}
+    timed = {}
+
+    class Watch:
+        def seconds(self, work):
+            return sum(n * size * takes[of] if of in takes else n * US for _, n, of, size in timed[work].deeds())
+
+    class Noted(programs.Timed):
+        def __init__(self, run, work):
+            super().__init__(run, work)
+            timed[run] = self
+
+    monkeypatch.setattr(programs, "Timed", Noted)
+    found = programs.operations(Watch(), lambda works: sum(works.values()) * US)
+    assert {name: found[name] for name in takes} == pytest.approx(takes)
+    assert found["update Adam"] == pytest.approx(5 * US)
 
 
 def test_probes_are_networks_that_train():
@@ -150,7 +186,8 @@ def test_probes_are_networks_that_train():
         value, gradients = program.run()
         assert value > 0
         assert all(np.isfinite(gradient).all() for gradient in gradients.values())
-        assert sum(probes.parts(made(), program, 1e-3)) == pytest.approx(made().seconds(program.work) / 1e-3)
+        row, rest = probes.parts(made(), program, 1e-3)
+        assert sum(row) + rest == pytest.approx(made().seconds(program.work) / 1e-3)
 
 
 # curves
@@ -299,6 +336,36 @@ def test_the_command_warns_of_overheads_that_were_measured_as_nothing(kept, thre
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("compare: the calibration has an overhead of 0 for `update`, `update SGD`, which must be above 0")
     assert line.endswith("run `python -m compare calibrate --force` while the machine has nothing else to do")
+
+
+def test_one_made_in_company_is_warned_of():
+    assert made(others=0.2).warning == made(others=None).warning == ""
+    assert made(others=0.9).warning.startswith("the machine was calibrated while others kept 0.9 of its cores busy: predictions may be far")
+    assert rows(made(others=0.9))["others meanwhile kept busy"] == "0.90 cores"
+    assert "others meanwhile kept busy" not in rows(made())
+
+
+def test_company_is_what_cores_did_beside_this_process(tmp_path, monkeypatch):
+    stat, now, own = tmp_path / "stat", [10.0], [1.0]
+    monkeypatch.setattr(company, "STAT", str(stat))
+    monkeypatch.setattr(company.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(company.time, "process_time", lambda: own[0])
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def write(*seconds):
+        stat.write_text("cpu  " + " ".join(str(int(each * ticks)) for each in seconds) + "\ncpu0 1 2 3\n", encoding="ascii")
+
+    write(100, 0, 10, 500, 3, 0, 0, 2, 0, 0)
+    kept = company.Company()
+    write(112, 1, 11, 530, 4, 0, 1, 5, 7, 0)  # 18 s: user, nice, system, interrupts and what the host took
+    now[0], own[0] = 20.0, 11.0
+    assert kept.cores() == pytest.approx((18 - 10) / 10)
+    own[0] = 30.0
+    assert kept.cores() == 0.0
+    stat.write_text("nothing", encoding="ascii")
+    assert kept.cores() is None
+    stat.unlink()
+    assert company.Company().cores() is None
 
 
 def test_the_command_measures_what_is_not_known(kept, threads, capsys, monkeypatch):
