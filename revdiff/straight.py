@@ -2,8 +2,9 @@
 
 For small layers most of the time of a chain goes into finding out, step by step, what to call with what and what to keep. That is the
 same every time, so it is worked out once and put down as two functions, as the standard library's dataclasses do. Kernels say what they
-come to on arrays as they are (`Kernel.inline`); the others are called, and keep a `Call` each. For Linear, Tanh, Linear on a batch of
-vectors that is no variable, `source` is:
+come to on arrays as they are (`Kernel.inline`); the others are called, and keep a `Call` each. No text is run but that of this file and of
+the kernels of `diffcore`: variables are numbered, so no name of a parameter, layer or kernel of anyone's is in it. For Linear, Tanh,
+Linear on a batch of vectors that is no variable, `source` is:
 
     def forward(x, level, what, parameters):
         p0, p1, p2, p3 = parameters
@@ -11,6 +12,8 @@ vectors that is no variable, `source` is:
         v1 = np.matmul(v0, a0.mT)
         v1 += a1
         s1 = v1.shape
+        if len(s1) != 2:
+            return None
         v2 = compute1(np, v1)
         ...
 
@@ -33,13 +36,15 @@ from functools import lru_cache
 from itertools import count
 from textwrap import indent
 from typing import Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 from numpy import ndarray
 
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.kernels import OURS
 from diffcore.kernels.families import times
-from diffcore.kernels.record import Call, Kernel, Rule
+from diffcore.kernels.record import Call, Inline, Kernel, Rule
 from diffcore.nn.chain import Step
 from revdiff.node import NO_PARAMS, Node
 
@@ -117,6 +122,11 @@ def planned(steps: tuple[Step, ...], needed: bool) -> list[Recorded]:
     return found
 
 
+def inline_of(kernel: Kernel) -> Inline | None:
+    """The lines of code of a kernel, which only those of `diffcore` can have."""
+    return kernel.inline if kernel in OURS else None
+
+
 def _called(step: Recorded, operands: list[Any]) -> tuple[Any, Call]:
     """The result of a step, and its call with what is kept of it."""
     kernel = step.kernel
@@ -147,7 +157,8 @@ class _Writer:
     """Puts down the code of a chain, step by step."""
 
     def __init__(self, plan: list[Recorded], ndim: int) -> None:
-        self._plan, self._ndim = plan, ndim
+        self._plan = plan
+        self._ndim: int | None = ndim  # of the value that the next step takes, where that is known
         self._forward: list[str] = []
         self._backward: list[list[str]] = []
         self._names: dict[str, None] = {}  # of values kept, in order
@@ -160,7 +171,9 @@ class _Writer:
     def _step(self, i: int, step: Recorded) -> None:
         x, out = f"v{i}", f"v{i + 1}"
         arrays = [f"a{j}" for j in range(step.start, step.stop)]
-        inline = step.kernel.inline
+        inline = inline_of(step.kernel)
+        if inline is None:
+            self._ndim = None  # the result may have any number of axes
         if not step.needs:
             self._known[f"kernel{i}"] = step.kernel
             self._forward.append(f"{out} = kernel{i}.compute(np, {x})")
@@ -168,7 +181,7 @@ class _Writer:
         elif inline is None or inline.ndim not in (None, self._ndim) or step.kernel.deferred and i == len(self._plan) - 1:
             self._call(i, step, [x, *arrays], out)
         else:
-            self._inline(i, step, [x, *arrays], out)
+            self._inline(i, step, inline, [x, *arrays], out)
         if x not in self._names:
             self._forward.append(f"del {x}")
 
@@ -187,15 +200,16 @@ class _Writer:
         cotangents = ["g", *(f"g{j}" for j in range(step.start, step.stop))]
         self._backward.append([f"{_tuple(cotangents)} = kernel{i}.pullback(c{i}, g, {step.needs})"])
 
-    def _inline(self, i: int, step: Recorded, operands: list[str], out: str) -> None:
+    def _inline(self, i: int, step: Recorded, inline: Inline, operands: list[str], out: str) -> None:
         """A kernel that stands in line."""
-        kernel, inline = step.kernel, step.kernel.inline
-        assert inline is not None
+        kernel = step.kernel
         self._known |= {f"{name}{i}": value for name, value in inline.uses.items()}
         names = {name: f"{name}{i}" for name in inline.uses} | dict(zip(kernel.operands, operands, strict=True)) | {"out": out}
         self._forward += [line.format_map(names) for line in inline.forward]
         if not inline.same_shape:
             self._shape = self._shape_of(out)
+            if inline.ndim is not None:  # parameters of more axes make results of more
+                self._forward += [f"if len({self._shape}) != {inline.ndim}:", "    return None"]
         elif self._shape == "s0" and not any(line.startswith("s0 = ") for line in self._forward):
             self._forward.insert(0, "s0 = v0.shape")
         primals = tuple(None if position in step.drop else name for position, name in enumerate(operands))
@@ -260,6 +274,7 @@ class _Writer:
         file = f"<chain {' '.join(step.kernel.name for step in self._plan)} #{next(_numbers)}>"
         linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file  # tracebacks show the lines
         exec(compile(source, file, "exec"), self._known)  # noqa: S102  # of text from here and from the kernels' declarations
+        finalize(self._known["forward"], linecache.cache.pop, file, None).atexit = False
         recorded = [step for step in self._plan if step.needs]
         undecided = bool(self._kept) and self._kept[-1].call is not None
         forward, pullback = self._known["forward"], self._known["pullback"]

@@ -28,6 +28,7 @@ from diffcore.kernels import (
 from diffcore.kernels.record import Call, Kernel, registered
 
 __all__ = [
+    "OURS",
     "Call",
     "Kernel",
     "activation",
@@ -55,3 +56,7 @@ __all__ = [
     "strides",
     "trigonometric",
 ]
+
+OURS = frozenset(registered().values())
+"""The kernels of this package. Theirs are the only lines of code (`Kernel.inline`) that are ever run: what is registered later, or made by
+a `Function` or from one of these with other lines, is called like any function."""

@@ -251,3 +251,32 @@ def test_residuals_are_freed_as_the_backward_pass_consumes_them():
     tracemalloc.stop()
     activation = 512 * 64 * 4
     assert peak < 20 * activation + 8 * activation  # one residual a layer, and a few arrays at work
+
+
+@pytest.mark.parametrize("names", [("ReLU",), ("Tanh", "ReLU")], ids="-".join)
+def test_inputs_of_more_axes(names):
+    net, x = _net(*names), np.random.default_rng(0).standard_normal((2, 3, 4))
+    assert net(revdiff.tensor(x)).carried.kernel is CHAIN
+    for ours, theirs in zip(_grads(net, net, x), _grads(net, _one_by_one(net), x), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_parameter_used_before_and_in_a_chain_and_after():
+    net = _net("Tanh")
+
+    def loss(call):
+        net.zero_grad()
+        (net[0].weight.sum() * (call(revdiff.tensor(_x()) * net[2].bias.sum()) ** 2).sum() + (net[2].weight ** 2).sum()).backward()
+        return [p.grad.numpy().copy() for p in net.parameters()]
+
+    for ours, theirs in zip(loss(net), loss(_one_by_one(net)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+
+
+def test_abstract_arrays_go_through_a_chain_and_back():
+    net = revdiff.nn.Sequential(revdiff.nn.Linear(4, 6, device="meta"), revdiff.nn.Tanh(), revdiff.nn.Linear(6, 2, device="meta"))
+    x = revdiff.tensor(np.zeros((3, 4), np.float32), device="meta", requires_grad=True)
+    y = net(x)
+    assert y.carried.kernel is CHAIN
+    y.sum().backward()
+    assert [p.grad.shape for p in (x, *net.parameters())] == [(3, 4), (6, 4), (6,), (2, 6), (2,)]
