@@ -163,6 +163,22 @@ def test_steps_without_lines_are_called():
     assert gradients == []
 
 
+def test_what_follows_a_step_without_lines_may_have_other_axes():
+    """The lines of `linear` are for two axes, which is known of what comes out of steps with lines alone."""
+    lift = Kernel("lift", ("x",), lambda xp, x: x[None], pullback=lambda call, g, needs: (g[0],), keeps=(frozenset(),))
+    linear, weight, x = registered()["linear_unbiased"], _x(3, 4), _x()
+    code = straight((Step(linear, 0, 1), Step(lift, 1, 1), Step(linear, 1, 2)), True, 2)
+    assert [kept.call is None for kept in code.kept] == [True, False, False]
+    first = _x(4, 4)
+    tensors = [revdiff.tensor(a, requires_grad=True) for a in (first, weight)]
+    out, shape, _, _, kept = code.forward(x, tensors[0].level, None, tensors)
+    np.testing.assert_array_equal(out, (x @ first.T)[None] @ weight.T)
+    below, gradients = code.pullback(_Closed(code, kept, shape), np.ones_like(out))
+    np.testing.assert_allclose(below, np.ones((5, 3)) @ weight @ first, rtol=1e-12)
+    np.testing.assert_allclose(gradients[0], (np.ones((5, 3)) @ weight).T @ x, rtol=1e-12)
+    np.testing.assert_allclose(gradients[1], np.ones((3, 5)) @ (x @ first.T), rtol=1e-12)
+
+
 # What is written: lines of kernels of `diffcore`, and nothing of anyone's.
 
 VARIABLES = re.compile(r"[vacosgpn]\d+|(kernel|step|stand_in)\d+")
