@@ -3,6 +3,7 @@
 import gc
 import itertools
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import revdiff
 from compare.measure import traced
 from diffcore import ops
 from diffcore.arrays.abstract import AbstractArray
+from diffcore.arrays.observed import observe_tensors
 from diffcore.ledger import Ledger, label
 
 F4 = np.dtype(np.float32)
@@ -178,3 +180,68 @@ def test_planning_many_images_takes_no_longer():
     assert long == short
     assert few == {"primal": 13 * 2 * 4 * 27 * 3600}
     assert many == {"primal": 1003 * 2 * 4 * 27 * 3600}
+
+
+NETS = {
+    "estimated gradient": (
+        lambda nn, device: nn.Sequential(nn.Linear(40, 30, device=device), nn.Tanh(), nn.Linear(30, 20, device=device)),
+        ((2, 40), (2, 20)),
+        dualdiff.forward_gradient,
+    ),
+    "directions chosen, in chunks": (
+        lambda nn, device: nn.Sequential(nn.Linear(7, 5, device=device), nn.Tanh(), nn.Linear(5, 3, device=device)),
+        ((4, 7), (4, 3)),
+        lambda loss: dualdiff.value_and_grad(loss, seeding="auto", memory=488),
+    ),
+    "filters in groups": (
+        lambda nn, device: nn.Sequential(nn.Conv2d(2, 2, 3, padding=2, groups=2, device=device), nn.Flatten()),
+        ((3, 2, 4, 4), (3, 72)),
+        lambda loss: dualdiff.value_and_grad(loss, seeding="parameters"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_what_is_booked_of_shapes_is_what_is_booked_of_arrays(name):
+    build, shapes, transform = NETS[name]
+    booked = []
+    for device in ("meta", "cpu"):
+        with Ledger() as ledger:
+            net = build(dualdiff.nn, device)
+            data = [dualdiff.tensor(np.ones(shape, np.float32), device=device) for shape in shapes]
+            if device == "cpu":
+                observe_tensors([*net.parameters(), *data])
+            found = transform(lambda net, x, y: ((net(x) - y) ** 2).mean())(net, *data)
+            gc.collect()
+            booked.append((dict(ledger.flops), ledger.peak, +ledger.live))
+        gradients = sum(g.nbytes for g in (found.gradient if hasattr(found, "gradient") else found[1]).values())
+        own = sum(4 * p.numel() for p in net.parameters()) + sum(4 * x.numel() for x in data)
+        assert booked[-1][2].total() - own - gradients in (4, 8)  # the value, and the variance of an estimate
+    assert booked[0] == booked[1]
+
+
+@pytest.mark.parametrize("engine", [revdiff, dualdiff])
+def test_a_network_that_ran_first_in_a_transform_keeps_nothing_of_it(engine):
+    """Nor does it compute with what stood in its parameters' places."""
+    nn = engine.nn
+    net, x = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)), engine.tensor(np.ones((2, 4), np.float32))
+    seen = []
+
+    def loss(net, x):
+        seen.extend(map(weakref.ref, net.parameters()))
+        return (net(x) ** 2).mean()
+
+    engine.value_and_grad(loss)(net, x)
+    own = {id(parameter) for parameter in net.parameters()}
+    gc.collect()
+    assert len(seen) == 4
+    assert all(ref() is None or id(ref()) in own for ref in seen)
+    calls = []
+    through, box = type(x).through, type(x)
+    try:
+        box.through = staticmethod(lambda x, chain: calls.append([id(p) for p in chain.values()]) or through(x, chain))
+        net(x)
+    finally:
+        box.through = through
+    assert len(calls) == 1
+    assert {*calls[0]} == own

@@ -36,8 +36,15 @@ class VGG(Network):
 
     def shape(self, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> str:
         """Convolutions of each block and their maps, then units, for instance `1x64c-1x128c-2x256c-2x512c-2x512c-4096-4096-1000`."""
+        self._halved(inputs, len(self._blocks(depth)))
         blocks = [f"{count}x{min(2**i, 8) * width}c" for i, count in enumerate(self._blocks(depth))]
         return "-".join([*blocks, f"{self._units * width}-{self._units * width}-{outputs}"])
+
+    def _halved(self, image: tuple[int, ...], times: int) -> None:
+        """Raise `InputError` for an image that cannot be halved so often."""
+        if min(image[-2:], default=0) >> times < 1:
+            given, least = "x".join(map(str, image[-2:])), 2**times
+            raise InputError(f"{self.name}: images of {given} are too small for its convolutions and pools: at least {least}x{least}")
 
     def build(self, kit: Kit, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> Any:
         """`features` (convolutions), then `classifier` (linear layers)."""

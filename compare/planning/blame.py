@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import sysconfig
 import traceback
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from compare.planning.booking import shortened
 from diffcore.errors import AbstractValueError, UnknownCostError
 
 _OURS = tuple(str(Path(str(package.__file__)).parent) + os.sep for package in (diffcore, dualdiff, revdiff, compare))
+_LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+"""Where what is installed lies: a user's line may call one of the packages through it."""
 _READS = {
     "__bool__": "bool",
     "__float__": "float",
@@ -50,7 +53,8 @@ def blame(error: BaseException) -> Blame | None:
     theirs = [number for number, frame in enumerate(frames) if not frame.filename.startswith(_OURS)]
     if not theirs or isinstance(error, SyntaxError):
         return None
-    last = theirs[-1]
+    own = [number for number in theirs if not frames[number].filename.startswith(_LIBRARIES)]
+    last = (own or theirs)[-1]
     frame = frames[last]
     called = next((frame.name for frame in frames[last + 1 :] if frame.name not in _WRAPPERS), "")
     text = linecache.getline(frame.filename, frame.lineno or 0).strip()

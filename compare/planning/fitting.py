@@ -180,18 +180,17 @@ class Fitting:
                 return self._least(way, task, error.least, account)
             over = found.peak.nbytes - budget
             if over <= 0:
-                runs = round(found.flops.get("primal", 0) / max(free.flops.get("primal", 0), 1))
-                return _Done(found, max(runs, 1), memory)
-            share = (budget - rest) / (found.peak.nbytes - rest)
+                return _Done(found, _runs(found, free), memory)
+            told, share = memory, (budget - rest) / (found.peak.nbytes - rest)
             memory = max(int(memory * share * (1 - SPARE * number / 2)), 1)
-        return _Done(found, account="chunks of directions do not bring it below")
+        return _Done(found, _runs(found, free), told, account="chunks of directions do not bring it below")
 
     def _least(self, way: Way, task: Task, memory: int, account: str) -> _Done:
         """`way` with the engine told to keep to the least that it can."""
         for _ in range(TRIES):
             with suppress(MemoryBudgetError):
                 found = self.run(way, task, memory)
-                return _Done(found, memory=memory, least=found.peak.nbytes, account=account)
+                return _Done(found, _runs(found, self.run(way, task)), memory, least=found.peak.nbytes, account=account)
             memory += memory // 10 + 1
         return _Done(self.run(way, task), account=account)
 
@@ -237,6 +236,11 @@ class Fitting:
             # Something beside what a schedule bounds was alive, such as what the loss makes: the next schedule must take less.
             memory = max(min(memory, schedule.peak or memory) - over, 1)
         return _Done(free, account="no schedule was found that takes so little less")
+
+
+def _runs(chunked: Booked, whole: Booked) -> int:
+    """How often the values were computed."""
+    return max(round(chunked.flops.get("primal", 0) / max(whole.flops.get("primal", 0), 1)), 1)
 
 
 def _record(way: Way, budget: int, done: _Done) -> Planned:

@@ -1,4 +1,9 @@
-"""`torch.utils.flop_counter`: products and convolutions of the same reverse step in PyTorch."""
+"""`torch.utils.flop_counter`: products and convolutions of the same reverse step in PyTorch.
+
+It is held against the networks of this package, where it counts the same to the operation. Of other networks it does not: it takes the
+gradient of filters in groups for one over all channels, and does not see adaptive pools over sizes that do not divide, which are products
+here.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from diffcore.kernels.record import Call, Kernel, Separable, Shape
 from diffcore.kernels.shape import transpose
 from diffcore.kernels.windows import Window, reaches, reaches_along
 from diffcore.ledger import state
-from diffcore.seeds import array_under, divided_of, eye_of, index_of, one_hot_of
+from diffcore.seeds import array_under, eye_of, index_of, one_hot_of
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -255,10 +255,14 @@ def _numbers_of_meetings(window: Window, size: Shape) -> tuple[int, int]:
 def _push_taps(call: Call, scale: Any, rows: slice) -> Any:
     x, groups, (o, *kernel) = call.primals[0], call.params["groups"], call.shapes[1]
     inner = math.prod(kernel)
-    channel, tap = divided_of(x, rows, o * inner, max(inner, 1))
-    patch = tap
-    if groups > 1:
-        (patch,) = index_of(x, lambda: (channel // (o // groups) * inner + tap,), tap.shape)
+    start, stop, _ = rows.indices(o * inner)
+
+    def places() -> tuple[Any, ...]:
+        """Of every direction the filter, the tap, and the place of the tap among those of all groups."""
+        channel, tap = np.divmod(np.arange(start, stop), max(inner, 1))
+        return channel, tap, channel // (o // groups) * inner + tap
+
+    channel, tap, patch = index_of(x, places, *((max(stop - start, 0),),) * 3)
     if groups == 1 and len(tap) < inner:  # each direction its own patch
         picked = _by_conv(call, x, one_hot_of(x, tap, inner).reshape((len(tap), *kernel)))  # [n, k, *windows]
     else:

@@ -39,7 +39,7 @@ class Chain:
     def __init__(self, modules: list[Any], calls: list[KernelCall]) -> None:
         self.modules = modules
         self.places = [(call.registry, name) for call in calls for name in call.names]
-        self.parameters = self._now()
+        self._parameters: list[Any] | None = None
         self.steps: list[Step] = []
         for call in calls:
             start = self.steps[-1].stop if self.steps else 0
@@ -52,7 +52,11 @@ class Chain:
 
     def values(self) -> list[Any]:
         """The parameters that stand in the layers now, or what a transform has put in their places."""
-        return self._now() if Structure.borrowed else self.parameters
+        if Structure.borrowed:
+            return self._now()
+        if self._parameters is None:  # what a transform has put in their places is not remembered, nor kept alive
+            self._parameters = self._now()
+        return self._parameters
 
     def __call__(self, x: Any) -> Any:
         if isinstance(x, Boxed) and not watch.recording:

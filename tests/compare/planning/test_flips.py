@@ -3,7 +3,10 @@
 import pytest
 
 from compare.planning import plan
+from compare.planning.recipe import Preset
+from compare.planning.sizes import Sizes
 from compare.planning.words import flip as told
+from compare.settings import Settings
 
 from .conftest import build
 
@@ -102,3 +105,9 @@ def test_where_a_way_cannot_be_gone_flips_are_of_the_others():
     assert "mixes the examples" in planned.ways["jacobian-forward"].reason
     for knob in ("batch", "outputs", "budget"):
         assert {flip.to for flip in flips_of(planned, "Jacobian", knob)} <= {None, "jacobian-reverse"}
+
+
+def test_depths_that_no_network_has_are_not_asked_for():
+    """Images of 8x8 can be halved three times."""
+    recipe = Preset(Settings(network="small-vgg"))
+    assert [depth for depth in range(1, 65) if recipe.can_be(Sizes(2, depth=depth))] == [1, 2, 3]

@@ -226,12 +226,19 @@ def passing(forward):
         (lambda y: y.masked_select(y > 0), "masked_select"),
         (lambda y: y * np.asarray(y.detach()), "np.asarray"),
         (lambda y: y * len(f"{y.sum():.3f}"), "format"),
+        (lambda y: y.repeat_interleave(y[:, 0].long(), dim=0), "repeat_interleave"),  # which reads them in a line of numpy's
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_read_of_values_is_told_by_the_name_that_it_was_written_with(forward, said):
     with pytest.raises(InputError, match=rf"reads a value by `{re.escape(said)}` at .*test_plan\.py:\d+ \(`\(lambda y: ") as caught:
         plan(passing(forward), 2, inputs=4, memory="1GB", flips=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_call_through_a_library_is_told_by_the_line_that_made_it():
+    with pytest.raises(InputError, match=r"fails at .*test_plan\.py:\d+ \(`.*np\.linalg\.norm\(y\).*requires grad") as caught:
+        plan(passing(lambda y: y * np.linalg.norm(y)), 2, inputs=4, memory="1GB", flips=False)
     assert "\n" not in str(caught.value)
 
 
