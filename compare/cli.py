@@ -252,7 +252,7 @@ def calibrate(force: bool, as_json: bool) -> int:
     """Measure what this machine takes, so that times can be predicted.
 
     numpy's functions, products of matrices, memory, the rules of all kernels and
-    the engines' own work, in about a minute. What is found is kept for this
+    the engines' own work, in a minute or two. What is found is kept for this
     machine and this software in the user's cache (or the file that the variable
     DIFFMODES_CALIBRATION names), and printed.
     """

@@ -293,7 +293,8 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
         raise explained(kernel, operands, params, error) from None
     finally:
         state.kernel = outer
-        ledger.next_operation()
+        if ledger.works:
+            ledger.next_operation()
     if not outer:
         if ledger.works and not kernel.view:
             touched(operands, result if isinstance(result, tuple) else (result,))

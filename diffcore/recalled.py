@@ -85,6 +85,7 @@ class Recalled:
             key, reports = self._key(ledger, kernel, compute, operands, params)
         except Unlike:
             return compute(namespace(operands), *operands, **params)
+
         def work() -> Any:
             result = compute(np, *operands, **params)
             return (result, *[tuple(params[name]) for name in reports]) if reports else result

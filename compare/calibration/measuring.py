@@ -21,7 +21,7 @@ Heard = Callable[[str, float], None]
 
 
 def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
-    """Measure this machine, in about a minute, more while others use it."""
+    """Measure this machine, in a minute or two, more while others use it."""
     start, company, watch = time.perf_counter(), Company(), Stopwatch()
     tables, multiplied = {}, {}
     for i, dtype in enumerate(("float32", "float64")):

@@ -24,6 +24,12 @@ class Window(NamedTuple):
         return max(1, (outputs - 1) * self.stride + self.kernel - 2 * self.padding)
 
 
+def too_small(network: str, image: tuple[int, ...], least: int) -> InputError:
+    """The error for an image of which nothing would be left."""
+    given = "x".join(map(str, image))
+    return InputError(f"{network}: images of {given} are too small for its convolutions and pools: at least {least}x{least}")
+
+
 class Features:
     """Layers for images of shape `inputs` `[channels, height, width]`; `network` is whose they are, for messages.
 
@@ -69,8 +75,7 @@ class Features:
         if min(height, width) < 1:
             for window in reversed(self._windows):
                 least = window.needs(least)
-            given = "x".join(map(str, self._image))
-            raise InputError(f"{self._network}: images of {given} are too small for its convolutions and pools: at least {least}x{least}")
+            raise too_small(self._network, self._image, least)
         return height, width
 
     @property

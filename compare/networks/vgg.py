@@ -7,7 +7,7 @@ from typing import Any
 
 from compare.errors import InputError
 from compare.networks.base import Network
-from compare.networks.features import Features, Window
+from compare.networks.features import Features, Window, too_small
 from compare.networks.imagenet import ImageNet
 from compare.networks.initialisation import kaiming
 from compare.networks.kit import Kit
@@ -43,8 +43,7 @@ class VGG(Network):
     def _halved(self, image: tuple[int, ...], times: int) -> None:
         """Raise `InputError` for an image that cannot be halved so often."""
         if min(image[-2:], default=0) >> times < 1:
-            given, least = "x".join(map(str, image[-2:])), 2**times
-            raise InputError(f"{self.name}: images of {given} are too small for its convolutions and pools: at least {least}x{least}")
+            raise too_small(self.name, image[-2:], 2**times)
 
     def build(self, kit: Kit, inputs: tuple[int, ...], outputs: int, *, width: int, depth: int) -> Any:
         """`features` (convolutions), then `classifier` (linear layers)."""

@@ -14,26 +14,9 @@ import revdiff
 from diffcore.nn.chain import Chain, parts
 from revdiff.chains import CHAIN
 from revdiff.nn import functional as F
+from tests.nn.stacks import one_by_one, stack
 
 SMOOTH = ("Tanh", "Sigmoid", "SiLU", "Mish", "Softsign", "LogSigmoid")
-
-
-def _net(*names, engine=revdiff, bias=True, dtype=np.float64):
-    """Linear layers with the activations `names` between them."""
-    engine.manual_seed(3)
-    layers = []
-    for name in names:
-        layers += [engine.nn.Linear(4, 4, bias=bias, dtype=dtype), getattr(engine.nn, name)()]
-    return engine.nn.Sequential(*layers, engine.nn.Linear(4, 3, bias=bias, dtype=dtype))
-
-
-def _one_by_one(net):
-    def run(x):
-        for layer in net:
-            x = layer(x)
-        return x
-
-    return run
 
 
 def _x(rows=5, dtype=np.float64):
@@ -53,7 +36,7 @@ def _grads(net, call, x):
 
 
 def test_what_comes_to_one_kernel_is_one_part():
-    net = _net("Tanh", "ReLU")
+    net = stack("Tanh", "ReLU")
     (chain,) = parts(net)
     assert isinstance(chain, Chain)
     assert [step.kernel.name for step in chain.steps] == ["linear", "tanh", "linear", "relu", "linear"]
@@ -64,17 +47,17 @@ def test_what_comes_to_one_kernel_is_one_part():
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("names", [("Tanh",), ("ReLU", "Sigmoid"), SMOOTH], ids="-".join)
 def test_values_and_gradients_are_those_of_the_layers(names, bias):
-    net = _net(*names, bias=bias)
+    net = stack(*names, bias=bias)
     x = _x()
     assert net(revdiff.tensor(x, requires_grad=True)).carried.kernel is CHAIN
-    np.testing.assert_array_equal(net(revdiff.tensor(x)).detach().numpy(), _one_by_one(net)(revdiff.tensor(x)).detach().numpy())
-    for ours, theirs in zip(_grads(net, net, x), _grads(net, _one_by_one(net), x), strict=True):
+    np.testing.assert_array_equal(net(revdiff.tensor(x)).detach().numpy(), one_by_one(net)(revdiff.tensor(x)).detach().numpy())
+    for ours, theirs in zip(_grads(net, net, x), _grads(net, one_by_one(net), x), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_transforms_of_a_chain():
-    net, other = _net("Tanh", "Sigmoid"), _net("Tanh", "Sigmoid", engine=dualdiff)
-    x, calls = _x(), _one_by_one(net)
+    net, other = stack("Tanh", "Sigmoid"), stack("Tanh", "Sigmoid", engine=dualdiff)
+    x, calls = _x(), one_by_one(net)
     for function in (revdiff.grad, revdiff.hessian, revdiff.jacobian):
         ours, theirs = function(lambda z: net(z).sum())(x), function(lambda z: calls(z).sum())(x)
         np.testing.assert_array_equal(_array(ours), _array(theirs))
@@ -88,7 +71,7 @@ def test_transforms_of_a_chain():
 
 
 def test_the_graph_shows_every_layer():
-    net = _net("Tanh")
+    net = stack("Tanh")
     y = net(revdiff.tensor(_x(), requires_grad=True))
     assert "grad_fn=<LinearBackward0>" in repr(y)
     assert [op.name for op in revdiff.graph(y)] == ["linear", "tanh", "linear"]
@@ -102,12 +85,12 @@ def test_the_graph_shows_every_layer():
     y.square().sum().backward()  # an opened chain is differentiated like any graph
     opened = [p.grad.numpy().copy() for p in net.parameters()]
     net.zero_grad()
-    for ours, theirs in zip(opened, _grads(net, _one_by_one(net), _x())[1:], strict=True):
+    for ours, theirs in zip(opened, _grads(net, one_by_one(net), _x())[1:], strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_graph_is_freed_once_or_kept():
-    net, x = _net("Tanh"), revdiff.tensor(_x(), requires_grad=True)
+    net, x = stack("Tanh"), revdiff.tensor(_x(), requires_grad=True)
     y = net(x).sum()
     y.backward(retain_graph=True)
     once = x.grad.numpy().copy()
@@ -123,7 +106,7 @@ def test_a_graph_is_freed_once_or_kept():
 
 
 def test_a_residual_changed_in_place_is_found():
-    net, x = _net("Tanh"), revdiff.tensor(_x(), requires_grad=True)
+    net, x = stack("Tanh"), revdiff.tensor(_x(), requires_grad=True)
     y = net(x)
     with revdiff.no_grad():
         net[2].weight.mul_(2)
@@ -132,7 +115,7 @@ def test_a_residual_changed_in_place_is_found():
 
 
 def test_hooks_of_the_result_and_retained_gradients():
-    net, x, seen = _net("Tanh"), revdiff.tensor(_x(), requires_grad=True), []
+    net, x, seen = stack("Tanh"), revdiff.tensor(_x(), requires_grad=True), []
     y = net(x)
     y.retain_grad()
     y.register_hook(lambda g: seen.append(g.shape) or g * 2)
@@ -145,7 +128,7 @@ def test_hooks_of_the_result_and_retained_gradients():
 
 
 def test_what_replaces_forward_is_called():
-    net, x = _net("Tanh"), revdiff.tensor(_x())
+    net, x = stack("Tanh"), revdiff.tensor(_x())
     before = net(x).detach().numpy()
     handle = net[1].register_forward_hook(lambda module, args, out: out * 0)
     np.testing.assert_array_equal(net(x).detach().numpy(), np.broadcast_to(net[2].bias.detach().numpy(), (5, 3)))
@@ -168,7 +151,7 @@ def test_what_replaces_forward_is_called():
 
 
 def test_what_replaces_forward_of_a_class_is_called(monkeypatch):
-    net, x = _net("Tanh"), revdiff.tensor(_x())
+    net, x = stack("Tanh"), revdiff.tensor(_x())
     before = net(x).detach().numpy()
     monkeypatch.setattr(revdiff.nn.Tanh, "forward", lambda self, z: z * 0)
     assert not np.allclose(net(x).detach().numpy(), before)
@@ -187,22 +170,22 @@ def test_a_layer_that_works_in_place_is_called_by_itself():
 
 def test_frozen_shared_and_missing_parameters():
     x = _x()
-    frozen = _net("Tanh")
+    frozen = stack("Tanh")
     frozen[0].requires_grad_(False)
     (frozen(revdiff.tensor(x)) ** 2).sum().backward()
     assert frozen[0].weight.grad is None
     assert frozen[2].weight.grad is not None
     shared = revdiff.nn.Sequential(revdiff.nn.Linear(4, 4, dtype=np.float64), revdiff.nn.Tanh())
     shared.append(shared[0])
-    for ours, theirs in zip(_grads(shared, shared, x), _grads(shared, _one_by_one(shared), x), strict=True):
+    for ours, theirs in zip(_grads(shared, shared, x), _grads(shared, one_by_one(shared), x), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    net = _net("Tanh")
+    net = stack("Tanh")
     net[2].bias = None
     assert [op.name for op in revdiff.graph(net(revdiff.tensor(x)))] == ["linear", "tanh", "linear_unbiased"]
 
 
 def test_nothing_is_recorded_without_variables_or_under_no_grad():
-    net, x = _net("Tanh"), revdiff.tensor(_x(), requires_grad=True)
+    net, x = stack("Tanh"), revdiff.tensor(_x(), requires_grad=True)
     with revdiff.no_grad():
         assert not net(x).requires_grad
     net.requires_grad_(False)
@@ -211,7 +194,7 @@ def test_nothing_is_recorded_without_variables_or_under_no_grad():
 
 
 def test_inputs_that_need_the_layers_one_by_one():
-    net = _net("Tanh", dtype=np.float32)
+    net = stack("Tanh", dtype=np.float32)
     assert net(revdiff.tensor(_x()[0].astype(np.float32))).shape == (3,)
     assert net(revdiff.tensor(_x(2).astype(np.float32).reshape(1, 2, 4))).shape == (1, 2, 3)
     assert net(revdiff.tensor(_x())).dtype == np.float64  # as of the layers one by one
@@ -231,7 +214,7 @@ def test_an_unneeded_prefix_keeps_nothing():
 
 
 def test_copies_follow_their_own_parameters():
-    net = _net("Tanh")
+    net = stack("Tanh")
     net(revdiff.tensor(_x()))
     twin = copy.deepcopy(net)
     with revdiff.no_grad():
@@ -255,21 +238,21 @@ def test_residuals_are_freed_as_the_backward_pass_consumes_them():
 
 @pytest.mark.parametrize("names", [("ReLU",), ("Tanh", "ReLU")], ids="-".join)
 def test_inputs_of_more_axes(names):
-    net, x = _net(*names), np.random.default_rng(0).standard_normal((2, 3, 4))
+    net, x = stack(*names), np.random.default_rng(0).standard_normal((2, 3, 4))
     assert net(revdiff.tensor(x)).carried.kernel is CHAIN
-    for ours, theirs in zip(_grads(net, net, x), _grads(net, _one_by_one(net), x), strict=True):
+    for ours, theirs in zip(_grads(net, net, x), _grads(net, one_by_one(net), x), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_parameter_used_before_and_in_a_chain_and_after():
-    net = _net("Tanh")
+    net = stack("Tanh")
 
     def loss(call):
         net.zero_grad()
         (net[0].weight.sum() * (call(revdiff.tensor(_x()) * net[2].bias.sum()) ** 2).sum() + (net[2].weight ** 2).sum()).backward()
         return [p.grad.numpy().copy() for p in net.parameters()]
 
-    for ours, theirs in zip(loss(net), loss(_one_by_one(net)), strict=True):
+    for ours, theirs in zip(loss(net), loss(one_by_one(net)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-13)
 
 

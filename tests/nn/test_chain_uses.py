@@ -16,48 +16,12 @@ import revdiff
 from revdiff.chains import CHAIN
 from revdiff.nn import functional as F
 from revdiff.straight import straight
-
-ACTIVATIONS = ("ReLU", "Tanh", "Sigmoid", "SiLU", "Mish", "Softsign", "LogSigmoid")
-
-
-def _linear(inner, outer, dtype=np.float64, bias=True):
-    return revdiff.nn.Linear(inner, outer, bias=bias, dtype=dtype)
-
-
-def _net(*names, dtype=np.float64, bias=True):
-    """Linear layers with the activations `names` between them."""
-    revdiff.manual_seed(3)
-    layers = []
-    for name in names:
-        layers += [_linear(4, 4, dtype, bias), getattr(revdiff.nn, name)()]
-    return revdiff.nn.Sequential(*layers, _linear(4, 3, dtype, bias))
-
-
-def _one_by_one(net):
-    def run(x):
-        for layer in net:
-            x = layer(x)
-        return x
-
-    return run
-
-
-def _x(*shape, dtype=np.float64):
-    return np.random.default_rng(0).standard_normal(shape or (5, 4)).astype(dtype)
+from tests.nn.stacks import ACTIVATIONS, gradients, linear, numbers, one_by_one, stack
 
 
 def _closed(y):
     """Whether `y` came out of a chain in one."""
     return y.carried is not None and y.carried.kernel is CHAIN
-
-
-def _grads(net, call, x, *, needed=True, **options):
-    """The result, and the gradients at the input and the parameters."""
-    x = revdiff.tensor(x).requires_grad_(needed)
-    net.zero_grad()
-    y = call(x)
-    (y**2).sum().backward(**options)
-    return [None if a is None else a.detach().numpy().copy() for a in (y, x.grad, *(p.grad for p in net.parameters()))]
 
 
 def _same(ours, theirs):
@@ -73,23 +37,23 @@ def _same(ours, theirs):
 @pytest.mark.parametrize("needed", [True, False])
 @pytest.mark.parametrize("shape", [(4,), (5, 4), (1, 4), (0, 4), (2, 3, 4), (2, 1, 3, 4)], ids=str)
 def test_inputs_of_any_axes(shape, needed, dtype):
-    net = _net("Tanh", "ReLU", dtype=dtype)
-    x = _x(*shape, dtype=dtype)
+    net = stack("Tanh", "ReLU", dtype=dtype)
+    x = numbers(*shape, dtype=dtype)
     assert _closed(net(revdiff.tensor(x))) == (len(shape) > 1)
-    _same(_grads(net, net, x, needed=needed), _grads(net, _one_by_one(net), x, needed=needed))
+    _same(gradients(net, net, x, needed=needed), gradients(net, one_by_one(net), x, needed=needed))
 
 
 @pytest.mark.parametrize("take", [lambda a: a[::2], lambda a: a[::-1], lambda a: np.asfortranarray(a), lambda a: a[:, ::2]], ids=range(4))
 def test_inputs_that_are_not_contiguous(take):
-    net, x = _net("Tanh", "SiLU"), take(_x(6, 8))[:, :4]
+    net, x = stack("Tanh", "SiLU"), take(numbers(6, 8))[:, :4]
     assert not x.flags.c_contiguous
-    _same(_grads(net, net, x), _grads(net, _one_by_one(net), x))
-    base = revdiff.tensor(np.ascontiguousarray(_x(4, 6)))
+    _same(gradients(net, net, x), gradients(net, one_by_one(net), x))
+    base = revdiff.tensor(np.ascontiguousarray(numbers(4, 6)))
     assert _closed(net(base.T))
-    np.testing.assert_array_equal(net(base.T).detach().numpy(), _one_by_one(net)(base.T).detach().numpy())
+    np.testing.assert_array_equal(net(base.T).detach().numpy(), one_by_one(net)(base.T).detach().numpy())
     with revdiff.no_grad():
-        net[0].weight.data = revdiff.tensor(_x(4, 4)).T
-    _same(_grads(net, net, x), _grads(net, _one_by_one(net), x))
+        net[0].weight.data = revdiff.tensor(numbers(4, 4)).T
+    _same(gradients(net, net, x), gradients(net, one_by_one(net), x))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -97,42 +61,42 @@ def test_inputs_that_are_not_contiguous(take):
 @pytest.mark.parametrize("names", [("Tanh", "Sigmoid"), ("ReLU", "ReLU"), ACTIVATIONS], ids="-".join)
 def test_activations_alone(names, shape, dtype):
     net = revdiff.nn.Sequential(*[getattr(revdiff.nn, name)() for name in names])
-    x = _x(*shape, dtype=dtype)
+    x = numbers(*shape, dtype=dtype)
     assert _closed(net(revdiff.tensor(x, requires_grad=True)))
-    _same(_grads(net, net, x), _grads(net, _one_by_one(net), x))
+    _same(gradients(net, net, x), gradients(net, one_by_one(net), x))
     plain = net(revdiff.tensor(x))
     assert not plain.requires_grad
-    np.testing.assert_array_equal(plain.numpy(), _one_by_one(net)(revdiff.tensor(x)).numpy())
+    np.testing.assert_array_equal(plain.numpy(), one_by_one(net)(revdiff.tensor(x)).numpy())
 
 
 @pytest.mark.parametrize("needed", [True, False])
 @pytest.mark.parametrize("first", ACTIVATIONS)
 def test_a_chain_may_begin_and_end_with_any_activation(first, needed):
     for last in ACTIVATIONS:
-        net = revdiff.nn.Sequential(getattr(revdiff.nn, first)(), _linear(4, 4), getattr(revdiff.nn, last)())
-        for x in (revdiff.tensor(_x()), revdiff.tensor(_x()).requires_grad_(needed) * 2):  # as it is, and as a result
+        net = revdiff.nn.Sequential(getattr(revdiff.nn, first)(), linear(4, 4), getattr(revdiff.nn, last)())
+        for x in (revdiff.tensor(numbers()), revdiff.tensor(numbers()).requires_grad_(needed) * 2):  # as it is, and as a result
             assert _closed(net(x))
-        _same(_grads(net, net, _x(), needed=needed), _grads(net, _one_by_one(net), _x(), needed=needed))
+        _same(gradients(net, net, numbers(), needed=needed), gradients(net, one_by_one(net), numbers(), needed=needed))
 
 
 def test_arrays_of_a_kind_of_their_own_go_one_by_one():
     class Mine(np.ndarray):
         pass
 
-    net, x = _net("Tanh"), _x().view(Mine)
-    given = revdiff.tensor(_x())
+    net, x = stack("Tanh"), numbers().view(Mine)
+    given = revdiff.tensor(numbers())
     given.primal = x
     y = net(given)
     assert not _closed(y)
-    np.testing.assert_array_equal(np.asarray(y.detach().numpy()), net(revdiff.tensor(_x())).detach().numpy())
+    np.testing.assert_array_equal(np.asarray(y.detach().numpy()), net(revdiff.tensor(numbers())).detach().numpy())
 
 
 def test_parameters_shared_within_a_chain():
-    shared = _linear(4, 4)
-    net = revdiff.nn.Sequential(shared, revdiff.nn.Tanh(), shared, revdiff.nn.ReLU(), _linear(4, 4))
+    shared = linear(4, 4)
+    net = revdiff.nn.Sequential(shared, revdiff.nn.Tanh(), shared, revdiff.nn.ReLU(), linear(4, 4))
     net[4].weight = shared.weight  # a whole layer twice, and a parameter of one in another
     for retain in (True, False):
-        ours, theirs = _grads(net, net, _x(), retain_graph=retain), _grads(net, _one_by_one(net), _x(), retain_graph=retain)
+        ours, theirs = gradients(net, net, numbers(), retain_graph=retain), gradients(net, one_by_one(net), numbers(), retain_graph=retain)
         for one, other in zip(ours, theirs, strict=True):  # sums of three cotangents, in another order
             np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-15)
 
@@ -140,26 +104,26 @@ def test_parameters_shared_within_a_chain():
 @pytest.mark.parametrize("frozen", [(0,), (2,), (0, 2), (0, 2, 4)], ids=str)
 @pytest.mark.parametrize("needed", [True, False])
 def test_frozen_layers(frozen, needed):
-    net = _net("Tanh", "ReLU")
+    net = stack("Tanh", "ReLU")
     for i in frozen:
         net[i].requires_grad_(False)
     if not needed and len(frozen) == 3:
-        assert not net(revdiff.tensor(_x())).requires_grad
+        assert not net(revdiff.tensor(numbers())).requires_grad
         return
-    _same(_grads(net, net, _x(), needed=needed), _grads(net, _one_by_one(net), _x(), needed=needed))
+    _same(gradients(net, net, numbers(), needed=needed), gradients(net, one_by_one(net), numbers(), needed=needed))
     net.requires_grad_(True)
-    assert _closed(net(revdiff.tensor(_x())))
+    assert _closed(net(revdiff.tensor(numbers())))
 
 
 def test_parameters_of_more_axes_are_refused_as_by_the_layer():
     """A stack of weights makes results of three axes, for which the lines of `linear` are not."""
     for i, shape in ((0, (2, 4, 4)), (2, (2, 3, 4))):
-        net = _net("Tanh")
-        net[i].weight = revdiff.nn.Parameter(revdiff.tensor(_x(*shape)))
-        assert not _closed(net(revdiff.tensor(_x())))
+        net = stack("Tanh")
+        net[i].weight = revdiff.nn.Parameter(revdiff.tensor(numbers(*shape)))
+        assert not _closed(net(revdiff.tensor(numbers())))
         messages = []
-        for call in (net, _one_by_one(net)):
-            y = call(revdiff.tensor(_x()))
+        for call in (net, one_by_one(net)):
+            y = call(revdiff.tensor(numbers()))
             with pytest.raises(ValueError, match="disagree") as error:
                 y.sum().backward()
             messages.append(str(error.value))
@@ -170,21 +134,21 @@ def test_parameters_of_more_axes_are_refused_as_by_the_layer():
     ("shape", "dtype"), [((5, 3), np.float64), ((5, 5, 3), np.float64), ((3,), np.float64), ((5, 4), np.int64), ((), np.float64)], ids=str
 )
 def test_errors_are_those_of_the_layer(shape, dtype):
-    net, x, found = _net("Tanh"), np.ones(shape, dtype), []
-    for call in (net, _one_by_one(net)):
+    net, x, found = stack("Tanh"), np.ones(shape, dtype), []
+    for call in (net, one_by_one(net)):
         try:
             found.append(str(call(revdiff.tensor(x)).dtype))
         except (RuntimeError, ValueError, TypeError) as error:
             found.append((type(error), str(error)))
     assert found[0] == found[1]
-    inner = revdiff.nn.Sequential(_linear(4, 4), revdiff.nn.Tanh(), _linear(3, 3))
+    inner = revdiff.nn.Sequential(linear(4, 4), revdiff.nn.Tanh(), linear(3, 3))
     with pytest.raises(RuntimeError, match=r"linear: `input` \(5, 4\) and `weight` \(3, 3\) disagree"):
-        inner(revdiff.tensor(_x()))
+        inner(revdiff.tensor(numbers()))
 
 
 def test_tracebacks_show_the_written_lines():
-    net = revdiff.nn.Sequential(_linear(4, 4), revdiff.nn.Tanh(), _linear(4, 3))
-    y = net(revdiff.tensor(_x()))
+    net = revdiff.nn.Sequential(linear(4, 4), revdiff.nn.Tanh(), linear(4, 3))
+    y = net(revdiff.tensor(numbers()))
     with np.errstate(all="raise"), pytest.raises(FloatingPointError) as back:
         y.backward(revdiff.tensor(np.full((5, 3), 1e308)))
     with revdiff.no_grad():
@@ -200,9 +164,9 @@ def test_tracebacks_show_the_written_lines():
 
 
 def test_lines_are_forgotten_with_their_functions():
-    net = _net("Softsign", "Mish", "Softsign")
-    net(revdiff.tensor(_x()))
-    file = net(revdiff.tensor(_x())).carried.aux[0].forward.__code__.co_filename
+    net = stack("Softsign", "Mish", "Softsign")
+    net(revdiff.tensor(numbers()))
+    file = net(revdiff.tensor(numbers())).carried.aux[0].forward.__code__.co_filename
     assert "".join(linecache.getlines(file)).startswith("def forward(")
     linecache.checkcache(file)
     assert linecache.getlines(file)
@@ -214,18 +178,18 @@ def test_lines_are_forgotten_with_their_functions():
 
 @pytest.mark.parametrize("needed", [True, False])
 def test_graphs_that_are_kept_and_derivatives_of_derivatives(needed):
-    net = _net("Tanh", "Sigmoid")
+    net = stack("Tanh", "Sigmoid")
 
     def second(call):
-        x = revdiff.tensor(_x()).requires_grad_(needed)
+        x = revdiff.tensor(numbers()).requires_grad_(needed)
         of = ([x] if needed else []) + list(net.parameters())
         first = revdiff.autograd.grad((call(x) ** 2).sum(), of, create_graph=True)
         again = revdiff.autograd.grad(sum((g**2).sum() for g in first), of, allow_unused=True)
         return [None if g is None else g.detach().numpy() for g in (*first, *again)]
 
-    _same(second(net), second(_one_by_one(net)))
-    _same(_grads(net, net, _x(), needed=needed, retain_graph=True), _grads(net, net, _x(), needed=needed))
-    x = revdiff.tensor(_x()).requires_grad_(needed)
+    _same(second(net), second(one_by_one(net)))
+    _same(gradients(net, net, numbers(), needed=needed, retain_graph=True), gradients(net, net, numbers(), needed=needed))
+    x = revdiff.tensor(numbers()).requires_grad_(needed)
     net.zero_grad()
     y = net(x)
     for _ in range(3):  # a chain that is kept is differentiated again and again
@@ -237,7 +201,7 @@ def test_graphs_that_are_kept_and_derivatives_of_derivatives(needed):
 
 
 def test_second_order_is_that_of_finite_differences():
-    net, x, v = _net("Tanh", "SiLU"), _x(), _x(5, 4)[::-1].copy()
+    net, x, v = stack("Tanh", "SiLU"), numbers(), numbers(5, 4)[::-1].copy()
     step = 1e-6
 
     def loss(z):
@@ -248,10 +212,10 @@ def test_second_order_is_that_of_finite_differences():
 
 
 def test_hooks_on_the_input_the_parameters_and_the_result():
-    net = _net("Tanh")
+    net = stack("Tanh")
 
     def seen(call):
-        x, found = revdiff.tensor(_x(), requires_grad=True), []
+        x, found = revdiff.tensor(numbers(), requires_grad=True), []
         leaves = [x, *net.parameters()]
         handles = [p.register_hook(lambda g, i=i: found.append((i, g.numpy().copy())) or g * 2) for i, p in enumerate(leaves)]
         inner = x * 2
@@ -266,15 +230,15 @@ def test_hooks_on_the_input_the_parameters_and_the_result():
         assert [i for i, _ in found] == [0, 1, 2, 3, 4, 9]
         return [*(g for _, g in found), x.grad.numpy(), *(p.grad.numpy().copy() for p in net.parameters())]
 
-    _same(seen(net), seen(_one_by_one(net)))
+    _same(seen(net), seen(one_by_one(net)))
 
 
 def test_nothing_is_recorded_under_no_grad():
-    net, x = _net("Tanh", "ReLU"), revdiff.tensor(_x(), requires_grad=True)
+    net, x = stack("Tanh", "ReLU"), revdiff.tensor(numbers(), requires_grad=True)
     with revdiff.no_grad():
         y = net(x)
         assert not y.requires_grad
-        np.testing.assert_array_equal(y.numpy(), _one_by_one(net)(x).numpy())
+        np.testing.assert_array_equal(y.numpy(), one_by_one(net)(x).numpy())
     np.testing.assert_array_equal(y.numpy(), net(x).detach().numpy())
     with revdiff.no_grad():
         prefix = net[:2](x)
@@ -286,8 +250,8 @@ def test_changes_between_forward_and_backward(what):
     """Found where the backward pass reads what has been changed, and without consequence elsewhere, as for the layers one by one."""
 
     def outcome(run):
-        net = _net("Tanh", "Sigmoid")
-        x = revdiff.tensor(_x(), requires_grad=True) * 1
+        net = stack("Tanh", "Sigmoid")
+        x = revdiff.tensor(numbers(), requires_grad=True) * 1
         y = run(net)(x)
         with revdiff.no_grad():
             {"input": x, "weight": net[2].weight, "bias": net[2].bias, "result": y}[what].add_(1)
@@ -297,17 +261,17 @@ def test_changes_between_forward_and_backward(what):
             return str(error)
         return [p.grad.numpy().tolist() for p in net.parameters()]
 
-    ours, theirs = outcome(lambda net: net), outcome(_one_by_one)
+    ours, theirs = outcome(lambda net: net), outcome(one_by_one)
     assert ours == theirs
     assert isinstance(ours, str) == (what in ("input", "weight"))
 
 
 def test_changed_parameters_are_those_of_the_next_pass():
-    net, twin = _net("Tanh", "ReLU"), _net("Tanh", "ReLU")
+    net, twin = stack("Tanh", "ReLU"), stack("Tanh", "ReLU")
     for _ in range(3):
-        for one, call in ((net, net), (twin, _one_by_one(twin))):
+        for one, call in ((net, net), (twin, one_by_one(twin))):
             one.zero_grad()
-            F.mse_loss(call(revdiff.tensor(_x())), revdiff.tensor(np.ones((5, 3)))).backward()
+            F.mse_loss(call(revdiff.tensor(numbers())), revdiff.tensor(np.ones((5, 3)))).backward()
             with revdiff.no_grad():
                 for p in one.parameters():
                     p.sub_(p.grad * 0.1)
@@ -316,14 +280,14 @@ def test_changed_parameters_are_those_of_the_next_pass():
 
 def test_threads_write_and_run_chains_at_once():
     straight.cache_clear()
-    net = _net("Tanh", "Mish")
-    expected = _grads(net, _one_by_one(net), _x())
+    net = stack("Tanh", "Mish")
+    expected = gradients(net, one_by_one(net), numbers())
     nets, found, start = [copy.deepcopy(net) for _ in range(4)], {}, threading.Barrier(4)
 
     def work(i):
         start.wait()
         for _ in range(5):
-            found[i] = _grads(nets[i], nets[i], _x())
+            found[i] = gradients(nets[i], nets[i], numbers())
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for thread in threads:
@@ -341,13 +305,13 @@ def _pickled(net):
 
 @pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, _pickled])
 def test_copies_of_networks_whose_chains_have_run(make):
-    net = _net("Tanh", "ReLU")
-    expected = _grads(net, net, _x())
+    net = stack("Tanh", "ReLU")
+    expected = gradients(net, net, numbers())
     net.zero_grad()
     twin = make(net)
-    _same(_grads(twin, twin, _x()), expected)
-    assert _closed(twin(revdiff.tensor(_x())))
+    _same(gradients(twin, twin, numbers()), expected)
+    assert _closed(twin(revdiff.tensor(numbers())))
     with revdiff.no_grad():
         twin[4].bias.add_(1)
     shared = make is copy.copy
-    assert (net(revdiff.tensor(_x())).detach().numpy() == twin(revdiff.tensor(_x())).detach().numpy()).all() == shared
+    assert (net(revdiff.tensor(numbers())).detach().numpy() == twin(revdiff.tensor(numbers())).detach().numpy()).all() == shared

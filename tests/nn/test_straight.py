@@ -18,45 +18,9 @@ from diffcore.kernels.record import Call, Inline, Kernel, register, registered
 from diffcore.nn.chain import KernelCall, Step
 from revdiff.chains import CHAIN
 from revdiff.straight import inline_of, straight
+from tests.nn.stacks import gradients, linear, numbers, one_by_one, stack
 
 INLINE = [kernel for kernel in registered().values() if kernel in OURS and kernel.inline is not None]
-ACTIVATIONS = ("ReLU", "Tanh", "Sigmoid", "SiLU", "Mish", "Softsign", "LogSigmoid")
-
-
-def _linear(inner, outer, dtype, bias=True):
-    return revdiff.nn.Linear(inner, outer, bias=bias, dtype=dtype)
-
-
-def _net(*names, dtype=np.float64, bias=True):
-    """Linear layers with the activations `names` between them."""
-    revdiff.manual_seed(3)
-    layers = []
-    for name in names:
-        layers += [_linear(4, 4, dtype, bias), getattr(revdiff.nn, name)()]
-    return revdiff.nn.Sequential(*layers, _linear(4, 3, dtype, bias))
-
-
-def _one_by_one(net):
-    def run(x):
-        for layer in net:
-            x = layer(x)
-        return x
-
-    return run
-
-
-def _x(*shape, dtype=np.float64):
-    return np.random.default_rng(0).standard_normal(shape or (5, 4)).astype(dtype)
-
-
-def _grads(net, call, x, *, needed=True, **options):
-    """The result, and gradients at the input and the parameters."""
-    x = x if isinstance(x, revdiff.Tensor) else revdiff.tensor(x)
-    x = x.detach().requires_grad_(needed)
-    net.zero_grad()
-    y = call(x)
-    (y**2).sum().backward(**options)
-    return [None if a is None else a.detach().numpy().copy() for a in (y, x.grad, *(p.grad for p in net.parameters()))]
 
 
 def _same(ours, theirs):
@@ -144,10 +108,10 @@ def test_the_lines_of_a_kernel_are_its_rules(kernel, needed, dtype):
 
 
 def test_the_code_of_a_sequence_is_written_once_for_all_networks():
-    first, second = _net("Tanh"), _net("Tanh")
-    one, other = first(revdiff.tensor(_x())), second(revdiff.tensor(_x()))
+    first, second = stack("Tanh"), stack("Tanh")
+    one, other = first(revdiff.tensor(numbers())), second(revdiff.tensor(numbers()))
     assert one.carried.aux[0] is other.carried.aux[0]
-    with_input = first(revdiff.tensor(_x(), requires_grad=True))
+    with_input = first(revdiff.tensor(numbers(), requires_grad=True))
     assert with_input.carried.aux[0] is not one.carried.aux[0]
 
 
@@ -155,7 +119,7 @@ def test_steps_without_lines_are_called():
     neg, tanh = registered()["neg"], registered()["tanh"]
     assert neg.inline is None
     code = straight((Step(tanh, 0, 0), Step(neg, 0, 0), Step(tanh, 0, 0)), True, 2)
-    x = _x()
+    x = numbers()
     value, shape, _, _, kept = code.forward(x, 1, None, [])
     np.testing.assert_array_equal(value, np.tanh(-np.tanh(x)))
     below, gradients = code.pullback(_Closed(code, kept, shape), np.ones_like(value))
@@ -166,10 +130,10 @@ def test_steps_without_lines_are_called():
 def test_what_follows_a_step_without_lines_may_have_other_axes():
     """The lines of `linear` are for two axes, which is known of what comes out of steps with lines alone."""
     lift = Kernel("lift", ("x",), lambda xp, x: x[None], pullback=lambda call, g, needs: (g[0],), keeps=(frozenset(),))
-    linear, weight, x = registered()["linear_unbiased"], _x(3, 4), _x()
+    linear, weight, x = registered()["linear_unbiased"], numbers(3, 4), numbers()
     code = straight((Step(linear, 0, 1), Step(lift, 1, 1), Step(linear, 1, 2)), True, 2)
     assert [kept.call is None for kept in code.kept] == [True, False, False]
-    first = _x(4, 4)
+    first = numbers(4, 4)
     tensors = [revdiff.tensor(a, requires_grad=True) for a in (first, weight)]
     out, shape, _, _, kept = code.forward(x, tensors[0].level, None, tensors)
     np.testing.assert_array_equal(out, (x @ first.T)[None] @ weight.T)
@@ -234,8 +198,8 @@ def test_every_text_is_made_of_lines_of_kernels(executed, ndim):
 
 def test_names_of_users_never_reach_the_text(executed):
     evil = "x); raise SystemExit('evil') #"
-    plain = _net("Tanh")
-    _grads(plain, plain, _x())
+    plain = stack("Tanh")
+    gradients(plain, plain, numbers())
 
     class Evil(revdiff.nn.Linear):
         pass
@@ -243,9 +207,9 @@ def test_names_of_users_never_reach_the_text(executed):
     Evil.__name__ = Evil.__qualname__ = evil
     tanh = revdiff.nn.Tanh()
     tanh.evil = evil
-    net = revdiff.nn.Sequential({"evil_one": Evil(4, 4, dtype=np.float64), "evil_two": tanh, "evil_three": _linear(4, 3, np.float64)})
-    net.evil = revdiff.nn.Parameter(revdiff.tensor(_x()))
-    y = net(revdiff.tensor(_x(), requires_grad=True))
+    net = revdiff.nn.Sequential({"evil_one": Evil(4, 4, dtype=np.float64), "evil_two": tanh, "evil_three": linear(4, 3, np.float64)})
+    net.evil = revdiff.nn.Parameter(revdiff.tensor(numbers()))
+    y = net(revdiff.tensor(numbers(), requires_grad=True))
     assert _closed(y)
     assert y.carried.aux[0].source == executed[0]  # that of the plain one, so nothing new has been written
     assert len(executed) == 1
@@ -272,10 +236,10 @@ def test_lines_of_kernels_of_users_are_ignored(executed, monkeypatch):
     assert registered()["mine"] is ours
     for kernel in (ours, dataclasses.replace(tanh, inline=lines), Kernel("tanh", ("x",), tanh.compute, inline=lines)):
         assert inline_of(kernel) is None
-    net = revdiff.nn.Sequential(_linear(4, 4, np.float64), _step_of(ours), _linear(4, 3, np.float64))
-    assert _closed(net(revdiff.tensor(_x())))
+    net = revdiff.nn.Sequential(linear(4, 4, np.float64), _step_of(ours), linear(4, 3, np.float64))
+    assert _closed(net(revdiff.tensor(numbers())))
     theirs = revdiff.nn.Sequential(net[0], revdiff.nn.Tanh(), net[2])
-    _same(_grads(net, net, _x()), _grads(theirs, theirs, _x()))
+    _same(gradients(net, net, numbers()), gradients(theirs, theirs, numbers()))
     assert len(executed) > 1
     assert not any("evil" in text for text in executed)
 
@@ -294,10 +258,10 @@ def test_functions_of_users_are_layers_of_their_own(executed):
         def forward(self, x):
             return Double.apply(x)
 
-    y = Double.apply(revdiff.tensor(_x(), requires_grad=True))
+    y = Double.apply(revdiff.tensor(numbers(), requires_grad=True))
     assert inline_of(y.grad_fn.kernel) is None
-    net = revdiff.nn.Sequential(_linear(4, 4, np.float64), revdiff.nn.Tanh(), Layer(), revdiff.nn.Tanh(), _linear(4, 3, np.float64))
-    _same(_grads(net, net, _x()), _grads(net, _one_by_one(net), _x()))
+    net = revdiff.nn.Sequential(linear(4, 4, np.float64), revdiff.nn.Tanh(), Layer(), revdiff.nn.Tanh(), linear(4, 3, np.float64))
+    _same(gradients(net, net, numbers()), gradients(net, one_by_one(net), numbers()))
     assert not any("Double" in text for text in executed)
 
 
