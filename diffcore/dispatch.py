@@ -278,7 +278,7 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
     outer, ledger = state.kernel, state.ledger
     assert ledger is not None
     if ledger.works:
-        ledger.did("kernel" if outer else "apply", kernel.name)
+        ledger.did("kernel" if outer else "apply", kernel.cased(operands, params))
         ledger.next_operation()
     if not outer:
         state.kernel = kernel.name

@@ -210,3 +210,20 @@ def test_columns_of_a_convolution_are_copied_image_by_image():
     found = told(lambda: ops.conv2d(abstract(9, 3, 20, 20), abstract(40, 3, 3, 3)))
     copied = sum(count * work.dims[0] for work, count in found.items() if work.function == "put" and work.dims[0] % 27 == 0)
     assert 9 * 27 * 18 * 18 <= copied <= 9 * 27 * 20 * 20
+
+
+@pytest.mark.parametrize(("taps", "padding", "case"), [(1, 0, "conv pointwise"), (1, 1, "conv"), (2, 0, "conv")])
+def test_convolutions_that_need_no_columns_are_told_apart(taps, padding, case):
+    x, weight = revdiff.tensor(abstract(2, 3, 6)), revdiff.tensor(abstract(4, 3, taps), requires_grad=True)
+    applied = told(lambda: revdiff.nn.functional.conv1d(x, weight, revdiff.tensor(abstract(4)), padding=padding), "apply")
+    assert applied == {Work("apply", case, ()): 1}
+    same = {kernel: case.replace("conv", kernel) for kernel in ("conv_transpose", "conv_weight")}
+    rules = told(lambda: revdiff.grad(lambda x, w: revdiff.nn.functional.conv1d(x, w, padding=padding).sum(), (0, 1))(x, weight), "kernel")
+    assert {work.of for work in rules} >= {*same.values()}
+
+
+def test_runs_of_checkpointed_segments_are_told_by_what_they_keep():
+    net = revdiff.nn.Sequential(*[revdiff.nn.Linear(3, 3, device="meta") for _ in range(4)])
+    loss = revdiff.value_and_grad(lambda net, x: revdiff.checkpoint(net, x, schedule="revolve", snapshots=1).sum())
+    found = told(lambda: loss(net, revdiff.tensor(abstract(5, 3))), "segment")
+    assert found == {Work("segment", "first", ()): 3, Work("segment", "again", ()): 3, Work("segment", "load", ()): 3}

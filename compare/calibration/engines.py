@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from compare.calibration.model import TOGETHER
 from compare.calibration.stopwatch import Stopwatch
 from diffcore.arrays.abstract import AbstractArray
-from diffcore.kernels.record import Call, Kernel
+from diffcore.kernels.record import Call, Kernel, registered
 from diffcore.ledger import Ledger, Work, state
+from diffcore.testing import Scenario, calls_of
 
 Price = Callable[[Work], float]
 """Seconds of a call of which they are known already."""
@@ -23,22 +25,65 @@ ROWS = 3
 
 
 def examples(dtype: str) -> dict[str, list[Call]]:
-    """Calls of every kernel, tiny ones."""
-    from diffcore.testing import calls_of
-    from diffcore.testing.scenarios import SCENARIOS
-
-    rows: dict[str, list[Any]] = {}
-    for scenario in SCENARIOS:
-        rows.setdefault(scenario.kernel, []).append(scenario)
+    """Calls of every kernel, tiny ones, by its name and case."""
     found: dict[str, list[Call]] = {}
     with np.errstate(all="ignore"):
-        for kernel, given in rows.items():
-            calls: list[Call] = []
-            for i in range(2 * ROWS):  # some of them are without elements, or of another dtype
-                row = given[(2 * i + 1) * len(given) // (4 * ROWS)]
-                own = [call for call in calls_of(row, np.dtype(dtype)) if call.kernel.name == kernel]
-                calls += [call for call in own[:1] if call.out.size > 1 or i >= ROWS]
-            found[kernel] = calls[:ROWS]
+        for name, given in _table().items():
+            if registered()[name].case is None:
+                found[name] = _some(given, dtype)
+                continue
+            cases: dict[str, list[Scenario]] = {}
+            for row in given:
+                for call in _own(row, dtype):
+                    cases.setdefault(call.kernel.cased(call.primals, call.params), []).append(row)
+            found |= {case: _some(those, dtype) for case, those in cases.items()}
+    return found
+
+
+def _table() -> dict[str, list[Scenario]]:
+    """The rows of the table of scenarios, by kernel."""
+    from diffcore.testing.scenarios import SCENARIOS
+
+    rows: dict[str, list[Scenario]] = {}
+    for scenario in SCENARIOS:
+        rows.setdefault(scenario.kernel, []).append(scenario)
+    return rows
+
+
+def _some(rows: Sequence[Scenario], dtype: str) -> list[Call]:
+    """Calls of some of the rows, from all over the table."""
+    calls: list[Call] = []
+    for i in range(2 * ROWS):  # some of them are without elements, or of another dtype
+        own = _own(rows[(2 * i + 1) * len(rows) // (4 * ROWS)], dtype)
+        calls += [call for call in own if call.out.size > 1 or i >= ROWS]
+    return calls[:ROWS]
+
+
+def _own(row: Scenario, dtype: str) -> list[Call]:
+    """The first call of the row's own kernel, if there is one."""
+    return [call for call in calls_of(row, np.dtype(dtype)) if call.kernel.name == row.kernel][:1]
+
+
+def wrappers(watch: Stopwatch, dtype: str, price: Callable[[Work | Mapping[Work, int]], float]) -> dict[str, float]:
+    """Seconds of `"op NAME"`: what operations take to check their arguments and find the kernel's, beside what `price` knows."""
+    found: dict[str, float] = {}
+    with np.errstate(all="ignore"):
+        for name, rows in _table().items():
+            beside = []
+            for i in range(ROWS):
+                row = rows[(2 * i + 1) * len(rows) // (2 * ROWS)]
+                operands = row.operands(np.dtype(dtype))
+                try:
+                    row.function(*operands)
+                    with Ledger(works=True) as ledger:
+                        row.function(*map(_abstract, operands))
+                except Exception:  # a program of tensors alone, or one that reads values
+                    ledger = Ledger()
+                times = sum(n for work, n in ledger.work.items() if work.function == "apply" and work.of.partition(" ")[0] == name)
+                if times:
+                    taken = watch.seconds(partial(row.function, *operands), patience=HURRIED)
+                    beside.append((taken - price(ledger.work)) / times)
+            found[f"op {name}"] = max(statistics.median(beside), 0.0) if beside else 0.0
     return found
 
 
@@ -66,7 +111,8 @@ def rules(watch: Stopwatch, calls: dict[str, list[Call]], price: Price) -> dict[
     ready: list[tuple[str, Callable[[], object], list[tuple[Work, int]]]] = []
     for rule, program in (("kernel", _value), ("pullback", _pulled), ("pushforward", _pushed)):
         for name, given in calls.items():
-            ready += [(f"{rule} {name}", *made) for call in given if (made := _programmed(call, program)) is not None]
+            key = f"{rule} {name if rule == 'kernel' else given[0].kernel.name}"  # the value alone is computed by cases
+            ready += [(key, *made) for call in given if (made := _programmed(call, program)) is not None]
     order = np.random.default_rng(0).permutation(len(ready))
     over: dict[int, float] = {}
     in_turn: dict[int, float] = {}
@@ -110,7 +156,7 @@ def _programmed(call: Call, program: Any) -> tuple[Callable[[], object], list[tu
 
 def _itself(work: Work, call: Call, program: Any) -> bool:
     """Whether this is the kernel that is applied, and not one that it applies."""
-    return program is _value and work.function in ("kernel", "apply") and work.of == call.kernel.name
+    return program is _value and work.function in ("kernel", "apply") and work.of == call.kernel.cased(call.primals, call.params)
 
 
 def _value(call: Call) -> Callable[[], object]:

@@ -48,6 +48,7 @@ def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
     )
     heard("kernels", 0.7)
     fixed |= engines.rules(watch, engines.examples("float32"), found.seconds)
+    fixed |= engines.wrappers(watch, "float32", found.seconds)
     heard("engines", 0.95)
     fixed |= programs.operations(watch, found.seconds)
     heard("small networks", 0.97)

@@ -8,21 +8,18 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from compare.calibration.curves import Curve, Products
+from compare.calibration.pace import BEYOND, GOES, KINDS, STREAM, slowed
 from compare.calibration.walks import LIKE, SCATTERED, Walk
 from compare.optimizers import OPTIMIZERS
 from diffcore.arrays.works import STILL, STRIDED
 from diffcore.ledger import Work
 
-VERSION = 5
+VERSION = 6
 """Version of the format. A reader refuses every other version."""
 OVERHEADS = ("update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.values())))
 """Operations that take time on any machine. (What is told of others is what is left beside rules, which may be less than nothing.)"""
-KINDS = ("numpy", "engines", "elements", "memory", "streams", "products")
-"""Kinds of prices: of calls of numpy's, of what engines and rules do beside these, of elements in the caches, of elements and bytes where
-a call touches more than `BEYOND` bytes, the same where it touches more than `STREAM` bytes, and of multiply-adds."""
 CODE = ("numpy", "engines")
 """Those that take longer where other code has taken the place of theirs in the caches."""
-BEYOND, STREAM = 1 << 20, 1 << 23
 COMPANY = 0.25
 """How many cores others may keep busy while a machine is calibrated: products in several threads take far longer where one has to wait."""
 WIDE = ("float64", "int64")
@@ -40,7 +37,8 @@ Prices = tuple[float, float, float, float, float, float]
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a machine takes for what programs consist of; `seconds` adds it up.
 
-    All seconds count at the `pace` that the machine had in the end, at which the gauge (see `compare.calibration.stopwatch`) takes `gauge`.
+    Prices are those of the machine at its best, and count at the `pace` that it had in the end as far as they go with that; then the gauge
+    (see `compare.calibration.stopwatch`) takes `gauge`.
     Meanwhile `others` kept so many cores busy; None where that is unknown.
     """
 
@@ -61,9 +59,18 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def seconds(self, work: Work | Mapping[Work, int]) -> float:
         """Seconds of a call, or of as many of each as are counted."""
-        part = self.share(work)
-        found = sum((1 + (self.factors.get(kind, 1.0) - 1) * part[kind]) * seconds for kind, seconds in self.kinds(work).items())
+        found = sum(self.scaled(work).values())
         return found if isinstance(work, Work) else max(found, 0.0)
+
+    def going(self, work: Work | Mapping[Work, int]) -> float:
+        """By how many seconds more it takes where the machine has half the pace."""
+        found = self.scaled(work)
+        return max(sum(found[kind] * part * self.pace / slowed(kind, self.pace) for kind, part in GOES.items()), 0.0)
+
+    def scaled(self, work: Work | Mapping[Work, int]) -> dict[str, float]:
+        """Seconds of each of `KINDS`, times their factors."""
+        part = self.share(work)
+        return {kind: (1 + (self.factors.get(kind, 1.0) - 1) * part[kind]) * seconds for kind, seconds in self.kinds(work).items()}
 
     def kinds(self, work: Work | Mapping[Work, int]) -> dict[str, float]:
         """Seconds of each of `KINDS`, as they are before factors."""
@@ -72,7 +79,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for i, seconds in enumerate(self._priced(each)):
                 total[i] += count * seconds
         total[KINDS.index("engines")] += self._firsts(works)
-        return {kind: self.pace * seconds for kind, seconds in zip(KINDS, total, strict=True)}
+        return {kind: slowed(kind, self.pace) * seconds for kind, seconds in zip(KINDS, total, strict=True)}
 
     def share(self, work: Work | Mapping[Work, int]) -> dict[str, float]:
         """How far the factor of each kind counts, from 0 to 1: those of `CODE` the more the more rules are called in turn."""
@@ -99,7 +106,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ""
 
     def _priced(self, work: Work) -> Prices:
-        """Seconds of a call at the pace of its measurement, of each of `KINDS`."""
+        """Seconds of a call, of each of `KINDS`, where the pace is 1."""
         function, of, dims = work
         if function == "matmul":
             batch, *sizes = dims
@@ -121,6 +128,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return 0.0, dims[0] * self.operations.get(function, 0.0), 0.0, 0.0, 0.0, 0.0
         own = self.operations.get(f"{_RULES.get(function, function)} {of}")
         seconds = self.operations.get(function, 0.0) if own is None else own
+        if function == "apply":
+            seconds += self.operations.get(f"op {of.partition(' ')[0]}", 0.0)
         return (seconds, 0.0, 0.0, 0.0, 0.0, 0.0) if function in ("view", "make") else (0.0, seconds, 0.0, 0.0, 0.0, 0.0)
 
     def _firsts(self, works: Iterable[Work]) -> float:

@@ -11,11 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from compare.calibration.model import KINDS, Calibration
+from compare.calibration.model import Calibration
+from compare.calibration.pace import KINDS
 from compare.calibration.programs import Timed, evaluated
-from compare.calibration.stopwatch import Stopwatch
+from compare.calibration.stopwatch import Stopwatch, Taken
 from compare.strategies import STRATEGIES
 
 STIFF = 5.0
@@ -58,6 +60,10 @@ LARGE = 12_000
 """Numbers of an input from which a probe takes too long to be differentiated by parameter directions."""
 
 
+ROUNDS = 3
+"""How often every probe is timed, in turn with the others."""
+
+
 def factors(watch: Stopwatch, calibration: Calibration) -> dict[str, float]:
     """One for each of `KINDS`: the ones that bring what `calibration` predicts of the probes nearest to what they take."""
     programs = [
@@ -67,14 +73,16 @@ def factors(watch: Stopwatch, calibration: Calibration) -> dict[str, float]:
         for strategy in STRATEGIES.values()
         if strategy.name != "forward-parameters" or math.prod(shape) <= LARGE
     ]
-    told = [parts(calibration, program, watch.seconds(program.run, calm=False)) for program in programs]
+    rounds = [[parts(calibration, program, watch.taken(program.run, calm=False)) for program in programs] for _ in range(ROUNDS)]
+    told = [sorted(found, key=lambda pair: sum(pair[0]) + pair[1])[ROUNDS // 2] for found in zip(*rounds, strict=True)]
     return fitted([row for row, _ in told], [rest for _, rest in told])
 
 
-def parts(calibration: Calibration, program: Timed, seconds: float) -> tuple[list[float], float]:
-    """What is predicted of each kind, as far as its factor counts, and the rest, in parts of the `seconds` that the program takes."""
-    found, part = calibration.kinds(program.work), calibration.share(program.work)
-    return [part[kind] * found[kind] / seconds for kind in KINDS], sum((1 - part[kind]) * found[kind] / seconds for kind in KINDS)
+def parts(calibration: Calibration, program: Timed, taken: Taken) -> tuple[list[float], float]:
+    """What is predicted of each kind at that pace, as far as its factor counts, and the rest, in parts of what the program has taken."""
+    then = msgspec.structs.replace(calibration, pace=taken.pace)
+    found, part = then.kinds(program.work), then.share(program.work)
+    return [part[kind] * found[kind] / taken.clock for kind in KINDS], sum((1 - part[kind]) * found[kind] / taken.clock for kind in KINDS)
 
 
 def fitted(rows: Sequence[Sequence[float]], rest: Sequence[float] | None = None) -> dict[str, float]:

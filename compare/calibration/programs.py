@@ -34,6 +34,8 @@ STACKS: tuple[tuple[str, ...], ...] = (
     LAYERS + LAYERS[:4],
 )
 """Stacks that differ in how many layers there are, in how many of them directions are planted, and how far these are carried."""
+LONGER = STACKS[3:]
+"""Those that checkpoints run again and again."""
 ROUNDS = 5
 """How often every program is timed, in turn with the others."""
 
@@ -51,7 +53,7 @@ class Timed:
     def deeds(self) -> Iterator[tuple[Work, int, str, int]]:
         """What it does: how often, by which name that is priced, and how much each time, of what has sizes."""
         for work, n in self.work.items():
-            name = f"{work.function} {work.of}" if work.function == "step" else work.function
+            name = f"{work.function} {work.of}" if work.function == "step" or work.of == "again" else work.function
             yield work, n, name, work.dims[0] if work.dims else 1
 
     def count(self, name: str) -> int:
@@ -66,13 +68,14 @@ def operations(watch: Stopwatch, price: Callable[[Mapping[Work, int]], float]) -
         [evaluated(strategy, _layers(names), apart=one_by_one) for names in STACKS]
         for strategy, one_by_one in ((reverse, True), (reverse, False), (checkpoints, False), (forward, False))
     )
+    checkpointed += [evaluated(checkpoints, _layers(names), schedule=_thrifty) for names in LONGER]
     turns = [evaluated(reverse, _recurrent, (count, SIZE, SIZE)) for count in (FEW, MANY)]
     updates = {name: _updated(reverse, name) for name in dict.fromkeys(OPTIMIZERS.values())}
     programs = [*apart, *chained, *checkpointed, *pushed, *turns, *updates.values()]
     rounds = [[watch.seconds(program.run) for program in programs] for _ in range(ROUNDS)]
     for program, seconds in zip(programs, zip(*rounds, strict=True), strict=True):
         program.seconds = statistics.median(seconds)
-    found = dict.fromkeys(("record", "chain", "turn", "push", "site", "update", "checkpoint", "segment"), 0.0)
+    found = dict.fromkeys(("record", "chain", "turn", "push", "site", "update", "checkpoint", "segment", "segment again"), 0.0)
     found |= {"step revdiff": 0.0, "step dualdiff": 0.0}
 
     def beside(program: Timed) -> float:
@@ -90,7 +93,7 @@ def operations(watch: Stopwatch, price: Callable[[Mapping[Work, int]], float]) -
     # What is told of rules by themselves may be more than they take in a step: then what is an operation's own, or a step's, is below 0.
     told(("record", "step revdiff"), apart)
     told(("chain",), chained, most=0.0)  # what it saves
-    told(("checkpoint", "segment"), checkpointed, least=0.0)
+    told(("checkpoint", "segment", "segment again"), checkpointed, least=0.0)
     told(("push", "site", "step dualdiff"), pushed, least=0.0)
     few, many = turns
     found["turn"] = (beside(many) - beside(few)) / max(many.count("turn") - few.count("turn"), 1)
@@ -123,12 +126,24 @@ def _loss_of_layers(net: Any, x: Any) -> Any:
     return (x**2).mean()
 
 
-def evaluated(strategy: Strategy, build: Callable[..., Any], shape: tuple[int, ...] = (SIZE, SIZE), *, apart: bool = False) -> Timed:
-    """The loss of a network on inputs of a shape, and its gradient; with its layers called one by one if `apart`."""
+def _thrifty(engine: Any, net: Any, x: Any) -> Any:
+    """The schedule that keeps one value at a time, and runs layers from there again and again."""
+    return engine.checkpoint_schedule(net, x, schedule="revolve", snapshots=1)
+
+
+def evaluated(
+    strategy: Strategy,
+    build: Callable[..., Any],
+    shape: tuple[int, ...] = (SIZE, SIZE),
+    *,
+    apart: bool = False,
+    schedule: Callable[..., Any] = lambda engine, net, x: None,
+) -> Timed:
+    """The loss of a network on inputs of a shape, and its gradient; with its layers called one by one if `apart`, or by a `schedule`."""
     engine = strategy.engine()
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    differentiated = strategy.value_and_grad(_loss_of_layers if apart else _loss)
     net, shadow = (build(engine, dtype="float32", device=device) for device in (None, "meta"))
+    differentiated = strategy.value_and_grad(_loss_of_layers if apart else _loss, schedule(engine, net, x))
     shade = engine.tensor(x, device="meta")
     return Timed(lambda: differentiated(net, x), _worked(lambda: differentiated(shadow, shade)))
 

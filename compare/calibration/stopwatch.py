@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,6 +74,21 @@ class Gauge:
         return {"0.weight": inner.T @ x, "0.bias": inner.sum(axis=0)} | outer
 
 
+class Taken(NamedTuple):
+    """Seconds of a work: as those of code are told, in proportion to the gauge at its best, and as the clock has them at a `pace`.
+
+    The pace is what the gauge took meanwhile, over its best.
+    """
+
+    code: float
+    clock: float
+    pace: float
+
+    def beside(self, code: float) -> float:
+        """Seconds, of the clock, beside `code` that the work consists of too."""
+        return self.clock - code * self.pace
+
+
 class Stopwatch:
     """`seconds(work)` as the machine takes when the gauge takes `unit`; its `best` time so far, and the `usual` one, in the middle.
 
@@ -101,31 +116,37 @@ class Stopwatch:
 
     @property
     def pace(self) -> float:
-        """By what `seconds` are to be multiplied for the machine as it usually was since."""
+        """By what seconds of code are to be multiplied for the machine as it usually was since."""
         return self.usual / self.unit
 
     def seconds(self, work: Callable[[], object], *, calm: bool = True, patience: float = PATIENCE) -> float:
-        """Seconds of one repetition of `work`, which is warm; if not `calm`, in proportion to the gauge as that is now, fast or slow."""
+        """Seconds of one repetition of `work`, which is warm, as those of code are told (see `Taken`)."""
+        return self.taken(work, calm=calm, patience=patience).code
+
+    def taken(self, work: Callable[[], object], *, calm: bool = True, patience: float = PATIENCE) -> Taken:
+        """The same, and what the clock says. Where it is `calm` what is beside a slow gauge is put aside."""
         work()
         clock = self.clock
         count = 1
         with quiet():
             while (taken := _time(work, count, clock)) < BATCH / 2:
                 count = max(2 * count, min(int(count * BATCH / max(taken, 1e-7)), 64 * count))
-            before, found, calmly = self.gauge(), list[tuple[float, float]](), 0
+            before, found, calmly = self.gauge(), list[tuple[float, float, float]](), 0
             end = time.perf_counter() + patience
             while calmly < WANTED and (len(found) < LEAST or time.perf_counter() < end):
                 taken = _time(work, count, clock)
                 if count == 1:
                     self.gauge()  # once unread: long work leaves nothing of it in the caches, which is not the pace
                 after = self.gauge()
-                found.append((max(before, after), taken / count / (before + after) * 2))
+                found.append((max(before, after), taken / count, (before + after) / 2))
                 calmly += max(before, after) <= CALM * self.best
                 before = after
-        self._note([gauge for gauge, _ in found])
+        self._note([gauge for gauge, _, _ in found])
         found.sort()
-        kept = sorted(ratio for _, ratio in (found[: max(3, calmly)] if calm else found))
-        return kept[len(kept) // 2] * self.unit
+        kept = found[: max(3, calmly)] if calm else found
+        middle = statistics.median
+        code = middle(seconds / gauge for _, seconds, gauge in kept) * self.unit
+        return Taken(code, middle(seconds for _, seconds, _ in kept), middle(gauge for _, _, gauge in kept) / self.unit)
 
     def _note(self, gauges: Sequence[float]) -> None:
         """Remember what the gauge took."""

@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 
 from compare.calibration.curves import Curve, rising
-from compare.calibration.stopwatch import Stopwatch
+from compare.calibration.pace import slowed
+from compare.calibration.stopwatch import Stopwatch, Taken
 
 NEAR, FEWER, LOOPS = 2048, 1024, (8, 256)
 """Elements that lie in the first cache with what is made of them, elements that do so where half of the memory is gaps, and numbers of
@@ -20,6 +21,8 @@ TRAFFIC = tuple(1 << n for n in range(15, 29))
 """Bytes that a call reads and writes, from the first cache to beyond the last."""
 CORE, ROUND = 1 << 20, 1 << 26
 """Bytes of which a core finds most in its own cache again, and bytes that are touched before what is larger than that is touched again."""
+PAGE, APART_IN_PAGE = 4096, 1344
+"""Bytes of a page of memory, and how far apart within one the operands of a call lie."""
 APART, SPREAD = 1 << 15, 32
 """Elements that are scattered over a large buffer, of how many one: each lies in a line of memory of its own."""
 SCATTERED = ("gather", "scatter", "gather far", "scatter far", "draw")
@@ -29,7 +32,8 @@ BUFFERS = tuple(1 << n for n in range(10, 28))
 
 
 class Walk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Seconds of a function: a `call`; where there are several inner loops to `walk` them, and each `loop`; an element.
+    """Seconds of a function: a `call`, as those of code are told; where there are several inner loops to `walk` them, and each `loop`; an
+    element.
 
     A loop in which an operand stands `still`, as a column does, takes longer. An element lies beside the last one, or apart (`strided`).
     """
@@ -116,28 +120,44 @@ _PROGRAMS: dict[str, Callable[..., Any]] = {
 def _walk(watch: Stopwatch, program: Callable[..., Any], dtype: str) -> Walk:
     """The numbers of a program of an array for the result and two operands, of which the first has gaps where there are several loops."""
 
-    def seconds(shape: tuple[int, ...], part: Any = ..., column: bool = False) -> float:
+    def taken(shape: tuple[int, ...], part: Any = ..., column: bool = False) -> Taken:
         x = _numbers(shape, dtype)[part]
-        out, y = _numbers(x.shape, dtype), _numbers(x.shape, dtype)
+        out, y = _numbers(x.shape, dtype, 1), _numbers(x.shape, dtype, 2)
         if column:
             y = y[:, :1]
-        return watch.seconds(lambda: program(out, x, y))
+        return watch.taken(lambda: program(out, x, y))
 
-    call, near = seconds((1, 4)), seconds((1, NEAR))
-    few, many = (seconds((n, 2 * FEWER // n), (slice(None), slice(FEWER // n))) for n in LOOPS)
-    columns = seconds((LOOPS[1], FEWER // LOOPS[1]), column=True)
-    apart = seconds((1, 2 * FEWER), (slice(None), slice(None, None, 2)))
-    element = max(near - call, 0.02 * call) / NEAR
+    call = taken((1, 4)).code
+    near = _elements(taken((1, NEAR)), call)
+    few, many = (_elements(taken((n, 2 * FEWER // n), (slice(None), slice(FEWER // n))), call) for n in LOOPS)
+    columns = _elements(taken((LOOPS[1], FEWER // LOOPS[1]), column=True), call)
+    apart = _elements(taken((1, 2 * FEWER), (slice(None), slice(None, None, 2))), call)
+    element = max(near, 0.02 * call) / NEAR
     loop = max(many - few, 0.0) / (LOOPS[1] - LOOPS[0])
-    walk = max(few - call - FEWER * element - LOOPS[0] * loop, 0.0)
-    still = max((columns - call - walk - FEWER * element) / LOOPS[1], loop)
-    return Walk(call, walk, loop, still, element, max((apart - call) / FEWER, element))
+    walk = max(few - FEWER * element - LOOPS[0] * loop, 0.0)
+    still = max((columns - walk - FEWER * element) / LOOPS[1], loop)
+    return Walk(call, walk, loop, still, element, max(apart / FEWER, element))
 
 
-def _numbers(shape: tuple[int, ...], dtype: str) -> Any:
-    """Between 1/4 and 1, so that no function meets an exception; in no order."""
+def _elements(taken: Taken, call: float) -> float:
+    """Seconds beside the call, as they are at the machine's best."""
+    return taken.beside(call) / slowed("elements", taken.pace)
+
+
+def _numbers(shape: tuple[int, ...], dtype: str, place: int = 0) -> Any:
+    """Between 1/4 and 1, so that no function meets an exception; in no order. Operands of a call have different places.
+
+    Some processors copy ten times as slowly where the result begins 16 bytes after what is copied, as counted within a page
+    (https://sourceware.org/bugzilla/show_bug.cgi?id=30994). Arrays of whole pages lie so when they are made one after the other: those
+    of a calibration often, those of a step hardly ever.
+    """
     rng = np.random.default_rng(0)
-    return rng.integers(1, 100, shape, dtype) if dtype.startswith("int") else rng.uniform(0.25, 1, shape).astype(dtype)
+    values = rng.integers(1, 100, shape, dtype) if dtype.startswith("int") else rng.uniform(0.25, 1, shape).astype(dtype)
+    room = np.empty(values.nbytes + 2 * PAGE, np.uint8)
+    start = -room.ctypes.data % PAGE + place * APART_IN_PAGE
+    found = room[start : start + values.nbytes].view(dtype).reshape(shape)
+    found[...] = values
+    return found
 
 
 def traffic(watch: Stopwatch) -> Curve:
@@ -154,7 +174,8 @@ def traffic(watch: Stopwatch) -> Curve:
             x, y, out = next(turns)
             np.add(x, y, out=out)
 
-        found.append(watch.seconds(add, calm=False) / nbytes)
+        taken = watch.taken(add, calm=False)
+        found.append(taken.clock / (slowed("elements", taken.pace) if nbytes <= CORE else 1) / nbytes)
     return rising(TRAFFIC, found)
 
 
@@ -164,7 +185,7 @@ def buffers(watch: Stopwatch) -> Curve:
     for nbytes in BUFFERS:
         x = np.ones(nbytes // 4, np.float32)
         out = np.ones_like(x)
-        anew, there = (watch.seconds(partial(np.negative, x, out=each), calm=False) for each in (None, out))
+        anew, there = (watch.taken(partial(np.negative, x, out=each), calm=False).clock for each in (None, out))
         found.append(anew - there)
     return rising(BUFFERS, found, least=1e-9, beyond=1.0)
 
@@ -178,8 +199,8 @@ def scattered(watch: Stopwatch, dtype: str) -> dict[str, Walk]:
 
     def both(program: Callable[[Any], Any], many: Any = index) -> Walk:
         few = many[:1]
-        call, near = watch.seconds(lambda: program(few)), watch.seconds(lambda: program(many))
-        element = max(near - call, 0.02 * call) / len(many)
+        call = watch.seconds(lambda: program(few))
+        element = max(_elements(watch.taken(lambda: program(many)), call), 0.02 * call) / len(many)
         return Walk(call, 0.0, 0.0, 0.0, element, element)
 
     return {

@@ -78,6 +78,8 @@ class Booked(NamedTuple):
     peak: Peak
     resting: int
     seconds: float | None
+    going: float | None
+    """By how many seconds more it takes where the machine has half the pace (see `compare.calibration.pace`)."""
     layers: list[LayerCost]
 
     @property
@@ -103,7 +105,8 @@ def booked(prepare: Callable[[Book], tuple[Any, Callable[[], object]]], recalled
     at = book.peak_at
     roles = {role: count for role, count in book.peak_roles.items() if count}
     peak = Peak(book.peak, roles, at.phase, at.kernel, *_told(at.place, paths))
-    return Booked(_without_zeros(flops), _without_zeros(transcendentals), peak, book.resting, seconds_of(book), layers)
+    seconds, going = seconds_of(book)
+    return Booked(_without_zeros(flops), _without_zeros(transcendentals), peak, book.resting, seconds, going, layers)
 
 
 def _without_zeros(counts: Counter[str]) -> dict[str, int]:

@@ -35,7 +35,7 @@ def options() -> dict[str, bool]:
     return {"works": True} if calibration() is not None else {}
 
 
-def seconds_of(ledger: Ledger) -> float | None:
-    """The seconds that what `ledger` has booked is predicted to take, or None without a calibration."""
+def seconds_of(ledger: Ledger) -> tuple[float, float] | tuple[None, None]:
+    """The seconds that what `ledger` has booked is predicted to take, and how many more at half the pace; None without a calibration."""
     found = calibration()
-    return None if found is None else found.seconds(ledger.work)
+    return (None, None) if found is None else (found.seconds(ledger.work), found.going(ledger.work))

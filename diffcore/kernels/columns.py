@@ -77,7 +77,7 @@ def _strided(base: Any, shape: Shape, strides: Shape, offset: int = 0) -> Any:
     return np.ndarray.__new__(type(base), shape, base.dtype, base, offset * step, tuple(s * step for s in strides))
 
 
-def _is_copy(window: Window, size: Shape) -> bool:
+def is_copy(window: Window, size: Shape) -> bool:
     """Whether the columns are the input itself: one tap that meets every element."""
     return window.taps == 1 and window.counts == size and not any(window.before) and max(window.stride) == 1
 
@@ -148,7 +148,7 @@ def convolve(x: Any, weight: Any, window: Window, groups: int, bias: Any = None)
     (n, c, *extent), o, inner = x.shape, weight.shape[0], weight.shape[1] * window.taps
     size = tuple(extent)
     shift = None if bias is None else bias.reshape((-1, *(1,) * len(size)))
-    if _is_copy(window, size):
+    if is_copy(window, size):
         matrix = weight.reshape((groups, o // groups, inner))
         out = np.matmul(matrix, x.reshape((n, groups, inner, math.prod(size)))).reshape((n, o, *size))
     else:
@@ -211,7 +211,7 @@ def spread(g: Any, weight: Any, window: Window, groups: int, size: Shape) -> Any
     """`[n, c, *size]`: the adjoint of `convolve` in `x`, for `g` `[n, o, *windows]`."""
     g, weight = alike(g, weight)
     n, o, c = g.shape[0], weight.shape[0], groups * weight.shape[1]
-    if _is_copy(window, size):
+    if is_copy(window, size):
         matrix = weight.reshape((groups, o // groups, c // groups)).mT
         return np.matmul(matrix, g.reshape((n, groups, o // groups, math.prod(size)))).reshape((n, c, *size))
     products = 2 * g.size * weight.shape[1] * window.taps
@@ -320,7 +320,7 @@ def correlate(x: Any, g: Any, window: Window, groups: int) -> Any:
     with nominally(x, products, products):
         if not n:
             return np.zeros_like(g, dtype=np.result_type(x.dtype, g.dtype), shape=shape, order="C")
-        if _is_copy(window, size) and shape[1] * o <= (c + o) * math.prod(size):
+        if is_copy(window, size) and shape[1] * o <= (c + o) * math.prod(size):
             return _correlated_as_is(x, g, groups).reshape(shape)
         if gathers_input(window, size, Sizes(n, c, o, groups)):
             found = _correlated(x, g, window, groups).reshape(shape)

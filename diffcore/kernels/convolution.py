@@ -69,6 +69,24 @@ def _conv_transpose(xp: Any, g: Any, weight: Any, *, stride: Shape, padding: Pai
     return _ways(xp).spread(g, weight, window, groups, size)
 
 
+def _conv_case(x: Any, weight: Any, *bias: Any, stride: Shape, padding: Pairs, dilation: Shape, groups: int) -> str:
+    size = tuple(x.shape[2:])
+    return _case(window_of(size, tuple(weight.shape[2:]), stride, padding, dilation), size)
+
+
+def _transpose_case(g: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, size: Shape) -> str:
+    return _case(Window(tuple(weight.shape[2:]), stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:])), tuple(size))
+
+
+def _weight_case(x: Any, g: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, taps: Shape) -> str:
+    return _case(Window(tuple(taps), stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:])), tuple(x.shape[2:]))
+
+
+def _case(window: Window, size: Shape) -> str:
+    """Filters of one tap that meets every element need no columns: they are multiplied by the images as they lie."""
+    return "pointwise" if columns.is_copy(window, size) else ""
+
+
 def _check_weight(x: Any, g: Any, rank: int, groups: int) -> None:
     if not x.ndim == g.ndim == rank + 2:
         raise ValueError(f"`x` and `g` need {rank + 2} axes each")
@@ -321,6 +339,7 @@ conv = multilinear(
     x=_input_adjoint,
     weight=_weight_adjoint,
     bias=_bias_adjoint,
+    case=_conv_case,
 )
 """Cross-correlation of `x` `[n, c, *size]` with `weight` `[o, c / groups, *taps]`, plus `bias` `[o]`."""
 
@@ -334,6 +353,7 @@ conv_unbiased = multilinear(
     sites=(1,),
     x=_input_adjoint,
     weight=_weight_adjoint,
+    case=_conv_case,
 )
 """`conv` without a bias."""
 
@@ -346,6 +366,7 @@ conv_transpose = multilinear(
     sites=(1,),
     g=lambda g_out, call, weight: _by_conv(call, g_out, weight),
     weight=lambda g_out, call, g: _by_weight(call, g_out, g, call.shapes[1][2:]),
+    case=_transpose_case,
 )
 """The adjoint of `conv_unbiased` in `x` `[n, c, *size]`, for `g` `[n, o, *windows]` and the same `weight`."""
 
@@ -356,5 +377,6 @@ conv_weight = multilinear(
     joins_groups=_groups_of_pairs,
     x=lambda g_out, call, g: _by_transpose(call, g, g_out, call.shapes[0][2:]),
     g=lambda g_out, call, x: _by_conv(call, x, g_out),
+    case=_weight_case,
 )
 """The adjoint of `conv_unbiased` in `weight` `[o, c / groups, *taps]`, for `x` and `g` `[n, o, *windows]`."""

@@ -333,6 +333,7 @@ def multilinear(
     reads_shapes: bool = True,
     explain: Callable[..., str | None] | None = None,
     pullback: Rule | None = None,
+    case: Callable[..., str] | None = None,
     inline: Inline | None = None,
     **adjoints: Rule,
 ) -> Kernel:
@@ -369,6 +370,7 @@ def multilinear(
             reads_shapes=reads_shapes,
             makes=True,
             explain=explain,
+            case=case,
             inline=inline,
         )
     )

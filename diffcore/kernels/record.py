@@ -180,6 +180,9 @@ class Kernel:
     where that can be, and returns the sum; so the cotangents of many parts take the time of the whole once."""
     explain: Callable[..., str | None] | None = None
     """`explain(shapes, params)`: why these shapes do not fit, or `None`."""
+    case: Callable[..., str] | None = None
+    """`case(*operands, **params)`: a name for what the value is computed by, `""` for the usual code, where other operands take a way that
+    is far shorter. A ledger tells such calls apart."""
     inline: Inline | None = None
     """The same once more as lines of code without parameters, for kernels that small networks are made of; ignored in kernels of others."""
     _plans: dict[int, Plan] = field(default_factory=dict)
@@ -201,6 +204,11 @@ class Kernel:
     @property
     def differentiable(self) -> bool:
         return self.pullback is not None
+
+    def cased(self, operands: Any, params: dict[str, Any]) -> str:
+        """The name, and what the value of these operands is computed by."""
+        case = "" if self.case is None else self.case(*operands, **params)
+        return f"{self.name} {case}" if case else self.name
 
     def names(self, count: int) -> tuple[str, ...]:
         """The names of `count` operands."""

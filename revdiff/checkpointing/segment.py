@@ -82,7 +82,7 @@ class Run:
         outer, tape.mode.run = tape.mode.run, self
         watch.add_segment(1)
         self.segment.running += 1
-        did("segment", "revdiff")
+        did("segment", self.kind.name.lower())
         try:
             return self._invocation.run()
         finally:

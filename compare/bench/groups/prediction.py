@@ -2,9 +2,10 @@
 
 Of every network and batch all ways to the gradient are planned as `compare plan` does: with all the memory there is, and within a budget
 that reverse mode does not fit. Steps are measured in interleaved rounds, like the strategies of a run, with a gauge around each: where the
-machine is slower than it was when it was calibrated, as others use it more, so is the gauge, and a prediction is of the machine as it was.
-So those steps count beside which the gauge is as it was then; how many hold by the clock is told too. A recommendation holds where no
-other way that fits is faster by more than a tenth, as measured.
+machine is slower for code than it was when it was calibrated, as others use it more, so is the gauge. A prediction is of the machine as it
+was; what it comes to at the pace of the moment, as far as it goes with that (see `compare.calibration.pace`), is held against each step.
+How many hold by the clock as they are is told too. A recommendation holds where no other way that fits is faster by more than a tenth, as
+measured.
 """
 
 from __future__ import annotations
@@ -73,8 +74,6 @@ LONGEST = 2.0
 """Seconds that a step may be predicted to take; longer ones are not measured, and so are no rivals of what is recommended."""
 ROUNDS, SAMPLES, SECONDS = 5, 20, 0.1
 """The most rounds; of a way in one round the most steps, and the seconds after which no further one is begun."""
-ALIKE, LEAST = 1.15, 4
-"""By what factor the gauge may differ beside a step that counts as it is, and how many of these are wanted."""
 BESIDE = 50
 """How much longer a step takes than the gauge is watched before and after it: one reading tells nothing of a second."""
 WARM_UP = 3
@@ -157,18 +156,19 @@ class Tally:
 
         def measured(limits: Limits, heard: Heard) -> list[Entrant]:
             usual, rounds, gauge = self.calibration.gauge, min(limits.rounds, ROUNDS), Gauge()
-            plans = _plans(settings)
-            steps = _steps(settings, [each for _, planned in plans for each in planned])
+            fitting = Fitting()
+            plans = _plans(settings, fitting)
+            steps = _steps(settings, [each for _, planned in plans for each in planned], fitting)
             for number in range(rounds):
                 heard(number / rounds)
                 for step in steps.values():
                     step.time(gauge)
             self.cells += [step.cell(title, usual) for step in steps.values()]
             for nbytes, planned in plans:
-                fitting = {each.name: steps[each.name, each.memory] for each in planned if each.fits and (each.name, each.memory) in steps}
+                rivals = {each.name: steps[each.name, each.memory] for each in planned if each.fits and (each.name, each.memory) in steps}
                 advised = advising.advise(planned, ways.GRADIENT, nbytes).way
-                if len(fitting) > 1 and advised in fitting:
-                    self.advices.append(_judged(f"{title}, within {size(nbytes)}", advised, fitting, usual))
+                if len(rivals) > 1 and advised in rivals:
+                    self.advices.append(_judged(f"{title}, within {size(nbytes)}", advised, rivals, usual))
             gauges = [each for step in steps.values() for each in step.gauges]
             return [
                 Entrant(GAUGE, gauges, note=f"{usual:.3g} s in the calibration"),
@@ -206,12 +206,12 @@ Plans = list[tuple[int, list[Planned]]]
 """The ways as they are planned, by budget."""
 
 
-def _plans(settings: Settings) -> Plans:
+def _plans(settings: Settings, fitting: Fitting) -> Plans:
     """All ways to the gradient with the memory that there is; within a budget that reverse mode does not fit those that may be the fastest.
 
     A way costs in chunks at least what it costs whole: one that is dearer whole than checkpoints need not be planned in chunks.
     """
-    task, fitting = Task(Preset(settings), Sizes(settings.batch)), Fitting()
+    task = Task(Preset(settings), Sizes(settings.batch))
     among = [way for way in ways.GRADIENTS if way is not ways.BY_CHOICE or ways.auto_differs(task)]
     whole = budget(None).nbytes
     plans = [(whole, [fitting.plan(way, task, whole) for way in among])]
@@ -235,10 +235,14 @@ def _read(gauge: Gauge, taken: float) -> float:
 
 @dataclass
 class _Step:
-    """The step of a way that keeps to `memory` bytes where that is given, and what it took in every round."""
+    """The step of a way that keeps to `memory` bytes where that is given, and what it took in every round.
+
+    Where the machine has half the pace it is predicted to take `going` seconds more.
+    """
 
     title: str
     predicted: float
+    going: float
     run: Callable[[Any, Any], Any]
     batches: Any
     taken: list[float] = field(default_factory=list)
@@ -260,10 +264,11 @@ class _Step:
                 before = after
 
     def paced(self, usual: float) -> float:
-        """Seconds of a step where the gauge takes about as long as `usual`; where there are few such steps, of all in proportion."""
-        pairs = list(zip(self.gauges, self.taken, strict=True))
-        alike = [taken for gauge, taken in pairs if usual / ALIKE <= gauge <= usual * ALIKE]
-        return statistics.median(alike if len(alike) >= LEAST else [taken * usual / gauge for gauge, taken in pairs])
+        """Seconds of a step where the gauge takes `usual`: what it took, in proportion to what is told for either pace."""
+        return statistics.median(
+            taken * self.predicted / (self.predicted + self.going * (gauge / usual - 1))
+            for gauge, taken in zip(self.gauges, self.taken, strict=True)
+        )
 
     def cell(self, title: str, usual: float) -> Cell:
         """The prediction beside what was measured."""
@@ -274,14 +279,14 @@ class _Step:
         return [Entrant(f"{self.title}, predicted", [self.predicted]), Entrant(f"{self.title}, measured", self.taken)]
 
 
-def _judged(title: str, advised: str, fitting: dict[str, _Step], usual: float) -> Advised:
+def _judged(title: str, advised: str, rivals: dict[str, _Step], usual: float) -> Advised:
     """What was recommended, over the fastest."""
-    paced = {name: step.paced(usual) for name, step in fitting.items()}
+    paced = {name: step.paced(usual) for name, step in rivals.items()}
     fastest = min(paced, key=paced.__getitem__)
     return Advised(title, advised, fastest, paced[advised] / paced[fastest])
 
 
-def _steps(settings: Settings, planned: list[Planned]) -> dict[tuple[str, int | None], _Step]:
+def _steps(settings: Settings, planned: list[Planned], fitting: Fitting) -> dict[tuple[str, int | None], _Step]:
     """Steps by way and memory, warm: of ways that fit, and take no longer than `LONGEST` or are the fastest."""
     split = datasets.load(settings.data, settings.model.takes, seed=settings.seed, dtype=settings.dtype)
     found: dict[tuple[str, int | None], _Step] = {}
@@ -299,6 +304,8 @@ def _steps(settings: Settings, planned: list[Planned]) -> dict[tuple[str, int | 
         batches = datasets.batches(split, batch=settings.batch, seed=settings.seed)
         measure.timed(trainer.step, batches, samples=WARM_UP, least=WARM_UP, seconds=LONGEST)
         title = each.name if each.memory is None else f"{each.name} in {size(each.memory)}"
-        found[key] = _Step(title, each.seconds, trainer.step, batches)
+        going = fitting.run(way, Task(Preset(settings), Sizes(settings.batch)), each.memory).going
+        assert going is not None
+        found[key] = _Step(title, each.seconds, going, trainer.step, batches)
     return found
 

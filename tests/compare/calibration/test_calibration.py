@@ -41,8 +41,8 @@ def made(**changes):
     """A calibration of round numbers: products at a multiply-add per nanosecond, but no less than 10 ns."""
     seconds = [[[max(m * n * k, 10) * 1e-9 for k in SIZES] for n in SIZES] for m in SIZES]
     operations = {"make": 1, "concatenate": 2, "record": 3, "push": 10, "site": 20, "update": 5, "turn": 7, "chain": -1}
-    operations |= {"step revdiff": 40, "step dualdiff": 90, "checkpoint": 30, "segment": 50}
-    operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "pullback tanh": 4, "pushforward tanh": 6}
+    operations |= {"step revdiff": 40, "step dualdiff": 90, "checkpoint": 30, "segment": 50, "segment again": 8}
+    operations |= {"view getitem": 0.2, "view transpose": 0.3, "kernel tanh": 2, "op tanh": 1, "pullback tanh": 4, "pushforward tanh": 6}
     names = ("add", "where", "copy", "put", "gather", "scatter", "draw", "add.reduce", "maximum")
     walks = {name: walk() for name in names} | {"exp": walk(4.0), "scatter far": walk(8.0), "gather far": walk(6.0)}
     given = {
@@ -84,7 +84,10 @@ PRICES = {
     "a join, beside what is put": (Work("concatenate", "float32", (4,)), 0.0),
     "a join that takes longer": (Work("concatenate", "float32", (1,)), 1 * US),
     "a view": (Work("view", "getitem", ()), 0.2 * US),
-    "a kernel in an engine": (Work("apply", "tanh", ()), 2 * US),
+    "a kernel in an engine, and its operation's checks": (Work("apply", "tanh", ()), 3 * US),
+    "a case of a kernel, which nobody has timed": (Work("apply", "tanh pointwise", ()), 1 * US),
+    "a segment's first run": (Work("segment", "first", ()), 50 * US),
+    "a run of a segment that keeps nothing": (Work("segment", "again", ()), 8 * US),
     "a kernel in a rule": (Work("kernel", "tanh", ()), 2 * US),
     "a rule": (Work("pullback", "tanh", ()), 4 * US),
     "what is recorded": (Work("record", "tanh", ()), 3 * US),
@@ -161,7 +164,7 @@ def test_factors_are_those_that_bring_probes_to_what_they_take():
 
 def test_what_engines_do_is_told_apart(monkeypatch):
     """Programs that take just what they consist of give back what each part takes."""
-    takes = {"record": 3, "chain": -1, "push": 20, "site": 15, "turn": 2, "update": 5, "checkpoint": 70, "segment": 110}
+    takes = {"record": 3, "chain": -1, "push": 20, "site": 15, "turn": 2, "update": 5, "checkpoint": 70, "segment": 110, "segment again": 15}
     takes = {name: value * US for name, value in (takes | {"step revdiff": 30, "step dualdiff": 90}).items()}
     timed = {}
 
@@ -178,6 +181,36 @@ def test_what_engines_do_is_told_apart(monkeypatch):
     found = programs.operations(Watch(), lambda works: sum(works.values()) * US)
     assert {name: found[name] for name in takes} == pytest.approx(takes)
     assert found["update Adam"] == pytest.approx(5 * US)
+
+
+def test_cases_of_kernels_are_timed_apart():
+    calls = engines.examples("float32")
+    assert {call.kernel.name for call in calls["conv pointwise"]} == {"conv"}
+    assert all(call.primals[1].shape[2:] == (1,) for call in calls["conv pointwise"])
+    assert all(call.primals[1].shape[2:] != (1,) for call in calls["conv"])
+    assert all(calls[name] for name in ("tanh", "conv_weight pointwise", "conv_transpose pointwise"))
+
+
+def test_operations_are_timed_beside_their_kernels(monkeypatch):
+    class Watch:
+        def seconds(self, work, *, patience):
+            work()
+            return 100 * US
+
+    rows = {name: given for name, given in engines._table().items() if name in ("conv", "tanh", "solve")}
+    monkeypatch.setattr(engines, "_table", lambda: rows)
+    found = engines.wrappers(Watch(), "float32", lambda works: 10 * US)
+    assert found.keys() == {f"op {name}" for name in rows}
+    assert found["op conv"] == pytest.approx(90 * US)
+    assert all(0 <= seconds <= 90.01 * US for seconds in found.values())
+
+
+def test_operands_lie_apart_within_their_pages():
+    x, y = (walks._numbers((1, 2048), "float32", place) for place in (0, 1))
+    assert (y.ctypes.data - x.ctypes.data) % 4096 == walks.APART_IN_PAGE
+    assert np.array_equal(x, y)
+    assert x.flags.c_contiguous
+    assert x.flags.aligned
 
 
 def test_probes_are_networks_that_train():
