@@ -3,7 +3,7 @@
 A ledger that is asked to (`Ledger(works=True)`) counts every numpy call of a step on abstract arrays, with how much each does and how it
 walks memory, and every operation of an engine. The calibration of a machine is a price list for these, and a prediction is their sum:
 
-    seconds = pace * sum over calls of factor * what they take, which is of a
+    seconds = sum over calls of factor * pace, as far as the kind goes with it, * what they take at best, which is of a
         function that walks arrays   call + max(elements * element, bytes * traffic(bytes)), and walk + loops * loop for several loops
         product of matrices          call + products * table(rows, columns, terms)
         gather, scatter, draw        call + elements * element, which is more where each lies in a line of memory of its own
@@ -11,10 +11,11 @@ walks memory, and every operation of an engine. The calibration of a machine is 
                                      long ago the same, with the bytes that have been touched since for the buffer
         new buffer                   buffers(bytes)
         view, new array              call
-        rule of a kernel             what it takes beside the numpy calls that it makes
-        operation of an engine       per recorded operation, per tangent that is pushed, per result on which
-                                     directions are planted, per parameter that is updated, per step, per
-                                     checkpointed network and each run of a segment
+        rule of a kernel             what it takes beside the numpy calls that it makes; of values that are computed in several
+                                     ways (as convolutions of one tap are) for each of these
+        operation of an engine       its checks; per recorded operation, per tangent that is pushed, per result on which directions
+                                     are planted, per parameter that is updated, per step, per checkpointed network and each run of a
+                                     segment, less where that keeps nothing
 
 Every price is measured by itself: numpy's functions on arrays that fit the first cache, on inner loops of several lengths and on strided
 ones; `traffic` and `buffers` from the first cache to beyond the last; products on a grid from vectors to 512 squared; rules of kernels on
@@ -24,10 +25,10 @@ Six factors (of numpy's calls, of what engines and rules do beside them, which c
 caches, of memory beyond, of memory that is streamed, of products) are what small networks of every kind take over the sum of these. Nothing
 is fitted to the networks that predictions are judged by (`python -m compare bench --only prediction`).
 
-A core that shares its units with a busy one computes at half its speed, for milliseconds or minutes. So everything is timed beside a gauge;
-prices are told by moments in which that is at its best, those of products and memory, which suffer less, by all. What they come to counts
-at the pace that the machine had while the small networks ran (see `stopwatch`): that is what whoever runs a step will see, as long as the
-machine is used as much.
+Where others use a machine too it may take twice as long for code, for milliseconds or minutes, and hardly any longer for products and
+memory. So everything is timed beside a gauge, which is code: prices of code are told in proportion to that, those of products and memory by
+the clock, those of elements in the caches half by half (see `pace`). What they come to counts at the pace that the machine had while the
+small networks ran: that is what whoever runs a step will see, as long as the machine is used as much.
 
 Steps on jax are one compiled program each, whose passes over memory are XLA's choice: they are not predicted.
 """

@@ -308,4 +308,3 @@ def _steps(settings: Settings, planned: list[Planned], fitting: Fitting) -> dict
         assert going is not None
         found[key] = _Step(title, each.seconds, going, trainer.step, batches)
     return found
-
