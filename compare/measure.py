@@ -6,6 +6,7 @@ import gc
 import math
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from compare.strategies import Strategy
 from compare.training import Batch, Trainer
 from diffcore.arrays.observed import observe_tensors
 from diffcore.errors import MemoryBudgetError
-from diffcore.ledger import Ledger, thinned
+from diffcore.ledger import Ledger, Work, thinned
 
 STEP_FLOPS = 2e12
 """A step that costs more operations than this is refused (`Settings.full` lifts it): it would take minutes."""
@@ -80,6 +81,18 @@ def observed(settings: Settings, strategy: Strategy, dtype: str, memory: int | N
     It is what `counted` plans, to the byte, and takes about twice as long. `memory` bounds the tangents, or what a checkpointed step makes.
     """
     return _counted(settings, strategy, dtype, memory, real=True)
+
+
+def works(settings: Settings, strategy: Strategy, dtype: str, memory: int | None = None) -> Counter[Work]:
+    """The numpy calls of the same step, with how much each does (see `Ledger`)."""
+    tensor = strategy.engine().tensor
+    with Ledger(works=True) as ledger:
+        trainer = Trainer(settings, strategy, device="meta", dtype=dtype, compiled=False, memory=memory)
+        inputs, targets = (tensor(part, device="meta") for part in example(settings, dtype))
+        trainer.step(inputs, targets)
+        ledger.work.clear()
+        trainer.step(inputs, targets)
+    return ledger.work
 
 
 def traced(program: Callable[[], Any]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +16,11 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from compare.errors import one_line
+from compare.measure import works
 from compare.truth.events import EVENTS, SEPARATOR, Group, operations, parse
 from compare.truth.source import OPERATIONS, Source, Unavailable, Work
+from diffcore.arrays.results import TRANSCENDENTAL
+from diffcore.ledger import Work as Call
 
 ENOUGH = 2e8
 """Operations that the repeated steps come to, so that what else the process does is small beside them."""
@@ -28,16 +32,17 @@ SECONDS = 300
 """After which a process is given up."""
 
 
-TANHS = 1 << 16, 200
-"""Elements, and repetitions, of the function that stands for all transcendental ones."""
+ELEMENTS, TIMES = 1 << 16, 200
+"""Of a transcendental function, of which a process is made to see what it comes to."""
 
 
 class Counters(Source):
     """The count of a process that makes `1 + n` steps less that of one that makes 1, divided by n: what setting up costs cancels.
 
-    Transcendental functions, which the plan counts apart, are polynomials to a processor, some 10 to 40 operations each. What a `tanh`
-    comes to on this machine is counted in the same way, and taken off for each of them. Beside the rest stands what the ledger plans and
-    what convolutions on numpy do beyond that.
+    Transcendental functions, which the plan counts apart, are polynomials to a processor, some 10 to 40 operations each. What each comes to
+    on this machine is counted in the same way, and taken off; under jax, where only their number is known, `tanh` stands for all. Beside
+    the rest stands what the ledger plans, what convolutions on numpy do beyond that, and what products do: BLAS scales a product and
+    adds it to what there is, two operations for every element of the result.
     """
 
     name = "hardware FLOPs"
@@ -53,13 +58,32 @@ class Counters(Source):
     def measure(self, work: Work) -> int:
         settings, strategy = work.settings, work.strategy.name
         steps = round(min(MOST, max(LEAST, ENOUGH / max(work.flops, 1))))
-        retired = _retired(settings.backend, lambda count: (settings, strategy, work.prepared.memory, count), steps)
-        elements, times = TANHS
-        tanh = _retired(settings.backend, lambda count: (settings.backend, settings.dtype, elements, count), times) / elements
-        return round(retired - tanh * sum(work.prepared.transcendentals.values()))
+        retired = _retired(settings.backend, (settings, strategy, work.prepared.memory), steps)
+        for function, elements in _transcendentals(work).items():
+            told = settings.backend, function, settings.dtype, ELEMENTS
+            retired -= elements * _retired(settings.backend, told, TIMES) / ELEMENTS
+        return round(retired)
 
     def planned(self, work: Work) -> int:
-        return work.flops + sum(work.prepared.surplus.values())
+        scaled = sum(2 * n * math.prod(each.dims[:3]) for each, n in _calls(work).items() if each.function == "matmul")
+        return work.flops + sum(work.prepared.surplus.values()) + scaled
+
+
+def _calls(work: Work) -> Counter[Call]:
+    """The numpy calls of the step, none under jax."""
+    if work.settings.backend != "numpy":
+        return Counter()
+    return works(work.settings, work.strategy, work.settings.dtype, work.prepared.memory)
+
+
+def _transcendentals(work: Work) -> dict[str, int]:
+    """How many elements there are of each function."""
+    found: Counter[str] = Counter()
+    for each, n in _calls(work).items():
+        if each.function in TRANSCENDENTAL:
+            found[each.function] += n * each.dims[0]
+    rest = sum(work.prepared.transcendentals.values()) - found.total()
+    return found | ({"tanh": found["tanh"] + rest} if rest > 0 else {})
 
 
 def vendor() -> str:
@@ -86,14 +110,14 @@ def unavailable() -> str:
     return ""
 
 
-def _retired(backend: str, told: Callable[[int], tuple[object, ...]], times: int) -> float:
-    """The operations of one repetition: of a process that makes `1 + times`, less those of one that makes 1."""
+def _retired(backend: str, told: tuple[object, ...], times: int) -> float:
+    """The operations of one repetition of what is `told`: of a process that makes `1 + times`, less those of one that makes 1."""
     from compare.workers import worker_environment
 
     environ = worker_environment(backend)
 
     def counted(count: int) -> int:
-        words = [sys.executable, "-P", "-m", "compare.truth.repeat", msgspec.json.encode(told(count)).decode()]
+        words = [sys.executable, "-P", "-m", "compare.truth.repeat", msgspec.json.encode((*told, count)).decode()]
         return sum(_perf(group, words, environ) for group in EVENTS[vendor()])
 
     return (counted(1 + times) - counted(1)) / times

@@ -1,6 +1,6 @@
 """A process that repeats something and ends: `python -m compare.truth.repeat JSON`, a list of one of two forms.
 
-`[settings, strategy, memory, steps]`: training steps; `[backend, dtype, elements, times]`: `tanh` of an array.
+`[settings, strategy, memory, steps]`: training steps; `[backend, function, dtype, elements, times]`: a transcendental function of an array.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main(told: str) -> None:
     """Do what `told` asks for."""
     first, *rest = msgspec.json.decode(told)
     if isinstance(first, str):
-        tanhs(first, *rest)
+        elementwise(first, *rest)
     else:
         steps(msgspec.convert(first, Settings), *rest)
 
@@ -38,13 +38,15 @@ def steps(settings: Settings, strategy: str, memory: int | None, count: int) -> 
     backend.wait(trainer.net)
 
 
-def tanhs(backend: str, dtype: str, elements: int, times: int) -> None:
-    """Compute `tanh` of so many elements so many times, as the backend does it."""
+def elementwise(backend: str, name: str, dtype: str, elements: int, times: int) -> None:
+    """Compute a function of so many elements so many times, as the backend does it."""
     BACKENDS[backend].use(dtype)
     xp: Any = importlib.import_module("numpy" if backend == "numpy" else "jax.numpy")
-    x = xp.linspace(-2.0, 2.0, elements, dtype=dtype)
+    function = getattr(xp, name, None) or getattr(importlib.import_module("scipy.special"), name)
+    x = xp.linspace(0.25, 0.75, elements, dtype=dtype)
+    operands = (x, x) if getattr(function, "nin", 1) == 2 else (x,)
     for _ in range(times):
-        y = xp.tanh(x)
+        y = function(*operands)
         getattr(y, "block_until_ready", lambda: None)()
 
 

@@ -58,8 +58,8 @@ def test_steps_are_counted_and_what_setting_up_costs_is_not(
     stand_in(monkeypatch, tmp_path, maker, unknown=unknown)
     work = planned(network="mlp")
     found = told(SOURCES["hardware FLOPs"], work)
-    tanh = 700 * weight / counters.TANHS[0]
-    assert (found.measured, found.why) == (round(700 * weight - tanh * sum(work.prepared.transcendentals.values())), "")
+    each = 700 * weight / counters.ELEMENTS
+    assert (found.measured, found.why) == (round(700 * weight - each * sum(work.prepared.transcendentals.values())), "")
 
 
 def test_why_there_is_no_count_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -87,13 +87,27 @@ def test_on_this_machine_it_counts_the_plan_or_tells_why_not() -> None:
         assert found.planned == pytest.approx(found.measured, rel=0.03)
 
 
+def test_functions_are_taken_off_by_name_and_products_scale_their_results() -> None:
+    work = planned(network="mlp", width=24, depth=1, batch=16)  # 64-24-10
+    found = counters._transcendentals(work)
+    assert found == {"tanh": 16 * 24, "exp": 16 * 10, "log": 16}
+    assert sum(found.values()) == sum(work.prepared.transcendentals.values())
+    results = 16 * 24 + 16 * 10 + 10 * 24 + 16 * 24 + 24 * 64  # two layers, and adjoints of two weights and one value
+    assert counters.Counters().planned(work) == work.flops + 2 * results
+    traced = planned(network="mlp", backend="jax")
+    assert counters._transcendentals(traced) == {"tanh": sum(traced.prepared.transcendentals.values())}
+    assert counters.Counters().planned(traced) == traced.flops
+
+
 @pytest.mark.parametrize("backend", ["numpy", "jax"])
-def test_the_process_that_is_counted_computes_tanh(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+def test_the_process_that_is_counted_computes_a_function(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
     module = pytest.importorskip("numpy" if backend == "numpy" else "jax.numpy")
     sizes, tanh = [], module.tanh
     monkeypatch.setattr(module, "tanh", lambda x: (sizes.append(x.size), tanh(x))[1])
-    main(f'["{backend}", "float32", 10, 4]')
+    main(f'["{backend}", "tanh", "float32", 10, 4]')
     assert sizes == [10] * 4
+    main('["numpy", "power", "float64", 10, 1]')  # of two operands
+    main('["numpy", "erf", "float32", 10, 1]')  # of scipy's
 
 
 def test_the_process_that_is_counted_makes_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
