@@ -8,7 +8,7 @@ from fractions import Fraction
 from diffcore.whole import whole
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
-_DIGITS = r"\d{1,30}"
+_DIGITS = r"[0-9]{1,30}"
 """More are a typing error, and beyond a point Python reads none."""
 
 

@@ -277,14 +277,14 @@ def _booked(kernel: Kernel, compute: Any, operands: Any, params: dict[str, Any])
     """Compute under a ledger: operations are booked under the kernel's name, the result as an activation unless a rule runs."""
     outer, ledger = state.kernel, state.ledger
     assert ledger is not None
-    if ledger.works:
-        ledger.did("kernel" if outer else "apply", kernel.cased(operands, params))
-        ledger.next_operation()
     if not outer:
         state.kernel = kernel.name
         if ledger.located:
             state.place = here()
     try:
+        if ledger.works:
+            ledger.did("kernel" if outer else "apply", kernel.cased(operands, params))
+            ledger.next_operation()
         if ledger.recalled is None or kernel.view:
             result = compute(namespace(operands), *operands, **params)
         else:

@@ -4,12 +4,15 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy import special
 
 import dualdiff
 import revdiff
 from diffcore import ops
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.arrays.works import STILL
+from diffcore.errors import ShapeError
+from diffcore.kernels.convolution import conv_transpose, conv_unbiased, conv_weight
 from diffcore.ledger import Ledger, Work, did, state
 
 F4 = "float32"
@@ -220,6 +223,31 @@ def test_convolutions_that_need_no_columns_are_told_apart(taps, padding, case):
     same = {kernel: case.replace("conv", kernel) for kernel in ("conv_transpose", "conv_weight")}
     rules = told(lambda: revdiff.grad(lambda x, w: revdiff.nn.functional.conv1d(x, w, padding=padding).sum(), (0, 1))(x, weight), "kernel")
     assert {work.of for work in rules} >= {*same.values()}
+
+
+def test_a_convolution_with_windows_beyond_its_input_is_none_of_points():
+    options = {"stride": (1,), "padding": ((0, 1),), "dilation": (1,), "groups": 1}
+    x, weight, g = abstract(2, 3, 6), abstract(4, 3, 1), abstract(2, 4, 7)
+    assert conv_weight.cased((x, g), options | {"taps": (1,)}) == "conv_weight"
+    assert conv_transpose.cased((g, weight), options | {"size": (6,)}) == "conv_transpose"
+    assert conv_unbiased.cased((x, weight), options) == "conv_unbiased"
+    options |= {"padding": ((0, 0),)}
+    assert conv_weight.cased((x, abstract(2, 4, 6)), options | {"taps": (1,)}) == "conv_weight pointwise"
+
+
+@pytest.mark.parametrize("works", [False, True])
+def test_errors_are_those_of_the_value(works):
+    options = {"stride": (1, 1), "padding": ((0, 0),) * 2, "dilation": (1, 1), "groups": 1}
+    with Ledger(works=works), pytest.raises(ShapeError, match=r"^conv_unbiased: .*`x` \(2, 3, 4\), `weight` \(4, 3, 1, 1\)"):
+        conv_unbiased(abstract(2, 3, 4), abstract(4, 3, 1, 1), **options)
+
+
+@pytest.mark.parametrize("function", [special.j0, special.gammaln, special.expit, np.tanh])
+def test_functions_that_are_not_numpy_s_are_counted_apart(function):
+    with Ledger() as ledger:
+        function(abstract(80))
+    assert ledger.transcendentals.total() == 80
+    assert ledger.flops.total() == 0
 
 
 def test_runs_of_checkpointed_segments_are_told_by_what_they_keep():

@@ -25,12 +25,12 @@ def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
     start, company, watch = time.perf_counter(), Company(), Stopwatch()
     tables, multiplied = {}, {}
     for i, dtype in enumerate(("float32", "float64")):
-        heard(f"numpy's functions, {dtype}", 0.05 + 0.25 * i)
+        heard(f"numpy's functions, {dtype}", 0.05 + 0.1 * i)
         tables[dtype] = walks.times(watch, dtype) | walks.scattered(watch, dtype)
-    heard("memory", 0.15)
+    heard("memory", 0.25)
     traffic, buffers, fixed = walks.traffic(watch), walks.buffers(watch), walks.fixed(watch)
     for i, dtype in enumerate(("float32", "float64")):
-        heard(f"products, {dtype}", 0.4 + 0.15 * i)
+        heard(f"products, {dtype}", 0.3 + 0.1 * i)
         call, multiplied[dtype] = products(watch, dtype)
     found = Calibration(
         version=VERSION,
@@ -46,12 +46,12 @@ def calibrate(heard: Heard = lambda what, done: None) -> Calibration:
         products=multiplied,
         operations=fixed,
     )
-    heard("kernels", 0.7)
+    heard("kernels", 0.45)
     fixed |= engines.rules(watch, engines.examples("float32"), found.seconds)
     fixed |= engines.wrappers(watch, "float32", found.seconds)
-    heard("engines", 0.95)
+    heard("engines", 0.65)
     fixed |= programs.operations(watch, found.seconds)
-    heard("small networks", 0.97)
+    heard("small networks", 0.7)
     watch.forget()  # they tell what all comes to, so predictions are of the machine as it is now
     found = msgspec.structs.replace(found, factors=probes.factors(watch, found))
     took = time.perf_counter() - start

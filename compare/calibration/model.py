@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
+import numpy as np
 
 from compare.calibration.curves import Curve, Products
 from compare.calibration.pace import BEYOND, GOES, KINDS, STREAM, slowed
@@ -20,6 +21,11 @@ OVERHEADS = ("update", *(f"update {name}" for name in dict.fromkeys(OPTIMIZERS.v
 """Operations that take time on any machine. (What is told of others is what is left beside rules, which may be less than nothing.)"""
 CODE = ("numpy", "engines")
 """Those that take longer where other code has taken the place of theirs in the caches."""
+NEEDED = (
+    *("view getitem", "view transpose", "make", "concatenate", "record", "chain", "turn", "push", "site", "update", "step revdiff"),
+    *("step dualdiff", "checkpoint", "segment", "segment again", "kernel tanh", "pullback tanh", "pushforward tanh"),
+)
+"""Operations without which a calibration is none; of the rules of kernels some."""
 COMPANY = 0.25
 """How many cores others may keep busy while a machine is calibrated: products in several threads take far longer where one has to wait."""
 WIDE = ("float64", "int64")
@@ -62,10 +68,22 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         found = sum(self.scaled(work).values())
         return found if isinstance(work, Work) else max(found, 0.0)
 
-    def going(self, work: Work | Mapping[Work, int]) -> float:
-        """By how many seconds more it takes where the machine has half the pace."""
+    def told(self, work: Mapping[Work, int]) -> tuple[float, float]:
+        """The same of many, and by how many seconds more they take where the machine has half the pace."""
         found = self.scaled(work)
-        return max(sum(found[kind] * part * self.pace / slowed(kind, self.pace) for kind, part in GOES.items()), 0.0)
+        going = sum(found[kind] * part * self.pace / slowed(kind, self.pace) for kind, part in GOES.items())
+        return max(sum(found.values()), 0.0), max(going, 0.0)
+
+    @property
+    def lack(self) -> str:
+        """What keeps it from telling anything, in a few words; empty where nothing does."""
+        if not (self.pace > 0 and self.gauge > 0):
+            return "`pace` and `gauge` must be above 0"
+        for name, table in (("walks", self.walks), ("products", self.products)):
+            if "float32" not in table:
+                return f"`{name}` needs `float32`"
+        missing = [name for name in NEEDED if name not in self.operations]
+        return f"`operations` needs `{missing[0]}`" if missing else ""
 
     def scaled(self, work: Work | Mapping[Work, int]) -> dict[str, float]:
         """Seconds of each of `KINDS`, times their factors."""
@@ -126,10 +144,11 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return max(self.operations["concatenate"] * max(dims[0], 2) / 2 - parts, 0.0), 0.0, 0.0, 0.0, 0.0, 0.0
         if function in ("turn", "chain", "push"):
             return 0.0, dims[0] * self.operations.get(function, 0.0), 0.0, 0.0, 0.0, 0.0
-        own = self.operations.get(f"{_RULES.get(function, function)} {of}")
-        seconds = self.operations.get(function, 0.0) if own is None else own
+        kernel, known = of.partition(" ")[0], self.operations
+        own = known.get(f"{_RULES.get(function, function)} {of}", known.get(f"{_RULES.get(function, function)} {kernel}"))
+        seconds = known.get(function, 0.0) if own is None else own
         if function == "apply":
-            seconds += self.operations.get(f"op {of.partition(' ')[0]}", 0.0)
+            seconds += known.get(f"op {kernel}", 0.0)
         return (seconds, 0.0, 0.0, 0.0, 0.0, 0.0) if function in ("view", "make") else (0.0, seconds, 0.0, 0.0, 0.0, 0.0)
 
     def _firsts(self, works: Iterable[Work]) -> float:
@@ -145,7 +164,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _walked(self, function: str, of: str, size: int, loops: int, traffic: int, strides: int) -> Prices:
         walks = self._walks(of)
-        walk = walks.get(function) or walks.get(LIKE.get(function, "")) or walks["add"]
+        walk = walks.get(function) or walks.get(LIKE.get(function, "")) or walks["add" if hasattr(np, function) else "exp"]
         elements = size * (walk.strided if strides == STRIDED else walk.element)
         several = walk.walk + loops * (walk.still if strides == STILL else walk.loop) if loops > 1 else 0.0
         return _moving(walk.call, several + max(elements, traffic * self.traffic.at(max(traffic, 1))), traffic)

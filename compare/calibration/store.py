@@ -21,6 +21,12 @@ class UncalibratedError(InputError):
     """There is no calibration of this machine and this software."""
 
 
+class _Versioned(msgspec.Struct):
+    """What is read of a file at first, whatever else is in it."""
+
+    version: int
+
+
 def path() -> Path:
     """The file: what `DIFFMODES_CALIBRATION` names, else one in the user's folder for caches."""
     named = os.environ.get(VARIABLE)
@@ -56,11 +62,15 @@ def read(source: Path | None = None) -> Calibration:
     except OSError as error:
         raise InputError(f"cannot read calibration {str(source)!r}: {one_line(error.strerror or error)}") from None
     try:
+        version = msgspec.json.decode(data, type=_Versioned).version
+        if version != VERSION:
+            raise UncalibratedError(f"calibration {str(source)!r} has version {version}, and {VERSION} is read: {AGAIN}")
         found = msgspec.json.decode(data, type=Calibration)
+        lack = found.lack
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{str(source)!r} is no calibration ({one_line(error)}): {AGAIN}, which replaces it") from None
-    if found.version != VERSION:
-        raise UncalibratedError(f"calibration {str(source)!r} has version {found.version}, and {VERSION} is read: {AGAIN}")
+        lack = one_line(error)
+    if lack:
+        raise InputError(f"{str(source)!r} is no calibration ({lack}): {AGAIN}, which replaces it")
     return found
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compare.calibration.model import Calibration
+from compare.calibration.pace import slowed
 from compare.report.terminal import COLUMNS
 
 LARGE = 512
@@ -39,7 +40,7 @@ def rows(found: Calibration) -> dict[str, str]:
     shown["a new buffer of 64 MiB"] = f"{found.buffers.at(1 << 26) * 1e3:,.1f} ms"
     walks = found.walks["float32"]
     for name in ("add", "exp", "add.reduce", "put"):
-        shown[f"{name}, per element in the cache"] = f"{walks[name].element * 1e9:,.2f} ns"
+        shown[f"{name}, per element in the cache"] = f"{slowed('elements', pace) * walks[name].element * 1e9:,.2f} ns"
     shown["a call of numpy's"] = f"{pace * statistics.median(walk.call for walk in walks.values()) * 1e6:,.1f} us"
     for rule in ("kernel", "pullback", "pushforward"):
         own = [seconds for name, seconds in found.operations.items() if name.startswith(f"{rule} ")]

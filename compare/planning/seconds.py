@@ -38,4 +38,4 @@ def options() -> dict[str, bool]:
 def seconds_of(ledger: Ledger) -> tuple[float, float] | tuple[None, None]:
     """The seconds that what `ledger` has booked is predicted to take, and how many more at half the pace; None without a calibration."""
     found = calibration()
-    return (None, None) if found is None else (found.seconds(ledger.work), found.going(ledger.work))
+    return (None, None) if found is None else found.told(ledger.work)

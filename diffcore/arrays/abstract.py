@@ -18,10 +18,10 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from diffcore.arrays.indexing import gathered_order, gathered_shape, is_basic, sliced, unknown_positions
 from diffcore.arrays.results import (
-    TRANSCENDENTAL,
     axes_of,
     axis_of,
     broadcast,
+    is_transcendental,
     kind_of,
     product,
     reduced_dtype,
@@ -302,7 +302,7 @@ def _reduce(
 def _accumulate(ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None) -> AbstractArray:
     """Running values: one operation per element."""
     axis_of(axis, x.ndim)
-    book(*((0, x.size) if ufunc.__name__ in TRANSCENDENTAL else (x.size, 0)))
+    book(*((0, x.size) if is_transcendental(ufunc) else (x.size, 0)))
     reduced(f"{ufunc.__name__}.accumulate", x.dtype, x, (axis % x.ndim,))
     return made_like(x, reduced_dtype(ufunc, x.dtype) if dtype is None else dtype)
 

@@ -19,6 +19,11 @@ TRANSCENDENTAL = frozenset(
 _FREE = frozenset(("positive", "conjugate"))
 
 
+def is_transcendental(ufunc: np.ufunc) -> bool:
+    """Whether what it computes is counted apart; so are functions that are not numpy's, such as scipy's, which are no single operations."""
+    return ufunc.__name__ in TRANSCENDENTAL or getattr(np, ufunc.__name__, None) is not ufunc
+
+
 def shape_of(value: Any) -> Shape:
     """The shape of an array, a number or a list."""
     return value.shape if hasattr(value, "shape") else np.shape(value)
@@ -76,7 +81,7 @@ def resulting(ufunc: np.ufunc, traits: tuple[Trait, ...], dtype: Any, order: str
     dtype = np.dtype(dtype) if dtype else resolve(ufunc, tuple([kind for _, kind, _ in traits]))
     strides = strides_after(() if order == "C" else traits, shape, dtype)
     size = math.prod(shape)
-    if ufunc.__name__ in TRANSCENDENTAL:
+    if is_transcendental(ufunc):
         return shape, dtype, strides, 0, size
     return shape, dtype, strides, 0 if ufunc.__name__ in _FREE else size, 0
 

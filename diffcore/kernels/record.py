@@ -181,8 +181,8 @@ class Kernel:
     explain: Callable[..., str | None] | None = None
     """`explain(shapes, params)`: why these shapes do not fit, or `None`."""
     case: Callable[..., str] | None = None
-    """`case(*operands, **params)`: a name for what the value is computed by, `""` for the usual code, where other operands take a way that
-    is far shorter. A ledger tells such calls apart."""
+    """`case(*operands, **params)`: a name for what the value is computed by, `""` for the usual code, where operands of some shapes take a
+    way that is far shorter. It sees shapes, dtypes and parameters alone. A ledger tells such calls apart."""
     inline: Inline | None = None
     """The same once more as lines of code without parameters, for kernels that small networks are made of; ignored in kernels of others."""
     _plans: dict[int, Plan] = field(default_factory=dict)
@@ -207,7 +207,10 @@ class Kernel:
 
     def cased(self, operands: Any, params: dict[str, Any]) -> str:
         """The name, and what the value of these operands is computed by."""
-        case = "" if self.case is None else self.case(*operands, **params)
+        try:
+            case = "" if self.case is None else self.case(*operands, **params)
+        except (ValueError, TypeError, IndexError):  # as the value will say better
+            case = ""
         return f"{self.name} {case}" if case else self.name
 
     def names(self, count: int) -> tuple[str, ...]:

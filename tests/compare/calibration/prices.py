@@ -36,4 +36,5 @@ def made(**changes):
         "products": {"float32": Products(SIZES, seconds)},
         "operations": {name: value * US for name, value in operations.items()},
     }
+    assert not Calibration(**given).lack
     return Calibration(**(given | changes))

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from compare.calibration import load, path, read, save
-from compare.calibration.store import VARIABLE, this_machine
+from compare.calibration.model import VERSION
+from compare.calibration.store import VARIABLE, UncalibratedError, this_machine
 from compare.calibration.terminal import rows
 from compare.cli import _main
 from compare.errors import InputError
@@ -50,6 +51,10 @@ BAD = {
     "a curve that falls": changed(traffic={"sizes": [1, 2], "values": [2.0, 1.0], "beyond": 0.0}),
     "a cube with a hole": changed(products={"float32": {"sizes": [1, 2], "seconds": [[[1.0]]]}}),
     "another version": changed(version=99),
+    "no pace": changed(pace=0.0),
+    "functions of nothing": changed(walks={}),
+    "products of nothing": changed(products={}),
+    "operations of nothing": changed(operations={}),
 }
 
 
@@ -62,6 +67,14 @@ def test_what_is_no_calibration_is_told_in_one_line(kept, name):
     assert str(kept) in str(caught.value)
     assert "`python -m compare calibrate`" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", [1, 99])
+def test_another_version_may_have_other_fields(kept, version):
+    kept.parent.mkdir()
+    kept.write_bytes(changed(version=version, colour="red", walks=[]))
+    with pytest.raises(UncalibratedError, match=rf"has version {version}, and {VERSION} is read"):
+        read()
 
 
 def test_a_machine_that_is_not_calibrated(kept):

@@ -1,14 +1,19 @@
 """What a calibration measures."""
 
+import itertools
 import os
 
 import numpy as np
 import pytest
 
-from compare.calibration import company, engines, probes, programs, stopwatch, walks
+from compare.calibration import company, engines, measuring, probes, programs, stopwatch, walks
+from compare.calibration.curves import not_falling
+from compare.calibration.pace import KINDS
+from compare.calibration.products import MANY, products
 from compare.calibration.programs import evaluated
 from compare.calibration.stopwatch import Stopwatch, Taken
 from compare.strategies import STRATEGIES
+from diffcore.kernels.record import Call
 from tests.compare.calibration.prices import US, made
 
 
@@ -68,12 +73,114 @@ def test_operations_are_timed_beside_their_kernels(monkeypatch):
     assert all(0 <= seconds <= 90.01 * US for seconds in found.values())
 
 
-def test_operands_lie_apart_within_their_pages():
+def test_rules_are_told_by_kernel_and_values_by_case():
+    taken = {"conv": 70 * US, "conv pointwise": 30 * US}
+
+    class Watch:
+        def seconds(self, work, *, patience):
+            return taken[current(work)]
+
+        def together(self, works):
+            return [2 * taken[current(work)] for work in works]
+
+    calls = {name: given for name, given in engines.examples("float32").items() if name in taken}
+    by_call = {}
+    for name, given in calls.items():
+        for call in given:
+            by_call[id(call)] = name
+
+    def current(work):
+        return by_call[id(next(cell.cell_contents for cell in work.__closure__ if isinstance(cell.cell_contents, Call)))]
+
+    found = engines.rules(Watch(), calls, lambda work: 0.0)
+    assert (found["kernel conv"], found["kernel conv pointwise"]) == pytest.approx((70 * US, 30 * US))
+    assert found["first kernel conv pointwise"] == pytest.approx(30 * US)
+    assert "pullback conv" in found
+    assert not [name for name in found if "pointwise" in name and not name.endswith("kernel conv pointwise")]
+
+
+class AtTwice:
+    """A watch of a machine that is slow for code: of every work the clock says the same."""
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def taken(self, work, *, calm=True):
+        work()
+        return Taken(0.5 * self.clock, self.clock, 2.0)
+
+    def seconds(self, work, *, calm=True):
+        return self.taken(work).code
+
+
+def test_operands_of_a_call_lie_apart_within_their_pages():
+    met = []
+
+    def program(out, x, y):
+        met.append([each.__array_interface__["data"][0] % 4096 for each in (out, x, y)])
+
+    walks._walk(AtTwice(US), program, "float32")
+    assert len(met) == 6
+    for places in met:
+        for first, second in itertools.combinations(places, 2):
+            assert 64 <= (first - second) % 4096 <= 4096 - 64
     x, y = (walks._numbers((1, 2048), "float32", place) for place in (0, 1))
-    assert (y.ctypes.data - x.ctypes.data) % 4096 == walks.APART_IN_PAGE
     assert np.array_equal(x, y)
     assert x.flags.c_contiguous
     assert x.flags.aligned
+
+
+def test_bulk_work_is_told_by_the_clock():
+    """Where all code takes twice as long: a call takes half the clock at best, elements two thirds, memory and products all of it."""
+
+    class Watch(AtTwice):
+        def taken(self, work, *, calm=True):
+            work()
+            self.clock += 100 * US
+            return Taken(0.5 * self.clock, self.clock, 2.0)
+
+    walk = walks._walk(Watch(0.0), lambda out, x, y: None, "float32")  # 100 us, 200 us, ...
+    assert walk.call == pytest.approx(50 * US)
+    assert walk.element == pytest.approx((200 - 100) / 1.5 * US / walks.NEAR)
+    told = [1000 * US / (1.5 if n <= walks.CORE else 1) / n for n in walks.TRAFFIC]
+    assert walks.traffic(AtTwice(1000 * US)).values == pytest.approx(not_falling(told))
+    call, table = products(Watch(0.0), "float64")
+    single, many = 100 * US, 200 * US
+    each = (many - single) / (MANY - 1)
+    assert call == pytest.approx(0.5 * single - each)
+    assert table.at(512, 512, 512) >= 100 * US
+
+
+def test_a_calibration_is_whole(monkeypatch):
+    """All that is measured, of a machine that takes a microsecond for everything."""
+
+    class Watch(AtTwice):
+        unit = usual = 100 * US
+        pace = 1.0
+
+        def __init__(self):
+            super().__init__(US)
+
+        def taken(self, work, *, calm=True, patience=0.0):
+            return Taken(US, US, 1.0)
+
+        def seconds(self, work, *, calm=True, patience=0.0):
+            return US
+
+        def together(self, works):
+            return [2 * US] * len(works)
+
+        def forget(self):
+            pass
+
+    monkeypatch.setattr(measuring, "Stopwatch", Watch)
+    parts = []
+    found = measuring.calibrate(lambda what, done: parts.append(done))
+    assert found.lack == ""
+    assert parts == sorted(parts)
+    assert {"op conv", "op normalise", "kernel conv pointwise", "segment again", "first pullback tanh"} <= found.operations.keys()
+    assert found.factors.keys() == set(KINDS)
+    assert found.gauge == 100 * US
 
 
 def test_probes_are_networks_that_train():
