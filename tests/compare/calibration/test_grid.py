@@ -9,7 +9,11 @@ from compare.bench.summary import rows_of
 from compare.bench.wanted import Limits, Wanted
 from compare.calibration import save
 from compare.cli import _main
-from compare.planning import seconds
+from compare.planning import seconds, ways
+from compare.planning.fitting import Fitting
+from compare.planning.recipe import Preset
+from compare.planning.sizes import Sizes
+from compare.planning.ways import Task
 from compare.settings import Settings
 from tests.compare.calibration.prices import made
 
@@ -61,6 +65,18 @@ def test_steps_are_planned_timed_and_judged(kept):
     assert (free.title.partition(",")[0], free.way) == ("mlp", planned.best.name)
     assert all(each.slowdown >= 1 for each in tally.advices)
     seconds.calibration.cache_clear()
+
+
+def test_what_is_booked_goes_with_the_pace(kept):
+    task, found = Task(Preset(Settings(network="mlp", batch=16)), Sizes(16)), []
+    for pace in (1.0, 2.0):
+        save(made(pace=pace))
+        seconds.calibration.cache_clear()
+        found.append(Fitting().run(ways.REVERSE, task))
+    seconds.calibration.cache_clear()
+    calm, slow = found
+    assert calm.seconds + calm.going == pytest.approx(slow.seconds)
+    assert 0 < calm.going < calm.seconds
 
 
 def test_the_grid_is_measured_and_shown(kept, monkeypatch, tmp_path, capsys):
