@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from compare.calibration.stopwatch import Stopwatch
 from diffcore.arrays.abstract import AbstractArray
 from diffcore.kernels.record import Call, Kernel, registered
 from diffcore.ledger import Ledger, Work, state
-from diffcore.testing import Scenario, calls_of
+
+if TYPE_CHECKING:  # what tests are made of is imported when something is measured
+    from diffcore.testing import Scenario
 
 Price = Callable[[Work], float]
 """Seconds of a call of which they are known already."""
@@ -61,6 +63,8 @@ def _some(rows: Sequence[Scenario], dtype: str) -> list[Call]:
 
 def _own(row: Scenario, dtype: str) -> list[Call]:
     """The first call of the row's own kernel, if there is one."""
+    from diffcore.testing import calls_of
+
     return [call for call in calls_of(row, np.dtype(dtype)) if call.kernel.name == row.kernel][:1]
 
 
@@ -174,10 +178,10 @@ def _active(call: Call) -> list[int]:
 def _pulled(call: Call) -> Callable[[], object]:
     active = _active(call)
     g, needs = _ones(call.out, call.shape), tuple(i in active for i in range(len(call.primals)))
-    return lambda: call.kernel.pullback(call, g, needs)  # type: ignore[misc]
+    return lambda: call.kernel.pullback(call, g, needs)  # type: ignore[misc]  # where there is none, it fails when it is tried
 
 
 def _pushed(call: Call) -> Callable[[], object]:
     active = _active(call)
     tangents = tuple(_ones(x, (1, *x.shape)) if i in active else None for i, x in enumerate(call.primals))
-    return lambda: call.kernel.pushforward(call, tangents)  # type: ignore[misc]
+    return lambda: call.kernel.pushforward(call, tangents)  # type: ignore[misc]  # likewise

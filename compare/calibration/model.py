@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -106,10 +106,10 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def parts(self, work: Mapping[Work, int]) -> dict[str, float]:
         """Seconds by function, the most first."""
-        found: Counter[str] = Counter()
+        found: defaultdict[str, float] = defaultdict(float)
         for each, count in work.items():
-            found[each.function] += count * self.seconds(each)  # type: ignore[assignment]
-        return dict(found.most_common())
+            found[each.function] += count * self.seconds(each)
+        return dict(sorted(found.items(), key=lambda part: -part[1]))
 
     @property
     def warning(self) -> str:
@@ -164,7 +164,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _walked(self, function: str, of: str, size: int, loops: int, traffic: int, strides: int) -> Prices:
         walks = self._walks(of)
-        walk = walks.get(function) or walks.get(LIKE.get(function, "")) or walks["add" if hasattr(np, function) else "exp"]
+        other = "add" if hasattr(np, function.partition(".")[0]) else "exp"
+        walk = walks.get(function) or walks.get(LIKE.get(function, other)) or walks["add"]
         elements = size * (walk.strided if strides == STRIDED else walk.element)
         several = walk.walk + loops * (walk.still if strides == STILL else walk.loop) if loops > 1 else 0.0
         return _moving(walk.call, several + max(elements, traffic * self.traffic.at(max(traffic, 1))), traffic)

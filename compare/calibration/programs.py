@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import lsq_linear
 
 from compare.calibration.stopwatch import Stopwatch
 from compare.optimizers import OPTIMIZERS
@@ -63,6 +62,8 @@ class Timed:
 
 def operations(watch: Stopwatch, price: Callable[[Mapping[Work, int]], float]) -> dict[str, float]:
     """Seconds of what the engines do beside rules, by name: operations, directions planted, steps, checkpoints, segments, updates."""
+    from scipy.optimize import lsq_linear  # takes half a second, which whoever only reads a calibration need not wait
+
     reverse, checkpoints, forward = (STRATEGIES[name] for name in ("reverse", "reverse-checkpoint", "forward-activations"))
     apart, chained, checkpointed, pushed = (
         [evaluated(strategy, _layers(names), apart=one_by_one) for names in STACKS]

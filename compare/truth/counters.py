@@ -16,11 +16,9 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from compare.errors import one_line
-from compare.measure import works
 from compare.truth.events import EVENTS, SEPARATOR, Group, operations, parse
 from compare.truth.source import OPERATIONS, Source, Unavailable, Work
 from diffcore.arrays.results import TRANSCENDENTAL
-from diffcore.ledger import Work as Call
 
 ENOUGH = 2e8
 """Operations that the repeated steps come to, so that what else the process does is small beside them."""
@@ -65,21 +63,14 @@ class Counters(Source):
         return round(retired)
 
     def planned(self, work: Work) -> int:
-        scaled = sum(2 * n * math.prod(each.dims[:3]) for each, n in _calls(work).items() if each.function == "matmul")
+        scaled = sum(2 * n * math.prod(each.dims[:3]) for each, n in work.calls.items() if each.function == "matmul")
         return work.flops + sum(work.prepared.surplus.values()) + scaled
-
-
-def _calls(work: Work) -> Counter[Call]:
-    """The numpy calls of the step, none under jax."""
-    if work.settings.backend != "numpy":
-        return Counter()
-    return works(work.settings, work.strategy, work.settings.dtype, work.prepared.memory)
 
 
 def _transcendentals(work: Work) -> dict[str, int]:
     """How many elements there are of each function."""
     found: Counter[str] = Counter()
-    for each, n in _calls(work).items():
+    for each, n in work.calls.items():
         if each.function in TRANSCENDENTAL:
             found[each.function] += n * each.dims[0]
     rest = sum(work.prepared.transcendentals.values()) - found.total()

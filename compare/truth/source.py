@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from compare.measure import works
 from compare.messages import Prepared
 from compare.report.summary import RESTING
 from compare.settings import Settings
 from compare.strategies import Strategy
+from diffcore.ledger import Work as Call
 
 BYTES, OPERATIONS = "bytes", "operations"
 """The units."""
@@ -62,6 +65,13 @@ class Work:
     def compiled(self) -> Any:
         """The step as XLA compiled it. Raises `Unavailable` where it is not compiled."""
         return self.lowered.compile()
+
+    @cached_property
+    def calls(self) -> Counter[Call]:
+        """The numpy calls of the step as it is planned; none under jax."""
+        if self.settings.backend != "numpy":
+            return Counter()
+        return works(self.settings, self.strategy, self.settings.dtype, self.prepared.memory)
 
     @property
     def above_rest(self) -> int:

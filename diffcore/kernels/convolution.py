@@ -39,6 +39,11 @@ def window_of(size: Shape, taps: Shape, stride: Shape, padding: Pairs, dilation:
     return Window(taps, stride, dilation, tuple(lo for lo, _ in padding), count)
 
 
+def _window_between(taps: Shape, g: Any, stride: Shape, padding: Pairs, dilation: Shape) -> Window:
+    """The windows of a kernel with these `taps`, of which `g` `[n, o, *windows]` has one element each."""
+    return Window(tuple(taps), stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:]))
+
+
 # the kernels' values
 
 
@@ -65,7 +70,7 @@ def _conv_biased(xp: Any, x: Any, weight: Any, bias: Any, *, stride: Shape, padd
 
 
 def _conv_transpose(xp: Any, g: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, size: Shape) -> Any:
-    window = Window(tuple(weight.shape[2:]), stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:]))
+    window = _window_between(weight.shape[2:], g, stride, padding, dilation)
     return _ways(xp).spread(g, weight, window, groups, size)
 
 
@@ -75,11 +80,11 @@ def _conv_case(x: Any, weight: Any, *bias: Any, stride: Shape, padding: Pairs, d
 
 
 def _transpose_case(g: Any, weight: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, size: Shape) -> str:
-    return _case(Window(tuple(weight.shape[2:]), stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:])), tuple(size))
+    return _case(_window_between(weight.shape[2:], g, stride, padding, dilation), tuple(size))
 
 
 def _weight_case(x: Any, g: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, taps: Shape) -> str:
-    return _case(Window(tuple(taps), stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:])), tuple(x.shape[2:]))
+    return _case(_window_between(taps, g, stride, padding, dilation), tuple(x.shape[2:]))
 
 
 def _case(window: Window, size: Shape) -> str:
@@ -98,7 +103,7 @@ def _check_weight(x: Any, g: Any, rank: int, groups: int) -> None:
 
 def _conv_weight(xp: Any, x: Any, g: Any, *, stride: Shape, padding: Pairs, dilation: Shape, groups: int, taps: Shape) -> Any:
     _check_weight(x, g, len(stride), groups)
-    window = Window(taps, stride, dilation, tuple(lo for lo, _ in padding), tuple(g.shape[2:]))
+    window = _window_between(taps, g, stride, padding, dilation)
     return _ways(xp).correlate(x, g, window, groups)
 
 

@@ -156,9 +156,9 @@ class Tally:
 
         def measured(limits: Limits, heard: Heard) -> list[Entrant]:
             usual, rounds, gauge = self.calibration.gauge, min(limits.rounds, ROUNDS), Gauge()
-            fitting = Fitting()
-            plans = _plans(settings, fitting)
-            steps = _steps(settings, [each for _, planned in plans for each in planned], fitting)
+            task, fitting = Task(Preset(settings), Sizes(settings.batch)), Fitting()
+            plans = _plans(task, fitting)
+            steps = _steps(settings, [each for _, planned in plans for each in planned], task, fitting)
             for number in range(rounds):
                 heard(number / rounds)
                 for step in steps.values():
@@ -206,12 +206,11 @@ Plans = list[tuple[int, list[Planned]]]
 """The ways as they are planned, by budget."""
 
 
-def _plans(settings: Settings, fitting: Fitting) -> Plans:
+def _plans(task: Task, fitting: Fitting) -> Plans:
     """All ways to the gradient with the memory that there is; within a budget that reverse mode does not fit those that may be the fastest.
 
     A way costs in chunks at least what it costs whole: one that is dearer whole than checkpoints need not be planned in chunks.
     """
-    task = Task(Preset(settings), Sizes(settings.batch))
     among = [way for way in ways.GRADIENTS if way is not ways.BY_CHOICE or ways.auto_differs(task)]
     whole = budget(None).nbytes
     plans = [(whole, [fitting.plan(way, task, whole) for way in among])]
@@ -286,7 +285,7 @@ def _judged(title: str, advised: str, rivals: dict[str, _Step], usual: float) ->
     return Advised(title, advised, fastest, paced[advised] / paced[fastest])
 
 
-def _steps(settings: Settings, planned: list[Planned], fitting: Fitting) -> dict[tuple[str, int | None], _Step]:
+def _steps(settings: Settings, planned: list[Planned], task: Task, fitting: Fitting) -> dict[tuple[str, int | None], _Step]:
     """Steps by way and memory, warm: of ways that fit, and take no longer than `LONGEST` or are the fastest."""
     split = datasets.load(settings.data, settings.model.takes, seed=settings.seed, dtype=settings.dtype)
     found: dict[tuple[str, int | None], _Step] = {}
@@ -304,7 +303,7 @@ def _steps(settings: Settings, planned: list[Planned], fitting: Fitting) -> dict
         batches = datasets.batches(split, batch=settings.batch, seed=settings.seed)
         measure.timed(trainer.step, batches, samples=WARM_UP, least=WARM_UP, seconds=LONGEST)
         title = each.name if each.memory is None else f"{each.name} in {size(each.memory)}"
-        going = fitting.run(way, Task(Preset(settings), Sizes(settings.batch)), each.memory).going
+        going = fitting.run(way, task, each.memory).going
         assert going is not None
         found[key] = _Step(title, each.seconds, going, trainer.step, batches)
     return found

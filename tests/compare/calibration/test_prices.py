@@ -37,6 +37,7 @@ PRICES = {
     "a view": (Work("view", "getitem", ()), 0.2 * US),
     "a kernel in an engine, and its operation's checks": (Work("apply", "tanh", ()), 3 * US),
     "a case of a kernel, which nobody has timed": (Work("apply", "tanh pointwise", ()), 3 * US),
+    "a reduction that is not timed": (Work("hypot.reduce rows", "float32", (1000, 1, 8000, 0)), 1 * US + 1000e-9),
     "a function that is not numpy's": (Work("j0", "float32", (1000, 1, 8000, 0)), 4 * US + 4000e-9),
     "a segment's first run": (Work("segment", "first", ()), 50 * US),
     "a run of a segment that keeps nothing": (Work("segment", "again", ()), 8 * US),
